@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Bytes as the library passes them: a slice borrows, a blob owns by counted references.
+ */
+#ifndef KAFSCALE_BYTES_H
+#define KAFSCALE_BYTES_H
+
+#include "kafscale/status.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Borrowed bytes. Whoever hands one over says how long it stays valid. */
+struct kafscale_slice {
+    const uint8_t *data;
+    size_t size;
+};
+
+/*
+ * A block of bytes shared by counted references: a frame from a socket, an object from a store. Its bytes don't
+ * change once a second reference exists. Counting is atomic, so references may be dropped on any thread.
+ */
+struct kafscale_blob;
+
+/* A blob of `size` bytes, uninitialised, with one reference; NULL when memory is short. */
+KAFSCALE_EXPORT struct kafscale_blob *kafscale_blob_new(size_t size);
+
+KAFSCALE_EXPORT struct kafscale_blob *kafscale_blob_ref(struct kafscale_blob *blob);
+
+/* Drops one reference; the last one frees the bytes. Accepts NULL. */
+KAFSCALE_EXPORT void kafscale_blob_unref(struct kafscale_blob *blob);
+
+KAFSCALE_EXPORT uint8_t *kafscale_blob_data(struct kafscale_blob *blob);
+KAFSCALE_EXPORT size_t kafscale_blob_size(const struct kafscale_blob *blob);
+
+/* All of a blob as a slice, valid as long as the caller's reference. */
+KAFSCALE_EXPORT struct kafscale_slice kafscale_blob_slice(struct kafscale_blob *blob);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

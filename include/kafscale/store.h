@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The object store as the broker sees it: five operations, in the terms of S3.
+ *
+ * What an implementation must give, and all the broker relies on: put-if-absent is atomic; an object is visible
+ * whole or not at all; a GET after a finished PUT or DELETE sees it; LIST is a hint. Nothing is assumed about time: a
+ * request may act long after it was sent.
+ *
+ * Every operation is a request struct and a completion. The completion comes exactly once, on the loop thread, never
+ * before the call that submitted it has returned. The implementer may keep what the request points to (key, parts,
+ * request struct itself) until the completion has returned, and no longer.
+ */
+#ifndef KAFSCALE_STORE_H
+#define KAFSCALE_STORE_H
+
+#include "kafscale/bytes.h"
+
+#include <stdbool.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define KAFSCALE_STORE_OPS_VERSION 1u
+
+/* Keys are at most this long, of printable ASCII, without empty, "." or ".." components and without a leading '/'. */
+#define KAFSCALE_STORE_KEY_BYTES_MAX 900
+
+/* One piece of an object to be written. `owner` may be NULL; a store may keep a reference to it instead of copying. */
+struct kafscale_part {
+    struct kafscale_slice bytes;
+    struct kafscale_blob *owner;
+};
+
+/*
+ * PUT. With `if_absent` the status is KAFSCALE_EXISTS when the key is taken. KAFSCALE_UNKNOWN means it may have
+ * happened, or may still happen; the same bytes may then be sent again. KAFSCALE_UNAVAILABLE means that it certainly
+ * did not and will not happen.
+ */
+struct kafscale_put {
+    const char *key;
+    const struct kafscale_part *parts;
+    size_t part_count;
+    bool if_absent;
+};
+
+typedef void kafscale_put_done(void *arg, enum kafscale_status status, const struct kafscale_error *error);
+
+/* GET of `size_max` bytes from `position` on (SIZE_MAX: to the end). A range beyond the object's end is cut short. */
+struct kafscale_get {
+    const char *key;
+    uint64_t position;
+    size_t size_max;
+};
+
+/*
+ * `body` is NULL on failure; the completion borrows it and takes a reference to keep it. `object_bytes` is the size
+ * of the whole object. KAFSCALE_NOT_FOUND is the answer for an absent key.
+ */
+typedef void kafscale_get_done(void *arg, enum kafscale_status status, struct kafscale_blob *body,
+                               uint64_t object_bytes, const struct kafscale_error *error);
+
+/* LIST of keys that begin with `prefix` and come after `start_after` (NULL: from the first), ascending by bytes. */
+struct kafscale_list {
+    const char *prefix;
+    const char *start_after;
+    size_t count_max;
+};
+
+struct kafscale_list_entry {
+    const char *key;
+    uint64_t object_bytes;
+};
+
+/* The entries are borrowed until the completion returns. `is_truncated`: go on with start_after = the last key. */
+typedef void kafscale_list_done(void *arg, enum kafscale_status status, const struct kafscale_list_entry *entries,
+                                size_t entry_count, bool is_truncated, const struct kafscale_error *error);
+
+/* DELETE of one key; deleting what does not exist is KAFSCALE_OK. */
+struct kafscale_remove {
+    const char *key;
+};
+
+typedef void kafscale_remove_done(void *arg, enum kafscale_status status, const struct kafscale_error *error);
+typedef void kafscale_close_done(void *arg);
+
+/*
+ * What an implementer fills in. `version` is KAFSCALE_STORE_OPS_VERSION of the headers it was compiled with; members
+ * are only ever appended. `window` is how many PUTs at once make sense (memory 1, directory 2, S3 8).
+ * `flush_interval_ms` is the default wait before a write-ahead object is cut.
+ */
+struct kafscale_store_ops {
+    uint32_t version;
+    const char *name;
+    uint32_t window;
+    uint32_t flush_interval_ms;
+    void (*put)(void *self, const struct kafscale_put *put, kafscale_put_done *done, void *arg);
+    void (*get)(void *self, const struct kafscale_get *get, kafscale_get_done *done, void *arg);
+    void (*list)(void *self, const struct kafscale_list *list, kafscale_list_done *done, void *arg);
+    void (*remove)(void *self, const struct kafscale_remove *remove, kafscale_remove_done *done, void *arg);
+    /* Completes once every earlier operation has; then frees `self`. */
+    void (*close)(void *self, kafscale_close_done *done, void *arg);
+};
+
+/* A store: the operations and their object. Copied freely; owned by whoever closes it. */
+struct kafscale_store {
+    const struct kafscale_store_ops *ops;
+    void *self;
+};
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

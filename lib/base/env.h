@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The environment is all that the core knows of the outside besides the two stores: the time, randomness, timers,
+ * work for later and work for other threads. `net` implements it on libevent; tests implement it on a virtual clock
+ * (tests/support/virtual_env.h). Timers and tasks are kept here, so both behave alike.
+ *
+ * Everything here belongs to the loop thread. Nothing here can fail.
+ */
+#ifndef KS_BASE_ENV_H
+#define KS_BASE_ENV_H
+
+#include "base/heap.h"
+#include "base/list.h"
+#include "base/logger.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Zeroed: not set. Belongs to whoever embeds it, and must be cancelled before that goes. */
+struct ks_timer {
+    struct ks_heap_node node;
+    void (*on_due)(void *arg);
+    void *arg;
+};
+
+/* A call to be made from the loop, once the current event is done with. Zeroed: not waiting. */
+struct ks_task {
+    struct ks_list link;
+    void (*run)(void *arg);
+    void *arg;
+};
+
+/* Blocking work. `run` is called on a worker thread and owns what it needs; then `done` on the loop thread. */
+struct ks_job {
+    struct ks_list link;
+    void (*run)(struct ks_job *job);
+    void (*done)(struct ks_job *job);
+};
+
+struct ks_env_ops {
+    int64_t (*now_ms)(void *self);                        /* monotonic */
+    int64_t (*wall_ms)(void *self);                       /* since 1970, for records and people only */
+    void (*random)(void *self, void *out, size_t size);   /* unpredictable bytes */
+    void (*submit)(void *self, struct ks_job *job);
+    void (*wake)(void *self);                             /* a task waits, or the first timer moved */
+};
+
+struct ks_env {
+    const struct ks_env_ops *ops;
+    void *self;
+    struct ks_logger logger;
+    struct ks_heap timers;
+    struct ks_list tasks;
+};
+
+void ks_env_init(struct ks_env *env, const struct ks_env_ops *ops, void *self);
+
+int64_t ks_env_now_ms(struct ks_env *env);
+int64_t ks_env_wall_ms(struct ks_env *env);
+void ks_env_random(struct ks_env *env, void *out, size_t size);
+uint64_t ks_env_random_u64(struct ks_env *env);
+void ks_env_submit(struct ks_env *env, struct ks_job *job);
+
+/* Sets (or moves) a timer to an absolute monotonic time; a time that has passed is due at the next turn of the loop. */
+void ks_env_set_timer(struct ks_env *env, struct ks_timer *timer, int64_t due_ms);
+void ks_env_cancel_timer(struct ks_env *env, struct ks_timer *timer);
+bool ks_env_timer_is_set(const struct ks_timer *timer);
+
+/* Does nothing for a task that waits already. */
+void ks_env_defer(struct ks_env *env, struct ks_task *task);
+void ks_env_cancel_task(struct ks_task *task);
+
+/* For implementers: runs the tasks that wait now and the timers due now. */
+void ks_env_run_due(struct ks_env *env);
+
+/* For implementers: when ks_env_run_due has something to do; INT64_MIN: at once, INT64_MAX: never. */
+int64_t ks_env_next_due_ms(const struct ks_env *env);
+
+#endif

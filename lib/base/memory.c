@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The countdown is one relaxed load in ordinary runs: no allocation pays for the tests. */
+#include "base/memory.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+static _Atomic uint64_t allocations_left = UINT64_MAX;
+
+static bool
+should_fail(void)
+{
+    uint64_t left = atomic_load_explicit(&allocations_left, memory_order_relaxed);
+
+    if (left == UINT64_MAX) {
+        return false;
+    }
+    if (left == 0) {
+        return true;
+    }
+    atomic_store_explicit(&allocations_left, left - 1, memory_order_relaxed);
+    return false;
+}
+
+void
+ks_alloc_fail_after(uint64_t count)
+{
+    atomic_store(&allocations_left, count);
+}
+
+void *
+ks_alloc(size_t size_bytes)
+{
+    return should_fail() ? NULL : malloc(size_bytes > 0 ? size_bytes : 1);
+}
+
+void *
+ks_alloc_zero(size_t count, size_t element_bytes)
+{
+    return should_fail() ? NULL : calloc(count > 0 ? count : 1, element_bytes);
+}
+
+void *
+ks_realloc(void *memory, size_t size_bytes)
+{
+    return should_fail() ? NULL : realloc(memory, size_bytes > 0 ? size_bytes : 1);
+}
+
+char *
+ks_copy_text(const char *text)
+{
+    size_t size = strlen(text) + 1;
+    char *copy = ks_alloc(size);
+
+    return copy == NULL ? NULL : memcpy(copy, text, size);
+}
+
+void
+ks_free(void *memory)
+{
+    free(memory);
+}

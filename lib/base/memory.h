@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The library's allocator. One place, so that tests can fail the n-th allocation.
+ */
+#ifndef KS_BASE_MEMORY_H
+#define KS_BASE_MEMORY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Uninitialised memory, or NULL. */
+void *ks_alloc(size_t size_bytes);
+
+/* Zeroed memory for `count` elements, or NULL; an overflow fails. */
+void *ks_alloc_zero(size_t count, size_t element_bytes);
+
+/* As realloc; on failure `memory` stays as it is. */
+void *ks_realloc(void *memory, size_t size_bytes);
+
+/* A heap copy of a string, or NULL. */
+char *ks_copy_text(const char *text);
+
+void ks_free(void *memory);
+
+/*
+ * For tests: lets `count` allocations succeed and fails every later one; UINT64_MAX, the initial state, never fails.
+ * Process-wide.
+ */
+void ks_alloc_fail_after(uint64_t count);
+
+#endif
