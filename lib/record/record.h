@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The door of record: record batches, closed and opened, and how to build them. */
+#ifndef KS_RECORD_RECORD_H
+#define KS_RECORD_RECORD_H
+
+#include "record/batch.h"
+
+#endif
