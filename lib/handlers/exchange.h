@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One request and its answer, as they pass between whatever carries bytes (net, a simulation, another broker) and the
+ * handlers. The carrier owns the exchange from its making until complete() was called, which happens exactly once for
+ * each accepted exchange, also after its connection has gone.
+ */
+#ifndef KS_HANDLERS_EXCHANGE_H
+#define KS_HANDLERS_EXCHANGE_H
+
+#include "base/base.h"
+
+/* Who asks. It doesn't depend on a connection, so that a forwarded request can bring its own. */
+struct ks_request_context {
+    const char *client_address; /* borrowed from the carrier for the life of the exchange */
+    uint32_t listener;          /* index in the list of listeners */
+};
+
+enum ks_answer_kind {
+    KS_ANSWER_SEND,
+    KS_ANSWER_NONE, /* acks=0: nothing is sent, the next answer may go */
+    KS_ANSWER_CLOSE /* what Kafka does with bytes it can't parse: close the connection */
+};
+
+/*
+ * The bytes of an answer after the frame's length prefix, which the carrier writes. The carrier copies parts without an
+ * owner before complete() returns, and takes a reference to the owner of the others.
+ */
+struct ks_answer {
+    enum ks_answer_kind kind;
+    const struct kafscale_part *parts;
+    size_t part_count;
+};
+
+struct ks_exchange {
+    /* Set by the carrier. The frame's bytes may be changed in place by whoever handles it: batches are patched there. */
+    struct kafscale_blob *frame;
+    struct kafscale_slice payload; /* inside the frame, without the length prefix */
+    struct ks_request_context context;
+    void (*complete)(struct ks_exchange *exchange, const struct ks_answer *answer);
+
+    /* For the handlers. */
+    void *request;
+};
+
+/* What takes requests. Both calls come on the loop thread. */
+struct ks_request_sink {
+    void *self;
+    /* May complete the exchange before it returns, or later. Requests of one connection come in their order. */
+    void (*accept)(void *self, struct ks_exchange *exchange);
+    /* The asker has gone: a waiting exchange should complete soon. Never called after complete(). */
+    void (*gone)(void *self, struct ks_exchange *exchange);
+};
+
+#endif

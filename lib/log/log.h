@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The door of log: how records become and stay stored.
+ *
+ * A struct ks_log is the log of one incarnation: one run of a broker, which writes one sequence of immutable objects that
+ * carry batches of all its partitions (docs/storage-format.md). A record counts when its object and all objects before it
+ * are durable; acknowledgements and high watermarks move with that prefix only. A partition is opened by claiming its
+ * register, sealing and replaying the logs of its earlier owners, and activating the register.
+ *
+ * Everything belongs to the loop thread. Completions come exactly once and never before the call that asked has returned.
+ */
+#ifndef KS_LOG_LOG_H
+#define KS_LOG_LOG_H
+
+#include "base/base.h"
+#include "meta/meta.h"
+#include "record/record.h"
+#include "store/store.h"
+
+struct ks_log;
+struct ks_partition;
+
+struct ks_log_options {
+    const char *ns;         /* the first component of every key; copied */
+    struct ks_id cluster;   /* written into every object, checked in every object read */
+    struct ks_id incarnation;
+    int64_t flush_interval_ms;
+    size_t flush_bytes;      /* an object is cut at this size */
+    size_t unflushed_bytes_max; /* appended and not yet durable; beyond it appends answer KAFSCALE_FULL */
+    size_t cache_bytes_max;  /* of committed batches kept in memory for reading */
+    uint32_t producers_max;  /* producer ids remembered per partition */
+    int64_t producer_expiration_ms;
+};
+
+/* What the log tells its owner. All on the loop thread, none from inside a call into the log. */
+struct ks_log_events {
+    void *arg;
+    /* More of this partition has become readable. */
+    void (*committed)(void *arg, struct ks_partition *partition);
+    /* Another broker sealed this log: nothing more is acknowledged. Comes once. */
+    void (*fenced)(void *arg, const struct kafscale_error *error);
+    /* An invariant is broken: nothing more is acknowledged (durability 7). Comes once. */
+    void (*failed)(void *arg, const struct kafscale_error *error);
+};
+
+/* Borrows env, store and meta, which must outlive the log. The options are copied. */
+struct ks_log *ks_log_new(struct ks_env *env, struct ks_store *store, struct ks_meta *meta,
+                          const struct ks_log_options *options, const struct ks_log_events *events);
+
+/*
+ * Takes no more appends, waits until what was appended is durable (or `give_up_ms` has passed), writes the closed ends of
+ * its partitions, then completes. Every append that still waits is answered before.
+ */
+void ks_log_stop(struct ks_log *log, int64_t give_up_ms, void (*done)(void *arg), void *arg);
+
+/*
+ * Frees the log and its partitions. No completion comes afterwards. Only once every operation of the log in store and meta has
+ * completed (after ks_log_stop), or when both are closed already, as after a simulated crash.
+ */
+void ks_log_free(struct ks_log *log);
+
+/* OK, FENCED, FAILED or STOPPED. */
+enum kafscale_status ks_log_status(const struct ks_log *log);
+
+/* --- Partitions ----------------------------------------------------------------------------------- */
+
+struct ks_partition_name {
+    struct ks_id topic;
+    int32_t index;
+};
+
+/*
+ * Opening: claim, seal, recover, activate (durability 1.5), for many partitions with as few requests as possible. Every
+ * transaction also compares key `sole` with `sole_version`, and that the topics exist. The partitions that could be opened are
+ * given by ks_log_find afterwards; `results` (one per name, caller's memory until done) tells each one's status: OK,
+ * NOT_FOUND (no such topic any more), FENCED (another owner), CORRUPT, UNAVAILABLE.
+ */
+struct ks_log_open {
+    const struct ks_partition_name *names;
+    const char *const *topic_names; /* one per name, borrowed until done; written beside the id at first use */
+    size_t count;
+    uint64_t sole_version;
+    enum kafscale_status *results;
+};
+
+typedef void ks_log_open_done(void *arg, enum kafscale_status status, const struct kafscale_error *error);
+
+void ks_log_open(struct ks_log *log, const struct ks_log_open *open, ks_log_open_done *done, void *arg);
+
+/* The open partition of this name, or NULL. Valid until ks_log_forget or ks_log_free. */
+struct ks_partition *ks_log_find(struct ks_log *log, const struct ks_partition_name *name);
+
+/* The topic was deleted: drops the partition. Its waiting appends answer NOT_FOUND. */
+void ks_log_forget(struct ks_log *log, struct ks_partition *partition);
+
+const struct ks_partition_name *ks_partition_name_of(const struct ks_partition *partition);
+int32_t ks_partition_leader_epoch(const struct ks_partition *partition);
+int64_t ks_partition_log_start(const struct ks_partition *partition);
+int64_t ks_partition_high_watermark(const struct ks_partition *partition);
+
+/* Answers (epoch, end offset) for OffsetForLeaderEpoch: the greatest epoch <= `epoch`; false when there is none. */
+bool ks_partition_epoch_end(const struct ks_partition *partition, int32_t epoch, int32_t *epoch_out,
+                            int64_t *end_offset_out);
+
+/* The embedder's own link, NULL at first. */
+void *ks_partition_user(const struct ks_partition *partition);
+void ks_partition_set_user(struct ks_partition *partition, void *user);
+
+/* --- Appending ------------------------------------------------------------------------------------ */
+
+enum ks_append_result {
+    KS_APPEND_OK,
+    KS_APPEND_OUT_OF_ORDER,      /* a gap in the producer's sequence */
+    KS_APPEND_OLD_EPOCH,         /* a newer epoch of this producer has written */
+    KS_APPEND_TOO_MANY_PRODUCERS,
+    KS_APPEND_FULL,              /* too much waits for the store; nothing was appended */
+    KS_APPEND_NOT_OWNER,         /* fenced, stopped, or the topic was deleted */
+    KS_APPEND_FAILED,            /* the broker has failed, or memory is short */
+};
+
+/*
+ * One batch to be appended, in the caller's memory until `done`. The batch was checked (ks_batch_check_produced) and lies in
+ * `owner`, which the log keeps a reference to; base offset and leader epoch are patched into it in place. When `done` is
+ * called `base_offset` is where the batch (or the original of this duplicate) lies.
+ */
+struct ks_append {
+    struct ks_batch batch;
+    struct kafscale_blob *owner;
+    void (*done)(struct ks_append *append, enum ks_append_result result);
+    void *arg;
+
+    int64_t base_offset; /* out, valid with KS_APPEND_OK */
+
+    struct ks_list link; /* the log's */
+    struct ks_partition *partition;
+    struct ks_task task;
+    enum ks_append_result result;
+};
+
+void ks_log_append(struct ks_log *log, struct ks_partition *partition, struct ks_append *append);
+
+/* --- Reading -------------------------------------------------------------------------------------- */
+
+/*
+ * Reads whole batches from the one that contains `offset` on, up to the high watermark, at most `bytes_max` of them but at least
+ * one if `is_first_whole`. From memory at once when possible; else from the write-ahead objects.
+ */
+struct ks_log_read {
+    struct ks_partition *partition;
+    int64_t offset;
+    size_t bytes_max;
+    bool is_first_whole;
+    void (*done)(struct ks_log_read *read, enum kafscale_status status);
+    void *arg;
+
+    /* Out, valid with KAFSCALE_OK until ks_log_read_release: the batches, in order, each with its owner. */
+    struct kafscale_part *parts;
+    size_t part_count;
+    size_t size_bytes;
+
+    void *state; /* the log's */
+};
+
+/* True: answered from memory, `done` will not be called. False: `done` comes. Status out: see ks_log_read_done. */
+bool ks_log_read(struct ks_log *log, struct ks_log_read *read, enum kafscale_status *status_out);
+
+/* Drops the references of a finished read. Accepts a zeroed one. */
+void ks_log_read_release(struct ks_log_read *read);
+
+/* Bytes from `offset` to the high watermark, at most `bytes_max`; for a Fetch that waits for min_bytes. No I/O. */
+size_t ks_partition_bytes_from(const struct ks_partition *partition, int64_t offset, size_t bytes_max);
+
+/*
+ * Which batch to look into for ListOffsets: the first whose max timestamp is >= `timestamp_ms`; with INT64_MAX, the first batch that has
+ * the greatest max timestamp. Gives its base offset, or -1 when there is none. No I/O: the caller reads the batch and looks inside.
+ */
+int64_t ks_partition_batch_by_time(const struct ks_partition *partition, int64_t timestamp_ms);
+
+/* --- Freshness ------------------------------------------------------------------------------------ */
+
+/* Looks at the log's own next slot: KAFSCALE_OK, FENCED (and the event comes), or UNAVAILABLE. */
+void ks_log_look(struct ks_log *log, void (*done)(void *arg, enum kafscale_status status), void *arg);
+
+/* Counters for tests, status pages and metrics. */
+struct ks_log_counters {
+    uint64_t objects_durable;
+    uint64_t batches_appended;
+    uint64_t bytes_appended;
+    uint64_t duplicates;
+    uint64_t seals_won;
+    uint64_t seals_found;
+    uint64_t seals_void;
+    uint64_t own_nonce_seen; /* 412 by an earlier try of our own */
+    size_t unflushed_bytes;
+    size_t cache_bytes;
+};
+
+void ks_log_get_counters(const struct ks_log *log, struct ks_log_counters *counters_out);
+
+#endif
