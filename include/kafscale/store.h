@@ -7,8 +7,9 @@
  * request may act long after it was sent.
  *
  * Every operation is a request struct and a completion. The completion comes exactly once, on the loop thread, never
- * before the call that submitted it has returned. The implementer may keep what the request points to (key, parts,
- * request struct itself) until the completion has returned, and no longer.
+ * before the call that submitted it has returned; KAFSCALE_NO_MEMORY alone may come sooner, since there may be no memory
+ * to wait in. The implementer may keep what the request points to (key, parts, request struct itself) until the
+ * completion has returned, and no longer. `error` may be NULL; its text is then made from the status.
  */
 #ifndef KAFSCALE_STORE_H
 #define KAFSCALE_STORE_H
@@ -46,7 +47,10 @@ struct kafscale_put {
 
 typedef void kafscale_put_done(void *arg, enum kafscale_status status, const struct kafscale_error *error);
 
-/* GET of `size_max` bytes from `position` on (SIZE_MAX: to the end). A range beyond the object's end is cut short. */
+/*
+ * GET of `size_max` bytes from `position` on (SIZE_MAX: to the end). A range that reaches beyond the object's end is cut
+ * short; one that begins there is an empty body and KAFSCALE_OK.
+ */
 struct kafscale_get {
     const char *key;
     uint64_t position;
@@ -72,7 +76,10 @@ struct kafscale_list_entry {
     uint64_t object_bytes;
 };
 
-/* The entries are borrowed until the completion returns. `is_truncated`: go on with start_after = the last key. */
+/*
+ * The entries are borrowed until the completion returns. `is_truncated`: there is at least one entry; go on with
+ * start_after = the last key. Objects whose keys do not have the form above are left out.
+ */
 typedef void kafscale_list_done(void *arg, enum kafscale_status status, const struct kafscale_list_entry *entries,
                                 size_t entry_count, bool is_truncated, const struct kafscale_error *error);
 

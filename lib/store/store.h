@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The door of store: object stores as the rest of the library uses them.
+ *
+ * A struct ks_store stands between the library and an implementation of kafscale/store.h and is its only caller. It
+ * asserts that our own requests have the form the interface demands, checks that the implementation keeps the
+ * contract, and counts. What an implementation answers against its contract reaches the caller as KAFSCALE_FAILED,
+ * with one line in the log, not as damaged memory.
+ *
+ * Everything here belongs to the loop thread.
+ */
+#ifndef KS_STORE_STORE_H
+#define KS_STORE_STORE_H
+
+#include "base/base.h"
+#include "kafscale/store.h"
+#include "store/memory_store.h"
+
+/* So many requests can be refused for want of memory within one turn of the loop. */
+#define KS_STORE_RESERVE_COUNT 64
+
+enum ks_store_operation {
+    KS_STORE_PUT,
+    KS_STORE_GET,
+    KS_STORE_LIST,
+    KS_STORE_REMOVE,
+    KS_STORE_OPERATION_COUNT
+};
+
+/* `errors` counts failures, not the ordinary answers KAFSCALE_EXISTS and KAFSCALE_NOT_FOUND. */
+struct ks_store_counters {
+    uint64_t requests[KS_STORE_OPERATION_COUNT];
+    uint64_t errors[KS_STORE_OPERATION_COUNT];
+    uint64_t bytes[KS_STORE_OPERATION_COUNT]; /* sent by PUTs when submitted, received by GETs */
+    size_t in_flight;
+};
+
+struct ks_store;
+
+/*
+ * Takes `inner`, which must have name, window and all operations. NULL when memory is short; `inner` then stays with
+ * the caller.
+ */
+struct ks_store *ks_store_new(struct ks_env *env, struct kafscale_store inner);
+
+/*
+ * The operations. The request, its key and its parts are borrowed until the completion has returned. The completion
+ * comes exactly once and never before this call has returned; `error` is NULL with KAFSCALE_OK and filled in
+ * otherwise.
+ *
+ * A PUT answers OK, EXISTS (only with if_absent), UNKNOWN (may have happened, or may still: send the same bytes
+ * again), UNAVAILABLE or NO_MEMORY (neither did nor will), or FAILED (the store itself can't be trusted any more:
+ * stop). A status beyond these is answered as UNKNOWN.
+ *
+ * A GET answers OK, NOT_FOUND, CORRUPT (damaged on the way: read again), FAILED, or another status that says nothing
+ * about the object. LIST and DELETE answer OK, FAILED, or another status after which the same may be asked again.
+ */
+void ks_store_put(struct ks_store *store, const struct kafscale_put *put, kafscale_put_done *done,
+                  void *arg);
+void ks_store_get(struct ks_store *store, const struct kafscale_get *get, kafscale_get_done *done,
+                  void *arg);
+void ks_store_list(struct ks_store *store, const struct kafscale_list *list,
+                   kafscale_list_done *done, void *arg);
+void ks_store_remove(struct ks_store *store, const struct kafscale_remove *remove,
+                     kafscale_remove_done *done, void *arg);
+
+/* Closes the implementation, which waits for what is in flight; then frees the store and calls `done`. */
+void ks_store_close(struct ks_store *store, kafscale_close_done *done, void *arg);
+
+/* Valid as long as the store. */
+const char *ks_store_name(const struct ks_store *store);
+uint32_t ks_store_window(const struct ks_store *store);
+uint32_t ks_store_flush_interval_ms(const struct ks_store *store);
+const struct ks_store_counters *ks_store_counters(const struct ks_store *store);
+
+/* Whether a key has the form of KAFSCALE_STORE_KEY_BYTES_MAX in kafscale/store.h. */
+bool ks_store_key_is_valid(const char *key);
+
+#endif
