@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A batch is read in two steps, so that a producer can be told exactly what is wrong: its frame (length and
- * format), then its numbers. Clients and stores are trusted in neither.
+ * A batch is read in two steps, so that a producer can be told exactly what is wrong: its frame
+ * (length and format), then its numbers. Clients and stores are trusted in neither.
  */
 #include "record/batch.h"
 
@@ -67,7 +67,10 @@ enum frame_fault {
     FRAME_MAGIC,
 };
 
-/* Cuts the first batch out of `bytes`. The format comes first: old ones have it in the same place. */
+/*
+ * Cuts the first batch out of `bytes`. The format comes first: old ones have it in the same
+ * place.
+ */
 static enum frame_fault
 cut_frame(struct kafscale_slice bytes, struct kafscale_slice *frame_out)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Record batches of format 2, seen from outside: the 61-byte header is read, checked and patched, the records
- * stay closed. That is all that producing, storing and fetching need; records.h opens a batch.
+ * Record batches of format 2, seen from outside: the 61-byte header is read, checked and
+ * patched, the records stay closed. That is all that producing, storing and fetching need;
+ * records.h opens a batch.
  *
  * Pure functions, any thread. A struct ks_batch borrows its bytes from whoever gave them.
  */
@@ -41,8 +42,9 @@ enum ks_batch_attribute {
 };
 
 /*
- * A batch and its header. Epoch and sequence mean nothing while producer_id is below 0: some clients put
- * zeros there. Compaction leaves record_count at or below last_offset_delta + 1, down to 0.
+ * A batch and its header. Epoch and sequence mean nothing while producer_id is below 0: some
+ * clients put zeros there. Compaction leaves record_count at or below last_offset_delta + 1,
+ * down to 0.
  */
 struct ks_batch {
     struct kafscale_slice bytes; /* the whole batch, header included */
@@ -75,9 +77,10 @@ int ks_batch_codec(const struct ks_batch *batch);
 struct kafscale_slice ks_batch_payload(const struct ks_batch *batch);
 
 /*
- * Reads the first batch of `bytes`, which may hold more after it: batch_out->bytes is exactly that batch. The
- * length must fit, the numbers must make sense; the checksum is not looked at (ks_batch_crc_is_right).
- * KAFSCALE_UNSUPPORTED: another format than 2; KAFSCALE_CORRUPT: anything else that is wrong.
+ * Reads the first batch of `bytes`, which may hold more after it: batch_out->bytes is exactly
+ * that batch. The length must fit, the numbers must make sense; the checksum is not looked at
+ * (ks_batch_crc_is_right). KAFSCALE_UNSUPPORTED: another format than 2; KAFSCALE_CORRUPT:
+ * anything else that is wrong.
  */
 KAFSCALE_MUST_CHECK enum kafscale_status ks_batch_parse(struct kafscale_slice bytes,
                                                         struct ks_batch *batch_out,
@@ -112,9 +115,9 @@ struct ks_batch_rules {
 };
 
 /*
- * Checks what a producer sent for one partition: exactly one batch, with base offset 0, as many records as
- * offsets, a right checksum, and nothing only brokers may write. The records themselves stay closed, so
- * timestamps are checked by the header's first and greatest.
+ * Checks what a producer sent for one partition: exactly one batch, with base offset 0, as many
+ * records as offsets, a right checksum, and nothing only brokers may write. The records
+ * themselves stay closed, so timestamps are checked by the header's first and greatest.
  */
 KAFSCALE_MUST_CHECK enum ks_batch_fault ks_batch_check_produced(struct kafscale_slice records,
                                                                 const struct ks_batch_rules *rules,

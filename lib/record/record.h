@@ -4,5 +4,9 @@
 #define KS_RECORD_RECORD_H
 
 #include "record/batch.h"
+#include "record/batch_builder.h"
+#include "record/compression.h"
+#include "record/control_batch.h"
+#include "record/records.h"
 
 #endif
