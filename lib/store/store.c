@@ -615,6 +615,26 @@ ks_store_close(struct ks_store *store, kafscale_close_done *done, void *arg)
     store->inner.ops->close(store->inner.self, on_closed, store);
 }
 
+static void
+ignore_close(void *arg)
+{
+    (void) arg;
+}
+
+void
+ks_store_abandon(struct ks_store *store)
+{
+    struct kafscale_store inner = store->inner;
+
+    assert(store->close_done == NULL);
+
+    for (struct ks_list *node = store->busy.next; node != &store->busy; node = node->next) {
+        ks_env_cancel_task(&KS_CONTAINER(node, struct call, link)->early);
+    }
+    free_store(store);
+    inner.ops->close(inner.self, ignore_close, NULL);
+}
+
 const char *
 ks_store_name(const struct ks_store *store)
 {

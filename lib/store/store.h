@@ -14,18 +14,12 @@
 
 #include "base/base.h"
 #include "kafscale/store.h"
+#include "store/fault_store.h"
 #include "store/memory_store.h"
+#include "store/operation.h"
 
 /* So many requests can be refused for want of memory within one turn of the loop. */
 #define KS_STORE_RESERVE_COUNT 64
-
-enum ks_store_operation {
-    KS_STORE_PUT,
-    KS_STORE_GET,
-    KS_STORE_LIST,
-    KS_STORE_REMOVE,
-    KS_STORE_OPERATION_COUNT
-};
 
 /* `errors` counts failures, not the ordinary answers KAFSCALE_EXISTS and KAFSCALE_NOT_FOUND. */
 struct ks_store_counters {
@@ -66,6 +60,12 @@ void ks_store_remove(struct ks_store *store, const struct kafscale_remove *remov
 
 /* Closes the implementation, which waits for what is in flight; then frees the store and calls `done`. */
 void ks_store_close(struct ks_store *store, kafscale_close_done *done, void *arg);
+
+/*
+ * Frees the store at once, without completions, and closes the implementation behind it. For the death of a simulated
+ * broker: the implementation must have promised to complete nothing more (ks_fault_store_crash).
+ */
+void ks_store_abandon(struct ks_store *store);
 
 /* Valid as long as the store. */
 const char *ks_store_name(const struct ks_store *store);
