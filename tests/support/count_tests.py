@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""count_tests.py TESTLOG_JSON: prints "passed failed skipped" of one run of `meson test`.
+
+A test that speaks TAP counts as its subtests; one that crashed, timed out or stopped before its plan
+was done counts as a failure besides. Any other test counts as one.
+"""
+import json
+import re
+import sys
+
+LINE = re.compile(r"^(not )?ok\b(.*)$", re.M)
+PLAN = re.compile(r"^1\.\.(\d+)", re.M)
+
+
+def count_tap(output, is_good):
+    """(passed, failed, skipped) of a TAP output whose test ended well or not."""
+    passed = failed = skipped = 0
+    for match in LINE.finditer(output):
+        if re.search(r"#\s*skip", match.group(2), re.I):
+            skipped += 1
+        elif match.group(1):
+            failed += 1
+        else:
+            passed += 1
+    plan = PLAN.search(output)
+    is_short = plan is not None and int(plan.group(1)) > passed + failed + skipped
+    if failed == 0 and (is_short or not is_good):
+        failed = 1
+    return passed, failed, skipped
+
+
+def count_test(test):
+    """(passed, failed, skipped) of one line of meson's testlog.json."""
+    result, output = test["result"], test.get("stdout") or ""
+    if result == "SKIP" and not LINE.search(output):
+        return 0, 0, 1
+    is_good = result in ("OK", "EXPECTEDFAIL", "SKIP")
+    if LINE.search(output) or PLAN.search(output):
+        return count_tap(output, is_good)
+    return (1, 0, 0) if is_good else (0, 1, 0)
+
+
+def main():
+    totals = [0, 0, 0]
+    with open(sys.argv[1], encoding="utf-8") as log:
+        for line in log:
+            totals = [a + b for a, b in zip(totals, count_test(json.loads(line)))]
+    print(*totals)
+
+
+if __name__ == "__main__":
+    main()
