@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What follows from several options together: node id, store, advertised addresses. */
+#include "broker/options.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+
+enum kafscale_log_level
+ks_options_log_level(const struct kafscale_options *options)
+{
+    static const char *const names[] = {
+        [KAFSCALE_LOG_ERROR] = "error",
+        [KAFSCALE_LOG_WARN] = "warn",
+        [KAFSCALE_LOG_INFO] = "info",
+        [KAFSCALE_LOG_DEBUG] = "debug",
+    };
+    const char *text = ks_option_text(options, KS_OPTION_log_level);
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (strcasecmp(text, names[i]) == 0) {
+            return (enum kafscale_log_level) i;
+        }
+    }
+    return KAFSCALE_LOG_INFO;
+}
+
+int32_t
+ks_options_broker_id(const struct kafscale_options *options)
+{
+    int64_t id = ks_option_number(options, KS_OPTION_broker_id);
+    const char *dash = strrchr(ks_option_text(options, KS_OPTION_pod_name), '-');
+    long long ordinal;
+    char *end;
+
+    if (id >= 0) {
+        return (int32_t) id;
+    }
+    if (dash == NULL || dash[1] < '0' || dash[1] > '9') {
+        return 0;
+    }
+    ordinal = strtoll(dash + 1, &end, 10);
+    return *end == '\0' && ordinal <= INT32_MAX ? (int32_t) ordinal : 0;
+}
+
+const char *
+ks_options_store_directory(const struct kafscale_options *options)
+{
+    const char *store = ks_option_text(options, KS_OPTION_store);
+
+    return strncmp(store, "dir:", 4) == 0 ? store + 4 : NULL;
+}
+
+/* The place of a listener in a list of addresses; false past its end. */
+static bool
+address_at(const char *list, size_t index, struct ks_endpoint *endpoint_out)
+{
+    struct kafscale_slice rest = ks_slice_of_text(list);
+    struct kafscale_slice element;
+
+    for (size_t i = 0; ks_list_text_next(&rest, &element); i++) {
+        if (i == index) {
+            return ks_endpoint_parse(element, endpoint_out) == KAFSCALE_OK;
+        }
+    }
+    return false;
+}
+
+static bool
+is_every_interface(const char *host)
+{
+    return host[0] == '\0' || strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0;
+}
+
+/* KafScale's rules: the host of the listen address, else broker.host, else the name of the pod, else localhost. */
+static void
+default_host(const struct kafscale_options *options, char host_out[KS_HOST_BYTES])
+{
+    const char *host = ks_option_text(options, KS_OPTION_broker_host);
+    const char *pod = ks_option_text(options, KS_OPTION_pod_name);
+    const char *service = ks_option_text(options, KS_OPTION_broker_service);
+    const char *pod_namespace = ks_option_text(options, KS_OPTION_pod_namespace);
+
+    if (host[0] != '\0') {
+        snprintf(host_out, KS_HOST_BYTES, "%s", host);
+    } else if (pod[0] != '\0' && service[0] != '\0' && pod_namespace[0] != '\0') {
+        snprintf(host_out, KS_HOST_BYTES, "%s.%s.%s.svc.cluster.local", pod, service,
+                 pod_namespace);
+    } else {
+        snprintf(host_out, KS_HOST_BYTES, "localhost");
+    }
+}
+
+bool
+ks_options_listen(const struct kafscale_options *options, size_t index,
+                  struct ks_endpoint *endpoint_out)
+{
+    return address_at(ks_option_text(options, KS_OPTION_listen), index, endpoint_out);
+}
+
+void
+ks_options_advertised(const struct kafscale_options *options, size_t index,
+                      const struct ks_endpoint *bound, struct ks_endpoint *advertised_out)
+{
+    struct ks_endpoint endpoint = { 0 };
+
+    if (address_at(ks_option_text(options, KS_OPTION_advertised_listeners), index, &endpoint)) {
+        endpoint.port = endpoint.port == 0 ? bound->port : endpoint.port;
+    } else {
+        endpoint = *bound;
+    }
+    if (is_every_interface(endpoint.host)) {
+        default_host(options, endpoint.host);
+    }
+    *advertised_out = endpoint;
+}
