@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The frame and its memory go back when the sink completes, not when the response has been sent: what the log still needs
+ * of the frame it has taken a reference to, and accounts for itself.
+ */
+#include "net/request.h"
+
+#include "net/connection.h"
+#include "net/server_state.h"
+
+#include <assert.h>
+#include <string.h>
+
+static void
+give_back(struct ks_request *request)
+{
+    kafscale_blob_unref(request->exchange.frame);
+    request->exchange.frame = NULL;
+    request->exchange.payload = ks_slice(NULL, 0);
+    if (request->server != NULL) {
+        request->server->counters.requests_waiting--;
+        ks_memory_account_release(&request->server->account, &request->reservation);
+    }
+}
+
+static void
+complete(struct ks_exchange *exchange, const struct ks_answer *answer)
+{
+    struct ks_request *request = KS_CONTAINER(exchange, struct ks_request, exchange);
+
+    assert(!request->is_complete);
+
+    request->is_complete = true;
+    give_back(request);
+    if (request->connection == NULL) {
+        ks_request_free(request);
+        return;
+    }
+    request->kind = answer->kind;
+    if (answer->kind == KS_ANSWER_SEND &&
+        ks_response_init(&request->response, answer) != KAFSCALE_OK) {
+        /* The order of responses can't be kept without this one. */
+        request->kind = KS_ANSWER_CLOSE;
+    }
+    ks_connection_request_completed(request->connection, request);
+}
+
+struct ks_request *
+ks_request_new(struct ks_connection *connection, struct kafscale_blob *frame,
+               const struct ks_reservation *reservation)
+{
+    struct ks_request *request = ks_alloc_zero(1, sizeof *request);
+
+    if (request == NULL) {
+        return NULL;
+    }
+    request->connection = connection;
+    request->server = connection->server;
+    request->reservation = *reservation;
+    memcpy(request->client_address, connection->client_address, sizeof request->client_address);
+    request->exchange.frame = frame;
+    request->exchange.payload = kafscale_blob_slice(frame);
+    request->exchange.context.client_address = request->client_address;
+    request->exchange.context.listener = connection->listener;
+    request->exchange.complete = complete;
+    request->server->counters.requests++;
+    request->server->counters.requests_waiting++;
+    return request;
+}
+
+void
+ks_request_free(struct ks_request *request)
+{
+    assert(request->is_complete);
+    assert(request->exchange.frame == NULL);
+
+    ks_list_remove(&request->link);
+    ks_response_deinit(&request->response);
+    ks_free(request);
+}
+
+void
+ks_request_abandon(struct ks_request *request)
+{
+    struct ks_server *server = request->server;
+
+    if (request->is_complete) {
+        ks_request_free(request);
+        return;
+    }
+    ks_list_remove(&request->link);
+    ks_list_append(&server->orphans, &request->link);
+    request->connection = NULL;
+    server->sink.gone(server->sink.self, &request->exchange);
+}
+
+void
+ks_request_forget_server(struct ks_request *request)
+{
+    assert(request->connection == NULL);
+
+    ks_list_remove(&request->link);
+    ks_memory_account_release(&request->server->account, &request->reservation);
+    request->server = NULL;
+}
