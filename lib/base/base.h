@@ -15,6 +15,7 @@
 #include "base/list.h"
 #include "base/logger.h"
 #include "base/memory.h"
+#include "base/planted.h"
 #include "base/slice.h"
 #include "base/table.h"
 #include "base/varint.h"

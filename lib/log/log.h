@@ -21,14 +21,15 @@ struct ks_log;
 struct ks_partition;
 
 struct ks_log_options {
-    const char *ns;         /* the first component of every key; copied */
-    struct ks_id cluster;   /* written into every object, checked in every object read */
+    const char *ns;       /* the first component of every key; copied */
+    struct ks_id cluster; /* written into every object, checked in every object read */
     struct ks_id incarnation;
     int64_t flush_interval_ms;
-    size_t flush_bytes;      /* an object is cut at this size */
-    size_t unflushed_bytes_max; /* appended and not yet durable; beyond it appends answer KAFSCALE_FULL */
-    size_t cache_bytes_max;  /* of committed batches kept in memory for reading */
-    uint32_t producers_max;  /* producer ids remembered per partition */
+    size_t flush_bytes; /* an object is cut at this size */
+    size_t
+        unflushed_bytes_max; /* appended and not yet durable; beyond it appends answer KAFSCALE_FULL */
+    size_t cache_bytes_max; /* of committed batches kept in memory for reading */
+    uint32_t producers_max; /* producer ids remembered per partition */
     int64_t producer_expiration_ms;
 };
 
@@ -77,15 +78,20 @@ struct ks_partition_name {
  */
 struct ks_log_open {
     const struct ks_partition_name *names;
-    const char *const *topic_names; /* one per name, borrowed until done; written beside the id at first use */
+    const char *const
+        *topic_names; /* one per name, borrowed until done; written beside the id at first use */
     size_t count;
     uint64_t sole_version;
     enum kafscale_status *results;
 };
 
-typedef void ks_log_open_done(void *arg, enum kafscale_status status, const struct kafscale_error *error);
+typedef void ks_log_open_done(void *arg, enum kafscale_status status,
+                              const struct kafscale_error *error);
 
-void ks_log_open(struct ks_log *log, const struct ks_log_open *open, ks_log_open_done *done, void *arg);
+/* NO_MEMORY: nothing was begun, and `done` will not be called. One opening is under way at a time; others wait. */
+KAFSCALE_MUST_CHECK enum kafscale_status ks_log_open(struct ks_log *log,
+                                                     const struct ks_log_open *open,
+                                                     ks_log_open_done *done, void *arg);
 
 /* The open partition of this name, or NULL. Valid until ks_log_forget or ks_log_free. */
 struct ks_partition *ks_log_find(struct ks_log *log, const struct ks_partition_name *name);
@@ -110,12 +116,12 @@ void ks_partition_set_user(struct ks_partition *partition, void *user);
 
 enum ks_append_result {
     KS_APPEND_OK,
-    KS_APPEND_OUT_OF_ORDER,      /* a gap in the producer's sequence */
-    KS_APPEND_OLD_EPOCH,         /* a newer epoch of this producer has written */
+    KS_APPEND_OUT_OF_ORDER, /* a gap in the producer's sequence */
+    KS_APPEND_OLD_EPOCH,    /* a newer epoch of this producer has written */
     KS_APPEND_TOO_MANY_PRODUCERS,
-    KS_APPEND_FULL,              /* too much waits for the store; nothing was appended */
-    KS_APPEND_NOT_OWNER,         /* fenced, stopped, or the topic was deleted */
-    KS_APPEND_FAILED,            /* the broker has failed, or memory is short */
+    KS_APPEND_FULL,      /* too much waits for the store; nothing was appended */
+    KS_APPEND_NOT_OWNER, /* fenced, stopped, or the topic was deleted */
+    KS_APPEND_FAILED,    /* the broker has failed, or memory is short */
 };
 
 /*
@@ -168,7 +174,8 @@ bool ks_log_read(struct ks_log *log, struct ks_log_read *read, enum kafscale_sta
 void ks_log_read_release(struct ks_log_read *read);
 
 /* Bytes from `offset` to the high watermark, at most `bytes_max`; for a Fetch that waits for min_bytes. No I/O. */
-size_t ks_partition_bytes_from(const struct ks_partition *partition, int64_t offset, size_t bytes_max);
+size_t ks_partition_bytes_from(const struct ks_partition *partition, int64_t offset,
+                               size_t bytes_max);
 
 /*
  * Which batch to look into for ListOffsets: the first whose max timestamp is >= `timestamp_ms`; with INT64_MAX, the first batch that has
@@ -178,8 +185,12 @@ int64_t ks_partition_batch_by_time(const struct ks_partition *partition, int64_t
 
 /* --- Freshness ------------------------------------------------------------------------------------ */
 
-/* Looks at the log's own next slot: KAFSCALE_OK, FENCED (and the event comes), or UNAVAILABLE. */
-void ks_log_look(struct ks_log *log, void (*done)(void *arg, enum kafscale_status status), void *arg);
+/*
+ * Looks at the log's own next slot: OK, FENCED (and the event comes), or UNAVAILABLE. NO_MEMORY as the answer of the call:
+ * nothing was begun.
+ */
+KAFSCALE_MUST_CHECK enum kafscale_status ks_log_look(
+    struct ks_log *log, void (*done)(void *arg, enum kafscale_status status), void *arg);
 
 /* Counters for tests, status pages and metrics. */
 struct ks_log_counters {

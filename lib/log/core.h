@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The inside of a struct ks_log, shared by the files that make it up: writer.c sends objects and acknowledges them,
+ * dead_log.c seals and reads the logs of earlier incarnations, open.c claims, replays and activates partitions, read.c serves
+ * batches, stop.c ends it.
+ */
+#ifndef KS_LOG_CORE_H
+#define KS_LOG_CORE_H
+
+#include "log/partition.h"
+
+struct ks_opening;
+
+/* The batches of one partition in an object. */
+struct ks_open_section {
+    struct ks_list link;
+    struct ks_partition *partition;
+    struct ks_buffer entries; /* encoded directory entries */
+    uint32_t entry_count;
+    bool has_name;
+    size_t first_place;
+};
+
+enum ks_slot_state {
+    KS_SLOT_OPEN, /* batches are added to it */
+    KS_SLOT_SENT, /* its bytes are frozen and a request is under way, or waits to be sent again */
+    KS_SLOT_DURABLE, /* waits for those before it */
+};
+
+/* One write-ahead object from its first batch until it and all before it are durable. */
+struct ks_slot {
+    struct ks_list link;
+    struct ks_log *log;
+    enum ks_slot_state state;
+    uint64_t sequence;
+    char key[KS_WAL_KEY_BYTES];
+    struct ks_list sections;
+    uint32_t section_count;
+    struct ks_list appends; /* that wait for it */
+    struct ks_buffer head;
+    uint8_t trailer[KS_WAL_TRAILER_BYTES];
+    struct kafscale_part *parts; /* the first is the head, the last the trailer */
+    size_t part_count;
+    size_t part_capacity;
+    size_t body_bytes;
+    int64_t first_append_ms;
+    uint32_t attempts;
+    uint32_t odd_reads; /* of something that is neither ours nor a seal */
+    struct kafscale_put put;
+    struct kafscale_get get;
+    struct ks_timer retry;
+};
+
+struct ks_log {
+    struct ks_env *env;
+    struct ks_store *store;
+    struct ks_meta *meta;
+    struct ks_log_options options;
+    char *ns;
+    struct ks_log_events events;
+    enum kafscale_status status;
+    struct kafscale_error error; /* why it is fenced or failed */
+    struct ks_task tell;         /* fenced or failed, from the loop */
+
+    struct ks_table partitions;
+    struct ks_id *sources; /* incarnations that places refer to; the first is this one */
+    uint32_t source_count;
+
+    struct ks_slot *open;
+    struct ks_list slots; /* sent, by sequence */
+    size_t slot_count;    /* of these, not durable */
+    uint64_t sequence_next;
+    uint32_t chain; /* of the object sent last */
+    size_t unflushed_bytes;
+    struct ks_task cut_task;
+    struct ks_timer cut_timer;
+
+    struct ks_list cache; /* committed batches in memory, oldest first */
+    size_t cache_bytes;
+
+    struct ks_opening *opening; /* the one under way */
+    struct ks_list openings;    /* that wait */
+
+    bool is_draining;
+    bool is_released; /* the closed ends were sent */
+    bool is_freed;    /* goes when nothing is under way any more */
+    size_t busy;      /* requests under way in store and meta, and timers that will make some */
+    void (*stopped)(void *arg);
+    void *stopped_arg;
+    struct ks_timer stop_timer;
+    struct ks_task stop_task;
+
+    struct ks_log_counters counters;
+};
+
+/* One more, one fewer request under way; the last one of a freed log frees it, so touch nothing after. */
+void ks_log_begin(struct ks_log *log);
+void ks_log_end(struct ks_log *log);
+
+/* The first call decides: appends are answered NOT_OWNER or FAILED, and the owner is told. */
+void ks_log_fence(struct ks_log *log, const char *reason);
+void ks_log_fail(struct ks_log *log, const struct kafscale_error *error);
+
+/* The index of an incarnation among the sources, added if new; UINT32_MAX without memory. */
+uint32_t ks_log_source(struct ks_log *log, const struct ks_id *incarnation);
+
+/* How long to wait before try number `attempts` + 1, jittered. */
+int64_t ks_log_backoff_ms(struct ks_log *log, uint32_t attempts);
+
+/* --- writer.c --- */
+void ks_writer_init(struct ks_log *log);
+/* Nothing is sent again; for a log that is going. */
+void ks_writer_cancel_retries(struct ks_log *log);
+void ks_writer_append(struct ks_log *log, struct ks_append *append);
+void ks_writer_schedule(struct ks_log *log);
+/* Answers all that wait with `result` and drops what is not under way. */
+void ks_writer_abandon(struct ks_log *log, enum ks_append_result result);
+/* Answers what waits for this partition. */
+void ks_writer_forget(struct ks_log *log, struct ks_partition *partition);
+void ks_writer_deinit(struct ks_log *log);
+/* Answers an append from the loop. */
+void ks_append_answer(struct ks_log *log, struct ks_append *append, enum ks_append_result result);
+
+/* --- cache: read.c --- */
+void ks_cache_add(struct ks_log *log, struct ks_cached_batch *cached);
+void ks_cache_drop_partition(struct ks_log *log, struct ks_partition *partition);
+
+/* --- stop.c --- */
+void ks_stop_continue(struct ks_log *log);
+
+/* --- open.c --- */
+void ks_openings_abandon(struct ks_log *log);
+
+#endif

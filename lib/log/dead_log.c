@@ -1,0 +1,524 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Slots are read some ahead and taken in order. The first free one gets the seal; then the trim mark is read again, for a
+ * seal below it stands where data was and says nothing (durability 1.5, models: validate-seal).
+ */
+#include "log/dead_log.h"
+
+#include <assert.h>
+#include <inttypes.h>
+
+#define READ_AHEAD 32
+#define HEAD_BYTES_GUESS (16u << 10)
+#define READS_MAX 5
+
+enum dead_slot_state {
+    DEAD_SLOT_ASKED,
+    DEAD_SLOT_DATA,
+    DEAD_SLOT_SEAL,
+    DEAD_SLOT_ABSENT,
+};
+
+struct ks_dead_slot {
+    struct ks_dead_log *dead;
+    enum dead_slot_state state;
+    uint64_t sequence;
+    struct ks_wal_header header;
+    struct kafscale_blob *head; /* header and directory */
+    struct kafscale_slice directory;
+    char key[KS_WAL_KEY_BYTES];
+    struct kafscale_get get;
+    struct ks_timer retry;
+    uint32_t attempts;
+};
+
+static void advance(struct ks_dead_log *dead);
+static void read_trim(struct ks_dead_log *dead);
+
+struct ks_dead_log *
+ks_dead_log_new(struct ks_log *log, const struct ks_id *incarnation)
+{
+    struct ks_dead_log *dead = ks_alloc_zero(1, sizeof *dead);
+    uint32_t source = ks_log_source(log, incarnation);
+
+    if (dead == NULL || source == UINT32_MAX) {
+        ks_free(dead);
+        return NULL;
+    }
+    dead->log = log;
+    dead->incarnation = *incarnation;
+    dead->source = source;
+    ks_buffer_init(&dead->seal, 4096);
+    return dead;
+}
+
+static void
+free_slots(struct ks_dead_log *dead)
+{
+    for (size_t i = 0; i < dead->slot_count; i++) {
+        kafscale_blob_unref(dead->slots[i]->head);
+        ks_free(dead->slots[i]);
+    }
+    ks_free(dead->slots);
+    dead->slots = NULL;
+    dead->slot_count = 0;
+    dead->slot_capacity = 0;
+}
+
+void
+ks_dead_log_free(struct ks_dead_log *dead)
+{
+    if (dead == NULL) {
+        return;
+    }
+    assert(dead->in_flight == 0);
+    free_slots(dead);
+    ks_buffer_deinit(&dead->seal);
+    ks_list_remove(&dead->link);
+    ks_free(dead);
+}
+
+/* --- Requests under way: the log counts them too, so that it isn't freed under them --- */
+
+static void
+begin(struct ks_dead_log *dead)
+{
+    dead->in_flight++;
+    ks_log_begin(dead->log);
+}
+
+/* Must be the last word: it may complete the whole and free it. */
+static void
+end(struct ks_dead_log *dead)
+{
+    struct ks_log *log = dead->log;
+
+    dead->in_flight--;
+    if (dead->is_ending && dead->in_flight == 0) {
+        dead->done(dead);
+    }
+    ks_log_end(log);
+}
+
+static void
+give_up(struct ks_dead_log *dead, enum kafscale_status status)
+{
+    if (!dead->is_ending) {
+        dead->is_ending = true;
+        dead->status = status;
+    }
+}
+
+/* Waits, then calls `on_due`; counts as under way meanwhile. */
+static void
+wait(struct ks_dead_log *dead, struct ks_timer *timer, void (*on_due)(void *), void *arg,
+     uint32_t attempts)
+{
+    *timer = (struct ks_timer){ .on_due = on_due, .arg = arg };
+    begin(dead);
+    ks_env_set_timer(dead->log->env, timer,
+                     ks_env_now_ms(dead->log->env) + ks_log_backoff_ms(dead->log, attempts));
+}
+
+static bool
+is_over(const struct ks_dead_log *dead)
+{
+    return dead->is_ending || dead->log->is_freed || dead->log->status != KAFSCALE_OK;
+}
+
+/* --- One slot --- */
+
+static void get_slot(struct ks_dead_slot *slot, size_t size_max);
+
+static void
+get_again(void *arg)
+{
+    struct ks_dead_slot *slot = arg;
+    struct ks_dead_log *dead = slot->dead;
+
+    if (is_over(dead)) {
+        give_up(dead, KAFSCALE_STOPPED);
+    } else {
+        get_slot(slot, HEAD_BYTES_GUESS);
+    }
+    end(dead);
+}
+
+/* Whether the header is what this key must hold. */
+static enum kafscale_status
+check_header(struct ks_dead_slot *slot, struct kafscale_error *error)
+{
+    const struct ks_wal_header *header = &slot->header;
+
+    if (!ks_id_equals(&header->cluster, &slot->dead->log->options.cluster)) {
+        return ks_error_set(error, KAFSCALE_CORRUPT, "belongs to another cluster");
+    }
+    if (!ks_id_equals(&header->incarnation, &slot->dead->incarnation) ||
+        header->sequence != slot->sequence) {
+        return ks_error_set(error, KAFSCALE_CORRUPT, "belongs to another place");
+    }
+    return KAFSCALE_OK;
+}
+
+/* Keeps header and directory only: a guess may have brought much of the body along. */
+static enum kafscale_status
+keep_head(struct ks_dead_slot *slot, struct kafscale_slice bytes, struct kafscale_error *error)
+{
+    slot->head = kafscale_blob_new(bytes.size);
+    if (slot->head == NULL) {
+        return ks_error_set(error, KAFSCALE_NO_MEMORY, "out of memory");
+    }
+    memcpy(kafscale_blob_data(slot->head), bytes.data, bytes.size);
+    slot->directory = ks_slice(kafscale_blob_data(slot->head) + slot->header.header_bytes,
+                               slot->header.directory_bytes);
+    slot->state = (slot->header.flags & KS_WAL_SEAL) != 0 ? DEAD_SLOT_SEAL : DEAD_SLOT_DATA;
+    return KAFSCALE_OK;
+}
+
+/* Takes what was read; FULL asks for more bytes, `more_out` in all. */
+static enum kafscale_status
+take_head(struct ks_dead_slot *slot, struct kafscale_blob *body, uint64_t object_bytes,
+          size_t *more_out, struct kafscale_error *error)
+{
+    struct kafscale_slice bytes = kafscale_blob_slice(body);
+    enum kafscale_status status;
+    size_t head_bytes;
+
+    status = ks_wal_head_bytes(bytes, &head_bytes, error);
+    if (status != KAFSCALE_OK) {
+        return status;
+    }
+    if (head_bytes > bytes.size && head_bytes <= object_bytes && head_bytes > slot->get.size_max) {
+        *more_out = head_bytes;
+        return KAFSCALE_FULL;
+    }
+    status = ks_wal_read_head(bytes, &slot->header, &slot->directory, error);
+    if (status == KAFSCALE_OK) {
+        status = check_header(slot, error);
+    }
+    if (status != KAFSCALE_OK) {
+        return status;
+    }
+    return keep_head(slot, ks_slice(bytes.data, head_bytes), error);
+}
+
+static void
+damaged(struct ks_dead_slot *slot, enum kafscale_status status, const struct kafscale_error *error)
+{
+    struct ks_dead_log *dead = slot->dead;
+
+    (void) ks_error_set(&dead->error, status, "object '%s': %s", slot->key, error->text);
+    give_up(dead, status);
+}
+
+static void
+on_slot(void *arg, enum kafscale_status status, struct kafscale_blob *body, uint64_t object_bytes,
+        const struct kafscale_error *store_error)
+{
+    struct ks_dead_slot *slot = arg;
+    struct ks_dead_log *dead = slot->dead;
+    struct kafscale_error error = { 0 };
+    size_t more = 0;
+
+    (void) store_error;
+    if (is_over(dead)) {
+        give_up(dead, KAFSCALE_STOPPED);
+        end(dead);
+        return;
+    }
+    if (status == KAFSCALE_OK) {
+        status = take_head(slot, body, object_bytes, &more, &error);
+    } else if (status == KAFSCALE_NOT_FOUND) {
+        slot->state = DEAD_SLOT_ABSENT;
+        status = KAFSCALE_OK;
+    } else {
+        (void) ks_error_set(&error, status, "%s", kafscale_status_text(status));
+    }
+    if (status == KAFSCALE_FULL) {
+        get_slot(slot, more);
+    } else if (status == KAFSCALE_OK) {
+        advance(dead);
+    } else if (status == KAFSCALE_UNSUPPORTED ||
+               (status == KAFSCALE_CORRUPT && slot->attempts >= READS_MAX)) {
+        damaged(slot, status, &error);
+    } else {
+        wait(dead, &slot->retry, get_again, slot, slot->attempts++);
+    }
+    end(dead);
+}
+
+static void
+get_slot(struct ks_dead_slot *slot, size_t size_max)
+{
+    slot->state = DEAD_SLOT_ASKED;
+    slot->get = (struct kafscale_get){ .key = slot->key, .size_max = size_max };
+    begin(slot->dead);
+    ks_store_get(slot->dead->log->store, &slot->get, on_slot, slot);
+}
+
+/* Asks for the next slot after those asked for; false without memory. */
+static bool
+ask_next(struct ks_dead_log *dead)
+{
+    struct ks_dead_slot *slot;
+
+    if (dead->slot_count == dead->slot_capacity) {
+        size_t capacity = dead->slot_capacity == 0 ? READ_AHEAD : dead->slot_capacity * 2;
+        struct ks_dead_slot **slots = ks_realloc(dead->slots, capacity * sizeof(*slots));
+
+        if (slots == NULL) {
+            return false;
+        }
+        dead->slots = slots;
+        dead->slot_capacity = capacity;
+    }
+    slot = ks_alloc_zero(1, sizeof *slot);
+    if (slot == NULL) {
+        return false;
+    }
+    slot->dead = dead;
+    slot->sequence = dead->trim + dead->slot_count;
+    ks_wal_key(dead->log->ns, &dead->incarnation, slot->sequence, slot->key);
+    dead->slots[dead->slot_count++] = slot;
+    get_slot(slot, HEAD_BYTES_GUESS);
+    return true;
+}
+
+/* --- The seal --- */
+
+static void put_seal(struct ks_dead_log *dead);
+
+static void
+put_seal_again(void *arg)
+{
+    struct ks_dead_log *dead = arg;
+
+    if (is_over(dead)) {
+        give_up(dead, KAFSCALE_STOPPED);
+    } else {
+        put_seal(dead);
+    }
+    end(dead);
+}
+
+static void
+on_seal(void *arg, enum kafscale_status status, const struct kafscale_error *error)
+{
+    struct ks_dead_log *dead = arg;
+
+    if (is_over(dead)) {
+        give_up(dead, KAFSCALE_STOPPED);
+    } else if (status == KAFSCALE_OK) {
+        dead->log->counters.seals_won++;
+        dead->end = dead->frontier;
+        read_trim(dead);
+    } else if (status == KAFSCALE_EXISTS) {
+        /* Data or a seal was faster (perhaps an earlier try of this one): look again. */
+        get_slot(dead->slots[dead->frontier - dead->trim], HEAD_BYTES_GUESS);
+    } else if (status == KAFSCALE_FAILED) {
+        (void) ks_error_set(&dead->error, status, "%s", error->text);
+        give_up(dead, status);
+    } else {
+        wait(dead, &dead->retry, put_seal_again, dead, dead->attempts++);
+    }
+    end(dead);
+}
+
+static void
+put_seal(struct ks_dead_log *dead)
+{
+    dead->seal_put =
+        (struct kafscale_put){ .key = dead->seal_key,
+                               .parts = &dead->seal_part,
+                               .part_count = 1,
+                               .if_absent = !ks_is_planted(KS_PLANTED_UNCONDITIONAL_PUT) };
+    begin(dead);
+    ks_store_put(dead->log->store, &dead->seal_put, on_seal, dead);
+}
+
+/* The seal's body names who sealed, for people. */
+static void
+seal(struct ks_dead_log *dead)
+{
+    const struct ks_log_options *options = &dead->log->options;
+    struct ks_wal_header header = { .flags = KS_WAL_SEAL,
+                                    .cluster = options->cluster,
+                                    .incarnation = dead->incarnation,
+                                    .sequence = dead->frontier,
+                                    .created_ms = ks_env_wall_ms(dead->log->env),
+                                    .body_bytes = KS_ID_BYTES };
+    uint8_t trailer[KS_WAL_TRAILER_BYTES];
+
+    ks_env_random(dead->log->env, header.nonce.bytes, KS_ID_BYTES);
+    ks_wal_write_head(&dead->seal, &header, ks_slice(NULL, 0));
+    ks_buffer_append(&dead->seal, options->incarnation.bytes, KS_ID_BYTES);
+    ks_wal_write_trailer(trailer, dead->seal.size + KS_WAL_TRAILER_BYTES,
+                         ks_crc32c(0, dead->seal.data, dead->seal.size));
+    ks_buffer_append(&dead->seal, trailer, sizeof trailer);
+    if (ks_buffer_failed(&dead->seal)) {
+        give_up(dead, KAFSCALE_NO_MEMORY);
+        return;
+    }
+    ks_wal_key(dead->log->ns, &dead->incarnation, dead->frontier, dead->seal_key);
+    dead->seal_part = (struct kafscale_part){ .bytes = ks_buffer_slice(&dead->seal) };
+    put_seal(dead);
+}
+
+/* --- In order --- */
+
+static bool
+chain_holds(const struct ks_dead_log *dead, const struct ks_dead_slot *slot)
+{
+    if (slot->sequence == dead->trim) {
+        return slot->sequence > 0 || slot->header.chain == 0;
+    }
+    return slot->header.chain == dead->slots[slot->sequence - dead->trim - 1]->header.crc;
+}
+
+/* The first free slot, or the seal, or the closed end was reached. */
+static void
+reach_end(struct ks_dead_log *dead, const struct ks_dead_slot *slot)
+{
+    if (slot->sequence < dead->closed_end) {
+        (void) ks_error_set(&dead->error, KAFSCALE_CORRUPT, "object '%s' is missing or a seal",
+                            slot->key);
+        give_up(dead, KAFSCALE_CORRUPT);
+        return;
+    }
+    if (slot->state == DEAD_SLOT_ABSENT && dead->must_seal && !ks_is_planted(KS_PLANTED_SEAL)) {
+        seal(dead);
+        return;
+    }
+    if (slot->state == DEAD_SLOT_SEAL) {
+        dead->log->counters.seals_found++;
+    }
+    dead->end = slot->sequence;
+    read_trim(dead);
+}
+
+static bool
+is_readable_further(const struct ks_dead_log *dead)
+{
+    return dead->must_seal || dead->trim + dead->slot_count < dead->closed_end;
+}
+
+/* Takes the slots that have come, in order, and asks for more. */
+static void
+advance(struct ks_dead_log *dead)
+{
+    while (dead->frontier < dead->trim + dead->slot_count) {
+        struct ks_dead_slot *slot = dead->slots[dead->frontier - dead->trim];
+
+        if (slot->state == DEAD_SLOT_ASKED) {
+            break;
+        }
+        if (slot->state != DEAD_SLOT_DATA) {
+            reach_end(dead, slot);
+            return;
+        }
+        if (!chain_holds(dead, slot)) {
+            (void) ks_error_set(&dead->error, KAFSCALE_CORRUPT,
+                                "object '%s' does not follow the one before", slot->key);
+            give_up(dead, KAFSCALE_CORRUPT);
+            return;
+        }
+        dead->frontier++;
+    }
+    if (!is_readable_further(dead) && dead->frontier == dead->trim + dead->slot_count) {
+        dead->end = dead->frontier;
+        read_trim(dead);
+        return;
+    }
+    while (is_readable_further(dead) &&
+           dead->trim + dead->slot_count < dead->frontier + READ_AHEAD) {
+        if (!ask_next(dead)) {
+            give_up(dead, KAFSCALE_NO_MEMORY);
+            return;
+        }
+    }
+}
+
+/* --- The trim mark, before and after --- */
+
+static uint64_t
+mark_of(const struct kafscale_meta_entry *entries, size_t entry_count)
+{
+    return entry_count == 1 && entries[0].value.size == 8 ? ks_get_u64(entries[0].value.data) : 0;
+}
+
+static void
+read_trim_again(void *arg)
+{
+    struct ks_dead_log *dead = arg;
+
+    if (is_over(dead)) {
+        give_up(dead, KAFSCALE_STOPPED);
+    } else {
+        read_trim(dead);
+    }
+    end(dead);
+}
+
+/* The first reading says where to begin; the one after the seal whether the seal counts. */
+static void
+on_trim(void *arg, enum kafscale_status status, const struct kafscale_meta_entry *entries,
+        size_t entry_count, uint64_t revision, const struct kafscale_error *error)
+{
+    struct ks_dead_log *dead = arg;
+    uint64_t mark = status == KAFSCALE_OK ? mark_of(entries, entry_count) : 0;
+
+    (void) revision;
+    (void) error;
+    if (is_over(dead)) {
+        give_up(dead, KAFSCALE_STOPPED);
+    } else if (status != KAFSCALE_OK) {
+        wait(dead, &dead->retry, read_trim_again, dead, dead->attempts++);
+    } else if (dead->end == UINT64_MAX || mark > dead->end) {
+        dead->log->counters.seals_void += dead->end != UINT64_MAX;
+        if (dead->in_flight > 1) {
+            /* Slots asked for ahead still answer into the old array: ask for the mark again after them. */
+            wait(dead, &dead->retry, read_trim_again, dead, 0);
+        } else {
+            free_slots(dead);
+            dead->trim = mark;
+            dead->frontier = mark;
+            dead->end = UINT64_MAX;
+            advance(dead);
+        }
+    } else {
+        give_up(dead, KAFSCALE_OK);
+    }
+    end(dead);
+}
+
+static void
+read_trim(struct ks_dead_log *dead)
+{
+    dead->trim_read = (struct kafscale_meta_read){ .key = dead->trim_key, .is_fresh = true };
+    begin(dead);
+    ks_meta_read(dead->log->meta, &dead->trim_read, on_trim, dead);
+}
+
+void
+ks_dead_log_start(struct ks_dead_log *dead, void (*done)(struct ks_dead_log *), void *arg)
+{
+    dead->done = done;
+    dead->arg = arg;
+    dead->end = UINT64_MAX;
+    ks_trim_key(&dead->incarnation, dead->trim_key);
+    read_trim(dead);
+}
+
+struct kafscale_slice
+ks_dead_log_directory(const struct ks_dead_log *dead, uint64_t sequence, size_t *body_position_out,
+                      int64_t *created_ms_out)
+{
+    const struct ks_dead_slot *slot;
+
+    assert(sequence >= dead->trim);
+    assert(sequence < dead->end);
+    slot = dead->slots[sequence - dead->trim];
+    *body_position_out = (size_t) slot->header.header_bytes + slot->header.directory_bytes;
+    *created_ms_out = slot->header.created_ms;
+    return slot->directory;
+}

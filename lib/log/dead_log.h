@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The log of an earlier incarnation, as its successor sees it: its directories in order and, unless its owner closed it, a
+ * seal in its first free slot, after which the old owner can't acknowledge anything more.
+ */
+#ifndef KS_LOG_DEAD_LOG_H
+#define KS_LOG_DEAD_LOG_H
+
+#include "log/core.h"
+
+struct ks_dead_slot;
+
+struct ks_dead_log {
+    struct ks_list link;
+    struct ks_log *log;
+    struct ks_id incarnation;
+    uint32_t source;
+    bool must_seal;      /* some partition's part of it was not closed by its owner */
+    uint64_t closed_end; /* greatest closed end of those that were; slots below must be there */
+
+    enum kafscale_status status; /* once done: OK, CORRUPT, NO_MEMORY, FENCED ... */
+    struct kafscale_error error;
+    uint64_t trim;
+    uint64_t end;                /* first slot that holds nothing */
+    struct ks_dead_slot **slots; /* from `trim` on */
+    size_t slot_count;
+    size_t slot_capacity;
+    uint64_t frontier; /* first slot that isn't known yet */
+    size_t in_flight;
+    bool is_ending; /* frontier stands; waits for what is in flight */
+
+    struct kafscale_put seal_put;
+    struct kafscale_part seal_part;
+    struct ks_buffer seal;
+    char seal_key[KS_WAL_KEY_BYTES];
+    char trim_key[KS_REGISTER_KEY_BYTES];
+    struct kafscale_meta_read trim_read;
+    struct ks_timer retry;
+    uint32_t attempts;
+    void (*done)(struct ks_dead_log *dead);
+    void *arg;
+};
+
+struct ks_dead_log *ks_dead_log_new(struct ks_log *log, const struct ks_id *incarnation);
+
+/* Only when it isn't under way. */
+void ks_dead_log_free(struct ks_dead_log *dead);
+
+/* Reads and seals; `done` comes once, never before this has returned. */
+void ks_dead_log_start(struct ks_dead_log *dead, void (*done)(struct ks_dead_log *), void *arg);
+
+/* The directory of a slot (trim <= sequence < end) and where the body begins in its object. */
+struct kafscale_slice ks_dead_log_directory(const struct ks_dead_log *dead, uint64_t sequence,
+                                            size_t *body_position_out, int64_t *created_ms_out);
+
+#endif

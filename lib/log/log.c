@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The life of a log and its partitions; what each step does stands in the files beside this one. */
+#include "log/core.h"
+
+#include <assert.h>
+
+#define BACKOFF_FIRST_MS 10
+#define BACKOFF_LAST_MS 2000
+
+static void
+tell(void *arg)
+{
+    struct ks_log *log = arg;
+
+    if (log->status == KAFSCALE_FENCED) {
+        log->events.fenced(log->events.arg, &log->error);
+    } else {
+        log->events.failed(log->events.arg, &log->error);
+    }
+}
+
+struct ks_log *
+ks_log_new(struct ks_env *env, struct ks_store *store, struct ks_meta *meta,
+           const struct ks_log_options *options, const struct ks_log_events *events)
+{
+    struct ks_log *log = ks_alloc_zero(1, sizeof *log);
+
+    assert(events->committed != NULL);
+    assert(events->fenced != NULL);
+    assert(events->failed != NULL);
+
+    if (log == NULL) {
+        return NULL;
+    }
+    log->env = env;
+    log->store = store;
+    log->meta = meta;
+    log->options = *options;
+    log->events = *events;
+    log->tell = (struct ks_task){ .run = tell, .arg = log };
+    log->ns = ks_copy_text(options->ns);
+    log->sources = ks_alloc(sizeof *log->sources);
+    if (log->ns == NULL || log->sources == NULL) {
+        ks_free(log->ns);
+        ks_free(log->sources);
+        ks_free(log);
+        return NULL;
+    }
+    log->options.ns = log->ns;
+    log->sources[0] = options->incarnation;
+    log->source_count = 1;
+    ks_table_init(&log->partitions, ks_env_random_u64(env));
+    ks_writer_init(log);
+    ks_list_init(&log->cache);
+    ks_list_init(&log->openings);
+    return log;
+}
+
+static void
+free_partitions(struct ks_log *log)
+{
+    struct ks_table_node *node = ks_table_next(&log->partitions, NULL);
+
+    while (node != NULL) {
+        struct ks_partition *partition = KS_CONTAINER(node, struct ks_partition, node);
+        struct ks_table_node *next = ks_table_next(&log->partitions, node);
+
+        ks_table_remove(&log->partitions, node);
+        ks_partition_free(partition);
+        node = next;
+    }
+    ks_table_deinit(&log->partitions);
+}
+
+static void
+really_free(struct ks_log *log)
+{
+    ks_writer_deinit(log);
+    free_partitions(log);
+    ks_free(log->sources);
+    ks_free(log->ns);
+    ks_free(log);
+}
+
+void
+ks_log_free(struct ks_log *log)
+{
+    if (log == NULL) {
+        return;
+    }
+    assert(!log->is_freed);
+    log->is_freed = true;
+    ks_env_cancel_task(&log->tell);
+    ks_env_cancel_task(&log->cut_task);
+    ks_env_cancel_task(&log->stop_task);
+    ks_env_cancel_timer(log->env, &log->cut_timer);
+    ks_env_cancel_timer(log->env, &log->stop_timer);
+    if (log->status == KAFSCALE_OK) {
+        log->status = KAFSCALE_STOPPED;
+    }
+    ks_writer_cancel_retries(log);
+    ks_openings_abandon(log);
+    if (log->busy == 0) {
+        really_free(log);
+    }
+}
+
+void
+ks_log_begin(struct ks_log *log)
+{
+    log->busy++;
+}
+
+void
+ks_log_end(struct ks_log *log)
+{
+    assert(log->busy > 0);
+    log->busy--;
+    if (log->busy == 0 && log->is_freed) {
+        really_free(log);
+    } else if (log->stopped != NULL) {
+        ks_stop_continue(log);
+    }
+}
+
+enum kafscale_status
+ks_log_status(const struct ks_log *log)
+{
+    return log->is_draining && log->status == KAFSCALE_OK ? KAFSCALE_STOPPED : log->status;
+}
+
+void
+ks_log_fence(struct ks_log *log, const char *reason)
+{
+    if (log->status != KAFSCALE_OK) {
+        return;
+    }
+    log->status = KAFSCALE_FENCED;
+    (void) ks_error_set(&log->error, KAFSCALE_FENCED, "%s", reason);
+    ks_env_defer(log->env, &log->tell);
+    ks_writer_abandon(log, KS_APPEND_NOT_OWNER);
+}
+
+void
+ks_log_fail(struct ks_log *log, const struct kafscale_error *error)
+{
+    if (log->status != KAFSCALE_OK) {
+        return;
+    }
+    log->status = KAFSCALE_FAILED;
+    log->error = *error;
+    log->error.status = KAFSCALE_FAILED;
+    ks_env_defer(log->env, &log->tell);
+    ks_writer_abandon(log, KS_APPEND_FAILED);
+}
+
+uint32_t
+ks_log_source(struct ks_log *log, const struct ks_id *incarnation)
+{
+    struct ks_id *sources;
+
+    for (uint32_t i = 0; i < log->source_count; i++) {
+        if (ks_id_equals(&log->sources[i], incarnation)) {
+            return i;
+        }
+    }
+    sources = ks_realloc(log->sources, (log->source_count + 1) * sizeof *sources);
+    if (sources == NULL) {
+        return UINT32_MAX;
+    }
+    log->sources = sources;
+    sources[log->source_count] = *incarnation;
+    return log->source_count++;
+}
+
+int64_t
+ks_log_backoff_ms(struct ks_log *log, uint32_t attempts)
+{
+    uint32_t shift = attempts < 8 ? attempts : 8;
+    uint64_t wait_ms = (uint64_t) BACKOFF_FIRST_MS << shift;
+
+    if (wait_ms > BACKOFF_LAST_MS) {
+        wait_ms = BACKOFF_LAST_MS;
+    }
+    return (int64_t) (wait_ms / 2 + ks_env_random_u64(log->env) % (wait_ms / 2 + 1));
+}
+
+struct ks_partition *
+ks_log_find(struct ks_log *log, const struct ks_partition_name *name)
+{
+    struct ks_table_node *node = ks_table_find(&log->partitions, ks_slice(name, sizeof *name));
+
+    return node == NULL ? NULL : KS_CONTAINER(node, struct ks_partition, node);
+}
+
+void
+ks_log_forget(struct ks_log *log, struct ks_partition *partition)
+{
+    ks_table_remove(&log->partitions, &partition->node);
+    partition->is_gone = true;
+    partition->user = NULL;
+    ks_cache_drop_partition(log, partition);
+    ks_writer_forget(log, partition);
+    if (partition->section_count == 0) {
+        ks_partition_free(partition);
+    }
+}
+
+void
+ks_log_append(struct ks_log *log, struct ks_partition *partition, struct ks_append *append)
+{
+    append->partition = partition;
+    append->base_offset = -1;
+    append->link = (struct ks_list){ 0 };
+    append->task = (struct ks_task){ 0 };
+    if (log->status == KAFSCALE_FAILED) {
+        ks_append_answer(log, append, KS_APPEND_FAILED);
+        return;
+    }
+    if (log->status != KAFSCALE_OK || log->is_draining || partition->is_gone) {
+        ks_append_answer(log, append, KS_APPEND_NOT_OWNER);
+        return;
+    }
+    ks_writer_append(log, append);
+}
+
+void
+ks_log_get_counters(const struct ks_log *log, struct ks_log_counters *counters_out)
+{
+    *counters_out = log->counters;
+    counters_out->unflushed_bytes = log->unflushed_bytes;
+    counters_out->cache_bytes = log->cache_bytes;
+}

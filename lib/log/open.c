@@ -1,0 +1,735 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Claim, seal, recover, activate (durability 1.5), for all partitions of one call at once: the registers are read with one
+ * look, each earlier log is sealed and read once, and many registers move in one transaction. A partition that no earlier
+ * log holds anything of is claimed and activated in one step.
+ */
+#include "log/opening.h"
+
+#include <assert.h>
+#include <inttypes.h>
+
+#define ITEMS_PER_TRANSACTION 500
+#define REGISTER_BYTES_MAX (512u << 10)
+
+static void read_registers(struct ks_opening *opening);
+static void move_on(struct ks_opening *opening);
+
+/* --- The parts --- */
+
+struct ks_dead_log *
+ks_opening_find_dead(struct ks_opening *opening, const struct ks_id *incarnation)
+{
+    for (struct ks_list *node = opening->dead_logs.next; node != &opening->dead_logs;
+         node = node->next) {
+        struct ks_dead_log *dead = KS_CONTAINER(node, struct ks_dead_log, link);
+
+        if (ks_id_equals(&dead->incarnation, incarnation)) {
+            return dead;
+        }
+    }
+    return NULL;
+}
+
+static void
+lose(struct ks_opening_item *item, enum kafscale_status result)
+{
+    ks_partition_free(item->partition);
+    item->partition = NULL;
+    item->state = KS_ITEM_LOST;
+    item->result = result;
+}
+
+static void
+lose_all(struct ks_opening *opening, enum kafscale_status result)
+{
+    for (size_t i = 0; i < opening->open.count; i++) {
+        struct ks_opening_item *item = &opening->items[i];
+
+        if (item->state != KS_ITEM_ACTIVE && item->state != KS_ITEM_LOST) {
+            lose(item, result);
+        }
+    }
+}
+
+static void
+opening_free(struct ks_opening *opening)
+{
+    for (size_t i = 0; opening->items != NULL && i < opening->open.count; i++) {
+        ks_register_deinit(&opening->items[i].reg);
+        ks_register_deinit(&opening->items[i].wanted);
+        ks_partition_free(opening->items[i].partition);
+    }
+    while (!ks_list_is_empty(&opening->dead_logs)) {
+        ks_dead_log_free(KS_CONTAINER(opening->dead_logs.next, struct ks_dead_log, link));
+    }
+    ks_list_remove(&opening->link);
+    ks_free(opening->items);
+    ks_free(opening);
+}
+
+/* --- The end of an opening --- */
+
+static void
+start_next(struct ks_log *log)
+{
+    struct ks_list *node = ks_list_take_first(&log->openings);
+
+    log->opening = node == NULL ? NULL : KS_CONTAINER(node, struct ks_opening, link);
+    if (log->opening != NULL) {
+        read_registers(log->opening);
+    }
+}
+
+/* Gives an active item's partition to the log. */
+static void
+adopt(struct ks_log *log, struct ks_opening_item *item)
+{
+    struct ks_partition *partition = item->partition;
+
+    assert(partition != NULL);
+    if (ks_log_find(log, &item->name) != NULL) {
+        lose(item, KAFSCALE_EXISTS);
+        return;
+    }
+    if (ks_table_insert(&log->partitions, &partition->node,
+                        ks_slice(&partition->name, sizeof partition->name)) != KAFSCALE_OK) {
+        lose(item, KAFSCALE_NO_MEMORY);
+        return;
+    }
+    partition->reg = item->reg;
+    partition->register_version = item->version;
+    item->reg = (struct ks_register){ 0 };
+    item->partition = NULL;
+    item->result = KAFSCALE_OK;
+}
+
+static void
+finish(struct ks_opening *opening)
+{
+    struct ks_log *log = opening->log;
+    ks_log_open_done *done = opening->done;
+    void *arg = opening->arg;
+    bool is_freed = log->is_freed;
+
+    for (size_t i = 0; i < opening->open.count && !is_freed; i++) {
+        if (opening->items[i].state == KS_ITEM_ACTIVE) {
+            adopt(log, &opening->items[i]);
+        }
+        opening->open.results[i] = opening->items[i].result;
+    }
+    opening_free(opening);
+    log->opening = NULL;
+    if (!is_freed) {
+        done(arg, log->status, &log->error);
+        if (log->opening == NULL && !log->is_freed) {
+            start_next(log);
+        }
+    }
+    ks_log_end(log);
+}
+
+/* --- What to write --- */
+
+static const struct ks_chain_element *
+last_element(const struct ks_register *reg)
+{
+    return reg->chain_count == 0 ? NULL : &reg->chain[reg->chain_count - 1];
+}
+
+static bool
+is_own_claim(const struct ks_log *log, const struct ks_register *reg)
+{
+    const struct ks_chain_element *last = last_element(reg);
+
+    return reg->state == KS_REGISTER_CLAIMED && last != NULL && !last->is_activated &&
+           last->epoch == reg->epoch && ks_id_equals(&reg->owner, &log->options.incarnation);
+}
+
+static bool
+needs_replay(const struct ks_opening *opening, const struct ks_opening_item *item)
+{
+    for (size_t i = 0; i < item->reg.chain_count; i++) {
+        if (ks_element_is_replayed(opening, item, &item->reg.chain[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void
+make_active(struct ks_register *reg, int64_t base_offset)
+{
+    struct ks_chain_element *own = &reg->chain[reg->chain_count - 1];
+
+    own->is_activated = true;
+    own->base_offset = base_offset;
+    reg->state = KS_REGISTER_ACTIVE;
+    ks_register_drop_empty(reg);
+}
+
+/* A log of our own is never replayed: what it holds isn't final (release first). */
+static bool
+has_own_records(const struct ks_log *log, const struct ks_register *reg)
+{
+    for (size_t i = 0; i < reg->chain_count; i++) {
+        if (reg->chain[i].is_activated &&
+            ks_id_equals(&reg->chain[i].incarnation, &log->options.incarnation)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The next value of an item's register: a claim, an activation, or both at once where nothing is to be replayed. */
+static enum kafscale_status
+next_register(struct ks_opening *opening, struct ks_opening_item *item)
+{
+    struct ks_log *log = opening->log;
+    struct ks_chain_element own = { .epoch = item->reg.epoch + 1,
+                                    .incarnation = log->options.incarnation,
+                                    .closed_end = KS_END_OPEN };
+    struct ks_register *wanted = &item->wanted;
+    enum kafscale_status status;
+
+    if (has_own_records(log, &item->reg)) {
+        return KAFSCALE_EXISTS;
+    }
+    ks_register_deinit(wanted);
+    status = ks_register_copy(&item->reg, wanted);
+    if (status != KAFSCALE_OK) {
+        return status;
+    }
+    item->wants_active = item->state == KS_ITEM_REPLAYED;
+    if (item->wants_active) {
+        make_active(wanted, item->partition->end_offset);
+        return KAFSCALE_OK;
+    }
+    status = ks_register_add(wanted, &own);
+    if (status != KAFSCALE_OK) {
+        return status;
+    }
+    wanted->epoch = own.epoch;
+    wanted->owner = own.incarnation;
+    wanted->state = KS_REGISTER_CLAIMED;
+    if (!needs_replay(opening, item)) {
+        ks_replay_item(opening, item);
+        item->wants_active = item->state == KS_ITEM_REPLAYED;
+    }
+    if (item->wants_active) {
+        make_active(wanted, item->partition->end_offset);
+    }
+    return KAFSCALE_OK;
+}
+
+/* --- Transactions --- */
+
+/* A transaction over some items, with everything it points to. */
+struct move {
+    struct ks_opening *opening;
+    struct ks_opening_item **items;
+    size_t item_count;
+    struct kafscale_meta_compare *compares;
+    struct kafscale_meta_operation *operations;
+    struct kafscale_meta_txn txn;
+    struct ks_arena arena;
+};
+
+static void
+move_free(struct move *move)
+{
+    ks_arena_deinit(&move->arena);
+    ks_free(move);
+}
+
+static void
+take_outcome(struct move *move, enum kafscale_status status, uint64_t revision)
+{
+    for (size_t i = 0; i < move->item_count; i++) {
+        struct ks_opening_item *item = move->items[i];
+
+        if (status != KAFSCALE_OK) {
+            continue;
+        }
+        ks_register_deinit(&item->reg);
+        item->reg = item->wanted;
+        item->wanted = (struct ks_register){ 0 };
+        item->version = revision;
+        item->state = item->wants_active ? KS_ITEM_ACTIVE : KS_ITEM_CLAIMED;
+    }
+}
+
+static void
+on_moved(void *arg, enum kafscale_status status, uint64_t revision,
+         const struct kafscale_error *error)
+{
+    struct move *move = arg;
+    struct ks_opening *opening = move->opening;
+
+    (void) error;
+    take_outcome(move, status, revision);
+    if (status != KAFSCALE_OK) {
+        opening->must_read = true;
+        opening->was_interrupted |= status != KAFSCALE_CONFLICT;
+    }
+    move_free(move);
+    opening->transactions_left--;
+    if (opening->transactions_left == 0) {
+        move_on(opening);
+    }
+}
+
+/* Puts one item into a transaction; false without memory. */
+static bool
+add_item(struct move *move, struct ks_opening_item *item)
+{
+    struct kafscale_meta_compare *compares = move->compares + move->txn.compare_count;
+    struct ks_buffer value;
+    uint8_t *copy;
+
+    ks_buffer_init(&value, REGISTER_BYTES_MAX);
+    ks_register_encode(&item->wanted, &value);
+    copy = ks_buffer_failed(&value) ? NULL : ks_arena_alloc(&move->arena, value.size);
+    if (copy != NULL) {
+        memcpy(copy, value.data, value.size);
+        compares[0] = (struct kafscale_meta_compare){ .key = item->topic_key, .any_version = true };
+        compares[1] = (struct kafscale_meta_compare){ .key = item->key, .version = item->version };
+        move->txn.compare_count += 2;
+        if (item->wants_active && ks_is_planted(KS_PLANTED_CAS_ACTIVATE)) {
+            move->txn.compare_count--;
+        }
+        move->operations[move->item_count] =
+            (struct kafscale_meta_operation){ .key = item->key,
+                                              .value = ks_slice(copy, value.size) };
+        move->items[move->item_count++] = item;
+    }
+    ks_buffer_deinit(&value);
+    return copy != NULL;
+}
+
+static struct move *
+move_new(struct ks_opening *opening, size_t items_max)
+{
+    struct move *move = ks_alloc_zero(1, sizeof *move);
+
+    if (move == NULL) {
+        return NULL;
+    }
+    move->opening = opening;
+    ks_arena_init(&move->arena, SIZE_MAX / 2);
+    move->items = ks_arena_alloc_array(&move->arena, items_max, sizeof(*move->items));
+    move->compares = ks_arena_alloc_array(&move->arena, 2 * items_max + 1, sizeof *move->compares);
+    move->operations = ks_arena_alloc_array(&move->arena, items_max, sizeof *move->operations);
+    if (ks_arena_failed(&move->arena)) {
+        move_free(move);
+        return NULL;
+    }
+    if (opening->open.sole_version != 0) {
+        move->compares[0] =
+            (struct kafscale_meta_compare){ .key = "sole", .version = opening->open.sole_version };
+        move->txn.compare_count = 1;
+    }
+    return move;
+}
+
+static void
+submit(struct move *move)
+{
+    if (move->item_count == 0) {
+        move_free(move);
+        return;
+    }
+    move->txn.compares = move->compares;
+    move->txn.operations = move->operations;
+    move->txn.operation_count = move->item_count;
+    move->opening->transactions_left++;
+    ks_meta_txn(move->opening->log->meta, &move->txn, on_moved, move);
+}
+
+static size_t
+items_per_transaction(const struct ks_opening *opening)
+{
+    size_t operations_max = ks_meta_operations_max(opening->log->meta);
+
+    if (operations_max == 0) {
+        return ITEMS_PER_TRANSACTION;
+    }
+    return operations_max < 4 ? 1 : (operations_max - 1) / 2;
+}
+
+/* Writes the next register of every item in `state`, in as few transactions as may be. */
+static void
+move_items(struct ks_opening *opening, enum ks_item_state state)
+{
+    size_t items_max = items_per_transaction(opening);
+    struct move *move = NULL;
+
+    for (size_t i = 0; i < opening->open.count; i++) {
+        struct ks_opening_item *item = &opening->items[i];
+        enum kafscale_status status;
+
+        if (item->state != state) {
+            continue;
+        }
+        if (move == NULL) {
+            move = move_new(opening, items_max);
+        }
+        if (move == NULL) {
+            lose(item, KAFSCALE_NO_MEMORY);
+            continue;
+        }
+        status = next_register(opening, item);
+        if (status != KAFSCALE_OK) {
+            lose(item, status);
+        } else if (item->state != KS_ITEM_LOST && !add_item(move, item)) {
+            lose(item, KAFSCALE_NO_MEMORY);
+        }
+        if (move->item_count == items_max) {
+            submit(move);
+            move = NULL;
+        }
+    }
+    if (move != NULL) {
+        submit(move);
+    }
+}
+
+/* --- Registers --- */
+
+static void
+retry_reading(void *arg)
+{
+    read_registers(arg);
+}
+
+static void
+read_later(struct ks_opening *opening)
+{
+    struct ks_env *env = opening->log->env;
+
+    opening->retry = (struct ks_timer){ .on_due = retry_reading, .arg = opening };
+    ks_env_set_timer(env, &opening->retry,
+                     ks_env_now_ms(env) + ks_log_backoff_ms(opening->log, opening->attempts++));
+}
+
+/* What a register as just read means for an item that is not done. */
+static void
+take_register(struct ks_opening *opening, struct ks_opening_item *item,
+              const struct kafscale_meta_entry *entry)
+{
+    struct ks_register reg = { 0 };
+
+    if (entry != NULL && ks_register_decode(entry->value, &reg, &opening->error) != KAFSCALE_OK) {
+        ks_log(&opening->log->env->logger, KAFSCALE_LOG_ERROR, "register '%s': %s", item->key,
+               opening->error.text);
+        lose(item, opening->error.status);
+        opening->error = (struct kafscale_error){ 0 };
+        return;
+    }
+    if (item->state == KS_ITEM_REPLAYED && is_own_claim(opening->log, &reg) &&
+        reg.epoch == item->reg.epoch && reg.compacted_upto == item->reg.compacted_upto) {
+        /* Only marks moved, or the activation did not happen: what was replayed still holds. */
+        ks_register_deinit(&item->reg);
+        item->reg = reg;
+        item->version = entry->version;
+        return;
+    }
+    ks_register_deinit(&item->reg);
+    item->reg = reg;
+    item->version = entry == NULL ? 0 : entry->version;
+    if (item->state == KS_ITEM_REPLAYED && reg.state == KS_REGISTER_ACTIVE &&
+        ks_id_equals(&reg.owner, &opening->log->options.incarnation)) {
+        item->state = KS_ITEM_ACTIVE; /* an activation of ours whose answer was lost */
+        return;
+    }
+    ks_partition_free(item->partition);
+    item->partition = NULL;
+    item->state = is_own_claim(opening->log, &reg) ? KS_ITEM_CLAIMED : KS_ITEM_READ;
+}
+
+/* Entries come in ascending order of their keys. */
+static const struct kafscale_meta_entry *
+find_entry(const struct kafscale_meta_entry *entries, size_t entry_count, const char *key)
+{
+    size_t low = 0;
+    size_t high = entry_count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = strcmp(entries[middle].key, key);
+
+        if (order == 0) {
+            return &entries[middle];
+        }
+        if (order < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return NULL;
+}
+
+/* Whether this broker is still the one that may claim here; known only when everything was read. */
+static bool
+is_sole(const struct ks_opening *opening, const struct kafscale_meta_entry *entries,
+        size_t entry_count)
+{
+    const struct kafscale_meta_entry *sole;
+
+    if (opening->open.sole_version == 0 || !opening->read.is_prefix) {
+        return true;
+    }
+    sole = find_entry(entries, entry_count, "sole");
+    return sole != NULL && sole->version == opening->open.sole_version;
+}
+
+static void
+take_registers(struct ks_opening *opening, const struct kafscale_meta_entry *entries,
+               size_t entry_count)
+{
+    for (size_t i = 0; i < opening->open.count; i++) {
+        struct ks_opening_item *item = &opening->items[i];
+
+        if (item->state == KS_ITEM_ACTIVE || item->state == KS_ITEM_LOST) {
+            continue;
+        }
+        if (opening->read.is_prefix && find_entry(entries, entry_count, item->topic_key) == NULL) {
+            lose(item, KAFSCALE_NOT_FOUND);
+            continue;
+        }
+        take_register(opening, item, find_entry(entries, entry_count, item->key));
+    }
+}
+
+static bool
+is_over(const struct ks_opening *opening)
+{
+    return opening->log->is_freed || opening->log->status != KAFSCALE_OK;
+}
+
+static void
+on_registers(void *arg, enum kafscale_status status, const struct kafscale_meta_entry *entries,
+             size_t entry_count, uint64_t revision, const struct kafscale_error *error)
+{
+    struct ks_opening *opening = arg;
+
+    (void) revision;
+    (void) error;
+    if (status != KAFSCALE_OK && !is_over(opening)) {
+        read_later(opening);
+        return;
+    }
+    if (!is_over(opening) && !is_sole(opening, entries, entry_count)) {
+        lose_all(opening, KAFSCALE_FENCED);
+    } else if (!is_over(opening)) {
+        take_registers(opening, entries, entry_count);
+    }
+    move_on(opening);
+}
+
+/* One register by its key; several, or after a surprise, with everything that was compared. */
+static void
+read_registers(struct ks_opening *opening)
+{
+    bool is_plain = opening->open.count == 1 && !opening->must_read;
+
+    opening->must_read = false;
+    opening->was_interrupted = false;
+    opening->read = (struct kafscale_meta_read){ .key = is_plain ? opening->items[0].key : "",
+                                                 .is_prefix = !is_plain,
+                                                 .is_fresh = true };
+    ks_meta_read(opening->log->meta, &opening->read, on_registers, opening);
+}
+
+/* --- Step by step --- */
+
+static bool
+has_items(const struct ks_opening *opening, enum ks_item_state state)
+{
+    for (size_t i = 0; i < opening->open.count; i++) {
+        if (opening->items[i].state == state) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void
+on_dead_log(struct ks_dead_log *dead)
+{
+    struct ks_opening *opening = dead->arg;
+
+    if (dead->status != KAFSCALE_OK) {
+        ks_log(&opening->log->env->logger, KAFSCALE_LOG_ERROR, "log of an earlier run: %s",
+               dead->error.text);
+    }
+    opening->dead_logs_left--;
+    if (opening->dead_logs_left == 0) {
+        move_on(opening);
+    }
+}
+
+/* Notes that an element's log must be read, and how far. */
+static enum kafscale_status
+want_dead_log(struct ks_opening *opening, const struct ks_chain_element *element)
+{
+    struct ks_dead_log *dead = ks_opening_find_dead(opening, &element->incarnation);
+
+    if (dead == NULL) {
+        dead = ks_dead_log_new(opening->log, &element->incarnation);
+        if (dead == NULL) {
+            return KAFSCALE_NO_MEMORY;
+        }
+        ks_list_append(&opening->dead_logs, &dead->link);
+    }
+    if (element->closed_end == KS_END_OPEN) {
+        dead->must_seal = true;
+    } else if (element->closed_end > dead->closed_end) {
+        dead->closed_end = element->closed_end;
+    }
+    return KAFSCALE_OK;
+}
+
+static void
+want_dead_logs(struct ks_opening *opening)
+{
+    for (size_t i = 0; i < opening->open.count; i++) {
+        struct ks_opening_item *item = &opening->items[i];
+
+        for (size_t j = 0; item->state == KS_ITEM_CLAIMED && j < item->reg.chain_count; j++) {
+            const struct ks_chain_element *element = &item->reg.chain[j];
+
+            if (ks_element_is_replayed(opening, item, element) &&
+                want_dead_log(opening, element) != KAFSCALE_OK) {
+                lose(item, KAFSCALE_NO_MEMORY);
+            }
+        }
+    }
+}
+
+static void
+start_dead_logs(struct ks_opening *opening)
+{
+    for (struct ks_list *node = opening->dead_logs.next; node != &opening->dead_logs;
+         node = node->next) {
+        opening->dead_logs_left++;
+    }
+    for (struct ks_list *node = opening->dead_logs.next; node != &opening->dead_logs;
+         node = node->next) {
+        ks_dead_log_start(KS_CONTAINER(node, struct ks_dead_log, link), on_dead_log, opening);
+    }
+}
+
+static void
+replay_items(struct ks_opening *opening)
+{
+    for (size_t i = 0; i < opening->open.count; i++) {
+        if (opening->items[i].state == KS_ITEM_CLAIMED) {
+            ks_replay_item(opening, &opening->items[i]);
+        }
+    }
+    while (!ks_list_is_empty(&opening->dead_logs)) {
+        ks_dead_log_free(KS_CONTAINER(opening->dead_logs.next, struct ks_dead_log, link));
+    }
+}
+
+/* Does what can be done now; comes back after each transaction and each reading. */
+static void
+move_on(struct ks_opening *opening)
+{
+    if (is_over(opening)) {
+        lose_all(opening, KAFSCALE_STOPPED);
+        finish(opening);
+        return;
+    }
+    if (opening->must_read) {
+        read_later(opening);
+        return;
+    }
+    move_items(opening, KS_ITEM_READ);
+    if (opening->transactions_left > 0) {
+        return;
+    }
+    if (has_items(opening, KS_ITEM_CLAIMED)) {
+        if (ks_list_is_empty(&opening->dead_logs)) {
+            want_dead_logs(opening);
+            start_dead_logs(opening);
+        }
+        if (opening->dead_logs_left > 0) {
+            return;
+        }
+        replay_items(opening);
+    }
+    move_items(opening, KS_ITEM_REPLAYED);
+    if (opening->transactions_left == 0) {
+        finish(opening);
+    }
+}
+
+/* --- The call --- */
+
+static bool
+opening_fill(struct ks_opening *opening)
+{
+    const struct ks_log_open *open = &opening->open;
+
+    opening->items = ks_alloc_zero(open->count, sizeof *opening->items);
+    if (opening->items == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < open->count; i++) {
+        struct ks_opening_item *item = &opening->items[i];
+
+        item->name = open->names[i];
+        item->topic_name = open->topic_names[i];
+        ks_register_key(&item->name, item->key);
+        ks_topic_key(&item->name.topic, item->topic_key);
+    }
+    return true;
+}
+
+enum kafscale_status
+ks_log_open(struct ks_log *log, const struct ks_log_open *open, ks_log_open_done *done, void *arg)
+{
+    struct ks_opening *opening = ks_alloc_zero(1, sizeof *opening);
+
+    assert(open->count > 0);
+    if (opening == NULL) {
+        return KAFSCALE_NO_MEMORY;
+    }
+    opening->log = log;
+    opening->open = *open;
+    opening->done = done;
+    opening->arg = arg;
+    ks_list_init(&opening->dead_logs);
+    if (!opening_fill(opening)) {
+        opening_free(opening);
+        return KAFSCALE_NO_MEMORY;
+    }
+    ks_log_begin(log);
+    if (log->opening == NULL) {
+        log->opening = opening;
+        read_registers(opening);
+    } else {
+        ks_list_append(&log->openings, &opening->link);
+    }
+    return KAFSCALE_OK;
+}
+
+void
+ks_openings_abandon(struct ks_log *log)
+{
+    struct ks_list *node;
+
+    while ((node = ks_list_take_first(&log->openings)) != NULL) {
+        opening_free(KS_CONTAINER(node, struct ks_opening, link));
+        log->busy--;
+    }
+    if (log->opening != NULL && ks_env_timer_is_set(&log->opening->retry)) {
+        ks_env_cancel_timer(log->env, &log->opening->retry);
+        opening_free(log->opening);
+        log->opening = NULL;
+        log->busy--;
+    }
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One open partition: where each batch lies, how far it is committed, what its producers did, and the tail that is
+ * still in memory. Nothing here does I/O.
+ */
+#ifndef KS_LOG_PARTITION_H
+#define KS_LOG_PARTITION_H
+
+#include "log/log.h"
+#include "log/producer_state.h"
+#include "log/registers.h"
+#include "log/wal_format.h"
+
+/* A batch whose bytes are in memory. In the list of its cache once committed. */
+struct ks_cached_batch {
+    struct ks_list link;
+    struct ks_partition *partition;
+    struct kafscale_blob *owner;
+    struct kafscale_slice bytes;
+    size_t index; /* in the partition's places */
+};
+
+/* Where a batch lies. Running totals make questions about ranges and times a binary search. */
+struct ks_place {
+    int64_t base_offset;
+    int64_t last_offset;
+    int64_t max_timestamp_so_far_ms; /* greatest of this batch and all before */
+    uint64_t bytes_before;           /* of all batches before this one */
+    uint64_t sequence;               /* the write-ahead object */
+    uint64_t position;               /* in the object's body, from the object's first byte */
+    struct ks_cached_batch *cached;  /* NULL: to be read from the object */
+    uint32_t size_bytes;
+    uint32_t crc;
+    uint32_t source; /* which log: index in the sources of the struct ks_log */
+    int32_t leader_epoch;
+};
+
+struct ks_partition {
+    struct ks_table_node node;
+    struct ks_partition_name name;
+    char *topic_name;
+    void *user;
+    struct ks_register reg;
+    uint64_t register_version;
+    int64_t end_offset;     /* of what was appended */
+    int64_t high_watermark; /* of what is committed */
+    bool is_named;          /* its topic's name is in an object of this log */
+    bool is_gone;           /* its topic was deleted: freed with its last section */
+    size_t section_count;   /* sections of objects under way that name it */
+
+    struct ks_place *places;
+    size_t place_count;
+    size_t place_capacity;
+    struct ks_producer_table producers;
+
+    /* The section of the open object that its batches go into, or NULL. The writer's. */
+    struct ks_open_section *section;
+};
+
+struct ks_partition *ks_partition_new(const struct ks_partition_name *name, const char *topic_name,
+                                      const struct ks_log_options *options, uint64_t seed);
+
+/* Drops its cached batches too; the caller takes their bytes off the cache before. */
+void ks_partition_free(struct ks_partition *partition);
+
+/* Adds a batch at the end of the places and moves end_offset. NO_MEMORY changes nothing. */
+KAFSCALE_MUST_CHECK enum kafscale_status ks_partition_add_place(struct ks_partition *partition,
+                                                                const struct ks_wal_entry *entry,
+                                                                int32_t leader_epoch,
+                                                                uint32_t source, uint64_t sequence,
+                                                                uint64_t position);
+
+/* Notes a batch of an idempotent producer; nothing for others. */
+KAFSCALE_MUST_CHECK enum kafscale_status ks_partition_note_producer(
+    struct ks_partition *partition, const struct ks_wal_entry *entry, int64_t now_ms);
+
+/* Index of the first place whose last offset is >= `offset`; place_count when there is none. */
+size_t ks_partition_find_place(const struct ks_partition *partition, int64_t offset);
+
+#endif

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Producers sit in a hash table and in a list by last use, from whose head the idle ones are dropped. */
+#include "log/producer_state.h"
+
+#include <assert.h>
+
+/* One used this recently is never dropped to make room for another. */
+#define KEEP_MS (10 * 60 * 1000)
+
+void
+ks_producer_table_init(struct ks_producer_table *producers, uint64_t seed, uint32_t producers_max,
+                       int64_t expiration_ms)
+{
+    *producers = (struct ks_producer_table){ .producers_max = producers_max,
+                                             .expiration_ms = expiration_ms };
+    ks_table_init(&producers->table, seed);
+    ks_list_init(&producers->by_use);
+}
+
+static struct ks_producer *
+oldest(struct ks_producer_table *producers)
+{
+    if (ks_list_is_empty(&producers->by_use)) {
+        return NULL;
+    }
+    return KS_CONTAINER(producers->by_use.next, struct ks_producer, by_use);
+}
+
+static void
+drop(struct ks_producer_table *producers, struct ks_producer *producer)
+{
+    ks_table_remove(&producers->table, &producer->node);
+    ks_list_remove(&producer->by_use);
+    ks_free(producer);
+}
+
+void
+ks_producer_table_deinit(struct ks_producer_table *producers)
+{
+    if (producers->by_use.next == NULL) {
+        return;
+    }
+    while (!ks_list_is_empty(&producers->by_use)) {
+        drop(producers, oldest(producers));
+    }
+    ks_table_deinit(&producers->table);
+}
+
+static struct ks_producer *
+find(const struct ks_producer_table *producers, int64_t id)
+{
+    struct ks_table_node *node = ks_table_find(&producers->table, ks_slice(&id, sizeof id));
+
+    return node == NULL ? NULL : KS_CONTAINER(node, struct ks_producer, node);
+}
+
+/* Drops what has expired and, if the table is full, one that is idle. False: still full. */
+static bool
+make_room(struct ks_producer_table *producers, int64_t now_ms)
+{
+    struct ks_producer *producer = oldest(producers);
+
+    while (producer != NULL && now_ms - producer->used_ms >= producers->expiration_ms) {
+        drop(producers, producer);
+        producer = oldest(producers);
+    }
+    if (producers->table.count < producers->producers_max) {
+        return true;
+    }
+    if (producer == NULL || now_ms - producer->used_ms < KEEP_MS) {
+        return false;
+    }
+    drop(producers, producer);
+    return true;
+}
+
+static const struct ks_producer_batch *
+find_batch(const struct ks_producer *producer, int32_t first_sequence, int32_t last_sequence)
+{
+    for (uint8_t i = 0; i < producer->batch_count; i++) {
+        const struct ks_producer_batch *batch = &producer->batches[i];
+
+        if (batch->first_sequence == first_sequence && batch->last_sequence == last_sequence) {
+            return batch;
+        }
+    }
+    return NULL;
+}
+
+static int32_t
+next_sequence(const struct ks_producer *producer)
+{
+    int32_t last = producer->batches[producer->batch_count - 1].last_sequence;
+
+    return last == INT32_MAX ? 0 : last + 1;
+}
+
+enum ks_sequence_check
+ks_producer_check(struct ks_producer_table *producers, int64_t id, int16_t epoch,
+                  int32_t first_sequence, int32_t last_sequence, int64_t now_ms,
+                  struct ks_producer_batch *original_out)
+{
+    const struct ks_producer *producer = find(producers, id);
+    const struct ks_producer_batch *original;
+
+    if (producer == NULL) {
+        return make_room(producers, now_ms) ? KS_SEQUENCE_NEXT : KS_SEQUENCE_TOO_MANY;
+    }
+    if (epoch < producer->epoch) {
+        return KS_SEQUENCE_OLD_EPOCH;
+    }
+    if (epoch > producer->epoch) {
+        return first_sequence == 0 ? KS_SEQUENCE_NEXT : KS_SEQUENCE_OUT_OF_ORDER;
+    }
+    original = find_batch(producer, first_sequence, last_sequence);
+    if (original != NULL) {
+        *original_out = *original;
+        return KS_SEQUENCE_DUPLICATE;
+    }
+    return first_sequence == next_sequence(producer) ? KS_SEQUENCE_NEXT : KS_SEQUENCE_OUT_OF_ORDER;
+}
+
+static struct ks_producer *
+add(struct ks_producer_table *producers, int64_t id)
+{
+    struct ks_producer *producer = ks_alloc_zero(1, sizeof *producer);
+
+    if (producer == NULL) {
+        return NULL;
+    }
+    producer->id = id;
+    if (ks_table_insert(&producers->table, &producer->node,
+                        ks_slice(&producer->id, sizeof producer->id)) != KAFSCALE_OK) {
+        ks_free(producer);
+        return NULL;
+    }
+    ks_list_append(&producers->by_use, &producer->by_use);
+    return producer;
+}
+
+enum kafscale_status
+ks_producer_note(struct ks_producer_table *producers, int64_t id, int16_t epoch,
+                 const struct ks_producer_batch *batch, int64_t now_ms)
+{
+    struct ks_producer *producer = find(producers, id);
+
+    assert(id >= 0);
+
+    if (producer == NULL) {
+        producer = add(producers, id);
+    }
+    if (producer == NULL) {
+        return KAFSCALE_NO_MEMORY;
+    }
+    if (producer->batch_count > 0 && producer->epoch != epoch) {
+        producer->batch_count = 0;
+    }
+    if (producer->batch_count == KS_PRODUCER_BATCHES) {
+        memmove(&producer->batches[0], &producer->batches[1],
+                (KS_PRODUCER_BATCHES - 1) * sizeof producer->batches[0]);
+        producer->batch_count--;
+    }
+    producer->epoch = epoch;
+    producer->batches[producer->batch_count++] = *batch;
+    producer->used_ms = now_ms;
+    ks_list_remove(&producer->by_use);
+    ks_list_append(&producers->by_use, &producer->by_use);
+    return KAFSCALE_OK;
+}

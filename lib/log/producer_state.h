@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a partition remembers of its idempotent producers (KIP-98): per producer id the epoch and the last five
+ * batches. It changes when a batch is appended and is rebuilt by replaying the directory entries of the log.
+ */
+#ifndef KS_LOG_PRODUCER_STATE_H
+#define KS_LOG_PRODUCER_STATE_H
+
+#include "base/base.h"
+
+#define KS_PRODUCER_BATCHES 5
+
+/* A batch as its producer numbers it, and where it went. */
+struct ks_producer_batch {
+    int32_t first_sequence;
+    int32_t last_sequence;
+    int64_t base_offset;
+    int64_t last_offset;
+};
+
+struct ks_producer {
+    struct ks_table_node node;
+    struct ks_list by_use; /* least recently used first */
+    int64_t id;
+    int16_t epoch;
+    uint8_t batch_count;
+    struct ks_producer_batch batches[KS_PRODUCER_BATCHES]; /* oldest first */
+    int64_t used_ms;
+};
+
+struct ks_producer_table {
+    struct ks_table table;
+    struct ks_list by_use;
+    uint32_t producers_max;
+    int64_t expiration_ms;
+};
+
+enum ks_sequence_check {
+    KS_SEQUENCE_NEXT,      /* append it */
+    KS_SEQUENCE_DUPLICATE, /* one of the last five: answer where it went */
+    KS_SEQUENCE_OUT_OF_ORDER,
+    KS_SEQUENCE_OLD_EPOCH,
+    KS_SEQUENCE_TOO_MANY, /* no room for another producer id */
+};
+
+void ks_producer_table_init(struct ks_producer_table *producers, uint64_t seed,
+                            uint32_t producers_max, int64_t expiration_ms);
+void ks_producer_table_deinit(struct ks_producer_table *producers);
+
+/*
+ * Kafka's checks, in its order; a producer without state may begin anywhere. With KS_SEQUENCE_DUPLICATE `original_out`
+ * is the earlier batch. Changes nothing but the room it makes for a new producer id.
+ */
+enum ks_sequence_check ks_producer_check(struct ks_producer_table *producers, int64_t id,
+                                         int16_t epoch, int32_t first_sequence,
+                                         int32_t last_sequence, int64_t now_ms,
+                                         struct ks_producer_batch *original_out);
+
+/* Notes a batch that was appended (or is replayed). NO_MEMORY leaves everything as it was. */
+KAFSCALE_MUST_CHECK enum kafscale_status ks_producer_note(struct ks_producer_table *producers,
+                                                          int64_t id, int16_t epoch,
+                                                          const struct ks_producer_batch *batch,
+                                                          int64_t now_ms);
+
+#endif

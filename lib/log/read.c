@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reading. Batches still in memory are handed out by reference; older ones are read back from their write-ahead object, as many
+ * neighbours at once as the reader may have, each checked against length and checksum of the directory.
+ */
+#include "log/core.h"
+
+#include <assert.h>
+#include <inttypes.h>
+
+#define READS_MAX 3
+/* Neighbours in an object are read with one GET while the bytes of others between them stay below this. */
+#define GAP_BYTES_MAX (64u << 10)
+
+/* --- The tail in memory --- */
+
+static void
+uncache(struct ks_log *log, struct ks_cached_batch *cached)
+{
+    ks_list_remove(&cached->link);
+    log->cache_bytes -= cached->bytes.size;
+    cached->partition->places[cached->index].cached = NULL;
+    kafscale_blob_unref(cached->owner);
+    ks_free(cached);
+}
+
+void
+ks_cache_add(struct ks_log *log, struct ks_cached_batch *cached)
+{
+    assert(cached != NULL);
+    assert(!ks_list_is_linked(&cached->link));
+
+    ks_list_append(&log->cache, &cached->link);
+    log->cache_bytes += cached->bytes.size;
+    while (log->cache_bytes > log->options.cache_bytes_max) {
+        uncache(log, KS_CONTAINER(log->cache.next, struct ks_cached_batch, link));
+    }
+}
+
+void
+ks_cache_drop_partition(struct ks_log *log, struct ks_partition *partition)
+{
+    for (size_t i = 0; i < partition->place_count; i++) {
+        struct ks_cached_batch *cached = partition->places[i].cached;
+
+        if (cached != NULL && ks_list_is_linked(&cached->link)) {
+            uncache(log, cached);
+        }
+    }
+}
+
+/* --- Which batches --- */
+
+/* How many places from `first` on fit into the reader's bytes and are committed. */
+static size_t
+count_wanted(const struct ks_log_read *read, size_t first)
+{
+    const struct ks_partition *partition = read->partition;
+    size_t bytes = 0;
+    size_t count = 0;
+
+    for (size_t i = first; i < partition->place_count; i++) {
+        const struct ks_place *place = &partition->places[i];
+
+        if (place->last_offset >= partition->high_watermark) {
+            break;
+        }
+        if (bytes + place->size_bytes > read->bytes_max && !(count == 0 && read->is_first_whole)) {
+            break;
+        }
+        bytes += place->size_bytes;
+        count++;
+    }
+    return count;
+}
+
+static enum kafscale_status
+read_cached(struct ks_log_read *read, size_t first, size_t count)
+{
+    const struct ks_place *places = read->partition->places + first;
+
+    read->parts = ks_alloc_zero(count, sizeof *read->parts);
+    if (read->parts == NULL) {
+        return KAFSCALE_NO_MEMORY;
+    }
+    for (size_t i = 0; i < count && places[i].cached != NULL; i++) {
+        read->parts[i].bytes = places[i].cached->bytes;
+        read->parts[i].owner = kafscale_blob_ref(places[i].cached->owner);
+        read->size_bytes += places[i].size_bytes;
+        read->part_count++;
+    }
+    return KAFSCALE_OK;
+}
+
+/* --- Reading back --- */
+
+/* What is needed to check the bytes of one batch; the partition may be gone when they arrive. */
+struct wanted_batch {
+    int64_t base_offset;
+    uint64_t position;
+    uint32_t size_bytes;
+    uint32_t crc;
+};
+
+struct reading {
+    struct ks_log *log;
+    struct ks_log_read *read;
+    char key[KS_WAL_KEY_BYTES];
+    struct kafscale_get get;
+    struct ks_timer retry;
+    uint32_t attempts;
+    size_t count;
+    struct wanted_batch batches[];
+};
+
+static void submit(struct reading *reading);
+
+static void
+finish(struct reading *reading, enum kafscale_status status)
+{
+    struct ks_log *log = reading->log;
+    struct ks_log_read *read = reading->read;
+
+    ks_free(reading);
+    read->state = NULL;
+    if (!log->is_freed) {
+        read->done(read, status);
+    }
+    ks_log_end(log);
+}
+
+/* Takes the batches out of the bytes read; CORRUPT when one isn't what the directory said. */
+static enum kafscale_status
+take_batches(struct reading *reading, struct kafscale_blob *body)
+{
+    struct ks_log_read *read = reading->read;
+    struct kafscale_slice bytes = kafscale_blob_slice(body);
+    struct kafscale_error error = { 0 };
+
+    read->parts = ks_alloc_zero(reading->count, sizeof *read->parts);
+    if (read->parts == NULL) {
+        return KAFSCALE_NO_MEMORY;
+    }
+    for (size_t i = 0; i < reading->count; i++) {
+        const struct wanted_batch *wanted = &reading->batches[i];
+        size_t place = (size_t) (wanted->position - reading->get.position);
+        struct ks_batch batch;
+
+        if (place > bytes.size || wanted->size_bytes > bytes.size - place ||
+            ks_batch_parse(ks_slice(bytes.data + place, wanted->size_bytes), &batch, &error) !=
+                KAFSCALE_OK ||
+            batch.bytes.size != wanted->size_bytes || batch.base_offset != wanted->base_offset ||
+            batch.crc != wanted->crc || !ks_batch_crc_is_right(&batch)) {
+            ks_log_read_release(read);
+            return KAFSCALE_CORRUPT;
+        }
+        read->parts[i].bytes = batch.bytes;
+        read->parts[i].owner = kafscale_blob_ref(body);
+        read->part_count++;
+        read->size_bytes += wanted->size_bytes;
+    }
+    return KAFSCALE_OK;
+}
+
+static void
+retry(void *arg)
+{
+    submit(arg);
+}
+
+static void
+on_got(void *arg, enum kafscale_status status, struct kafscale_blob *body, uint64_t object_bytes,
+       const struct kafscale_error *error)
+{
+    struct reading *reading = arg;
+    struct ks_log *log = reading->log;
+
+    (void) object_bytes;
+    if (status == KAFSCALE_OK && !log->is_freed) {
+        status = take_batches(reading, body);
+    }
+    if (status == KAFSCALE_OK || log->is_freed || ++reading->attempts >= READS_MAX) {
+        if (status != KAFSCALE_OK && !log->is_freed) {
+            ks_log(&log->env->logger, KAFSCALE_LOG_ERROR, "can't read object '%s': %s",
+                   reading->key, error != NULL ? error->text : kafscale_status_text(status));
+        }
+        finish(reading, status == KAFSCALE_NOT_FOUND ? KAFSCALE_CORRUPT : status);
+        return;
+    }
+    reading->retry = (struct ks_timer){ .on_due = retry, .arg = reading };
+    ks_env_set_timer(log->env, &reading->retry,
+                     ks_env_now_ms(log->env) + ks_log_backoff_ms(log, reading->attempts));
+}
+
+static void
+submit(struct reading *reading)
+{
+    ks_store_get(reading->log->store, &reading->get, on_got, reading);
+}
+
+/* How many of the places from `first` on one GET brings: same object, little between them, none in memory. */
+static size_t
+count_together(const struct ks_place *places, size_t count)
+{
+    size_t n = 1;
+
+    while (n < count && places[n].cached == NULL && places[n].source == places[0].source &&
+           places[n].sequence == places[0].sequence &&
+           places[n].position - (places[n - 1].position + places[n - 1].size_bytes) <=
+               GAP_BYTES_MAX) {
+        n++;
+    }
+    return n;
+}
+
+static enum kafscale_status
+read_back(struct ks_log *log, struct ks_log_read *read, size_t first, size_t count)
+{
+    const struct ks_place *places = read->partition->places + first;
+    struct reading *reading;
+
+    count = count_together(places, count);
+    reading = ks_alloc_zero(1, sizeof *reading + count * sizeof reading->batches[0]);
+    if (reading == NULL) {
+        return KAFSCALE_NO_MEMORY;
+    }
+    reading->log = log;
+    reading->read = read;
+    reading->count = count;
+    for (size_t i = 0; i < count; i++) {
+        reading->batches[i] = (struct wanted_batch){ .base_offset = places[i].base_offset,
+                                                     .position = places[i].position,
+                                                     .size_bytes = places[i].size_bytes,
+                                                     .crc = places[i].crc };
+    }
+    ks_wal_key(log->ns, &log->sources[places[0].source], places[0].sequence, reading->key);
+    reading->get = (struct kafscale_get){
+        .key = reading->key,
+        .position = places[0].position,
+        .size_max = (size_t) (places[count - 1].position + places[count - 1].size_bytes -
+                              places[0].position),
+    };
+    read->state = reading;
+    ks_log_begin(log);
+    submit(reading);
+    return KAFSCALE_OK;
+}
+
+bool
+ks_log_read(struct ks_log *log, struct ks_log_read *read, enum kafscale_status *status_out)
+{
+    struct ks_partition *partition = read->partition;
+    size_t first = ks_partition_find_place(partition, read->offset);
+    size_t count = count_wanted(read, first);
+
+    read->parts = NULL;
+    read->part_count = 0;
+    read->size_bytes = 0;
+    read->state = NULL;
+    if (count == 0) {
+        *status_out = KAFSCALE_OK;
+        return true;
+    }
+    if (partition->places[first].cached != NULL) {
+        *status_out = read_cached(read, first, count);
+        return true;
+    }
+    *status_out = read_back(log, read, first, count);
+    return *status_out != KAFSCALE_OK;
+}
+
+void
+ks_log_read_release(struct ks_log_read *read)
+{
+    for (size_t i = 0; i < read->part_count; i++) {
+        kafscale_blob_unref(read->parts[i].owner);
+    }
+    ks_free(read->parts);
+    read->parts = NULL;
+    read->part_count = 0;
+    read->size_bytes = 0;
+}
