@@ -14,6 +14,7 @@
 
 #include "base/base.h"
 #include "kafscale/store.h"
+#include "store/directory_store.h"
 #include "store/fault_store.h"
 #include "store/memory_store.h"
 #include "store/operation.h"
