@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The clients of the crash test: idempotent producers at full speed, each on a thread of its own,
+ * a reader that follows all partitions, and a final reader. All are librdkafka with default
+ * settings but for idempotence and quicker reconnects, and all write what they do and see into
+ * one history.
+ */
+#ifndef KS_TESTS_CRASH_CLIENTS_H
+#define KS_TESTS_CRASH_CLIENTS_H
+
+#include "history.h"
+
+#include <pthread.h>
+
+enum { CLIENTS_PRODUCERS = 3, CLIENTS_PARTITIONS = 10 };
+
+struct clients;
+
+/* Does not wait for a broker. */
+struct clients *clients_new(uint16_t port, const char *topic, uint64_t seed);
+void clients_free(struct clients *clients);
+
+/* Makes the topic, trying again until it is there; false after `wait_ms`. */
+bool clients_create_topic(struct clients *clients, int64_t wait_ms);
+
+/* Starts producers and live reader. */
+void clients_start(struct clients *clients);
+
+/* How many records were acknowledged so far. */
+uint64_t clients_acknowledged_count(struct clients *clients);
+
+/* Waits until that many records are acknowledged; false after `wait_ms`. */
+bool clients_wait_acknowledged(struct clients *clients, uint64_t count, int64_t wait_ms);
+
+/*
+ * Lets the producers finish what they began and ends their threads; false: something is still
+ * open after `wait_ms`.
+ */
+bool clients_stop_producers(struct clients *clients, int64_t wait_ms);
+
+/* Lets the live reader come to the end of the log and ends it; false: it did not come there. */
+bool clients_stop_reader(struct clients *clients, int64_t wait_ms);
+
+/* A fresh reader takes every partition from 0 to its end; false: it did not come there. */
+bool clients_read_all(struct clients *clients, int64_t wait_ms);
+
+/* The history, once all threads have ended. */
+const struct history *clients_history(const struct clients *clients);
+
+/* Errors of clients that no crash explains, in words; NULL when there was none. */
+const char *clients_complaint(const struct clients *clients);
+
+#endif

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * kill_test DAEMON [--kills N] [--seed S] [--seconds N] [--keep]: loads a broker through
+ * librdkafka, kills it with SIGKILL at random moments, also while it recovers, restarts it on the
+ * same directory, and has the history judged (history.h). Prints TAP.
+ *
+ * The seed decides when and how each kill comes and what is sent; the machine's own timing stays
+ * its own. So a seed that failed is worth trying again, and may take several tries.
+ */
+#include "clients.h"
+#include "daemon_process.h"
+
+#include <dirent.h>
+#include <ftw.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    ACKNOWLEDGED_PER_KILL = 10000,
+    READY_MS = 30000,
+    PROGRESS_MS = 60000,
+    DRAIN_MS = 120000,
+    STOP_MS = 10000
+};
+
+struct run {
+    const char *binary;
+    int64_t kill_count;
+    uint64_t seed;
+    int64_t second_count;
+    bool keeps_files;
+    uint64_t random;
+    int64_t deadline_ms;
+    int64_t ready_ms; /* what the last complete start took */
+    char directory[PATH_MAX];
+    char store_path[PATH_MAX + 16];
+    char log_path[PATH_MAX + 16];
+    struct daemon_process daemon;
+    struct clients *clients;
+    int test_number;
+    int failed_count;
+};
+
+static void
+report(struct run *run, bool is_good, const char *what, const char *why)
+{
+    run->test_number++;
+    printf("%s %d - %s\n", is_good ? "ok" : "not ok", run->test_number, what);
+    if (!is_good) {
+        run->failed_count++;
+        printf("# %s\n", why);
+    }
+    fflush(stdout);
+}
+
+static uint64_t
+draw(struct run *run, uint64_t below)
+{
+    run->random ^= run->random >> 12;
+    run->random ^= run->random << 25;
+    run->random ^= run->random >> 27;
+    return run->random * UINT64_C(2685821657736338717) % below;
+}
+
+static bool
+start_and_wait(struct run *run)
+{
+    int64_t begin_ms = daemon_now_ms();
+    bool is_ready;
+
+    daemon_start(&run->daemon);
+    is_ready = daemon_wait_ready(&run->daemon, READY_MS);
+    run->ready_ms = daemon_now_ms() - begin_ms;
+    return is_ready;
+}
+
+/* A kill under load: after a random number of acknowledgements of this life, and a moment more. */
+static bool
+kill_under_load(struct run *run)
+{
+    uint64_t target =
+        clients_acknowledged_count(run->clients) + 1 + draw(run, 4 * ACKNOWLEDGED_PER_KILL);
+    int64_t moment_ms = (int64_t) draw(run, 20);
+    bool has_progress;
+
+    if (!start_and_wait(run)) {
+        return false;
+    }
+    has_progress = clients_wait_acknowledged(run->clients, target, PROGRESS_MS);
+    clients_wait_acknowledged(run->clients, UINT64_MAX, moment_ms);
+    daemon_kill(&run->daemon);
+    return has_progress;
+}
+
+/* A kill while the broker starts, mostly before it is ready. */
+static bool
+kill_in_recovery(struct run *run)
+{
+    int64_t delay_ms = (int64_t) draw(run, (uint64_t) (run->ready_ms + run->ready_ms / 4 + 2));
+
+    daemon_start(&run->daemon);
+    clients_wait_acknowledged(run->clients, UINT64_MAX, delay_ms);
+    daemon_kill(&run->daemon);
+    return true;
+}
+
+/* All kills. False: a broker did not start again, or clients made no progress. */
+static bool
+run_kills(struct run *run)
+{
+    for (int64_t i = 0; i < run->kill_count; i++) {
+        bool in_recovery = i > 0 && draw(run, 10) < 3;
+        bool is_good = in_recovery ? kill_in_recovery(run) : kill_under_load(run);
+
+        printf("# kill %" PRId64 " %s, %" PRIu64 " acknowledged\n", i + 1,
+               in_recovery ? "in recovery" : "under load",
+               clients_acknowledged_count(run->clients));
+        fflush(stdout);
+        if (!is_good || daemon_now_ms() > run->deadline_ms) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* After the last kill: the load goes on to its due, then everything is drained and read. */
+static void
+finish_load(struct run *run)
+{
+    uint64_t due = (uint64_t) run->kill_count * ACKNOWLEDGED_PER_KILL;
+    bool is_ready = start_and_wait(run);
+
+    report(run, is_ready, "the broker starts after the last kill", "no ready line");
+    report(run, clients_wait_acknowledged(run->clients, due, PROGRESS_MS),
+           "the due number of records is acknowledged", "too few");
+    report(run, clients_stop_producers(run->clients, is_ready ? DRAIN_MS : 0),
+           "producers get an answer for every record", "records are still open");
+    report(run, clients_stop_reader(run->clients, is_ready ? DRAIN_MS : 0),
+           "the live reader comes to the end", "it did not");
+    report(run, is_ready && clients_read_all(run->clients, DRAIN_MS),
+           "a fresh reader comes to the end", "it did not");
+}
+
+static void
+report_verdict(struct run *run)
+{
+    struct history_verdict verdict;
+    const char *complaint = clients_complaint(run->clients);
+    char what[200];
+
+    history_check(clients_history(run->clients), &verdict);
+    for (int i = 0; i < HISTORY_FAULT_COUNT; i++) {
+        enum history_fault fault = (enum history_fault) i;
+
+        snprintf(what, sizeof(what), "no value is %s (%s): %" PRIu64, history_fault_name(fault),
+                 history_fault_text(fault), verdict.counts[i]);
+        report(run, verdict.counts[i] == 0, what, verdict.examples[i]);
+    }
+    report(run, complaint == NULL, "no client gives up", complaint);
+    printf("# %" PRIu64 " records acknowledged, %" PRIu64 " stored, %" PRId64 " kills\n",
+           verdict.acknowledged_count, verdict.stored_count, run->kill_count);
+}
+
+static int
+remove_entry(const char *path, const struct stat *status, int type, struct FTW *place)
+{
+    (void) status;
+    (void) type;
+    (void) place;
+    return remove(path);
+}
+
+static void
+print_log_tail(const struct run *run)
+{
+    char line[512];
+    FILE *file = fopen(run->log_path, "r");
+
+    if (file == NULL) {
+        return;
+    }
+    fseek(file, -4000, SEEK_END);
+    while (fgets(line, sizeof(line), file) != NULL) {
+        printf("# kafscaled: %s", line);
+    }
+    fclose(file);
+}
+
+static void
+prepare(struct run *run)
+{
+    const char *base = getenv("TMPDIR");
+
+    snprintf(run->directory, sizeof(run->directory), "%s/kafscale-crash-XXXXXX",
+             base != NULL ? base : "/tmp");
+    if (mkdtemp(run->directory) == NULL) {
+        perror(run->directory);
+        exit(EXIT_FAILURE);
+    }
+    snprintf(run->store_path, sizeof(run->store_path), "%s/store", run->directory);
+    snprintf(run->log_path, sizeof(run->log_path), "%s/log", run->directory);
+    run->daemon = (struct daemon_process){
+        .binary = run->binary,
+        .directory = run->store_path,
+        .log_path = run->log_path,
+        .port = daemon_free_port(),
+    };
+    run->random = run->seed * 2 + 1;
+    run->deadline_ms = daemon_now_ms() + run->second_count * 1000;
+    run->clients = clients_new(run->daemon.port, "crash", run->seed);
+}
+
+static void
+clean_up(struct run *run)
+{
+    daemon_kill(&run->daemon);
+    if (run->failed_count > 0) {
+        print_log_tail(run);
+        printf("# again: --seed %" PRIu64 " --kills %" PRId64 "\n", run->seed, run->kill_count);
+    }
+    clients_free(run->clients);
+    if (run->keeps_files) {
+        printf("# files kept in %s\n", run->directory);
+    } else {
+        nftw(run->directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    }
+}
+
+static int
+run_all(struct run *run)
+{
+    printf("# seed %" PRIu64 "\n", run->seed);
+    prepare(run);
+    report(run, start_and_wait(run) && clients_create_topic(run->clients, READY_MS),
+           "the broker starts and makes a topic", "it did not");
+    if (run->failed_count == 0) {
+        daemon_kill(&run->daemon);
+        clients_start(run->clients);
+        report(run, run_kills(run), "the broker comes back after every kill", "it did not in time");
+        finish_load(run);
+        report_verdict(run);
+        report(run, run->daemon.pid != 0 && daemon_stop(&run->daemon, STOP_MS),
+               "the broker stops when asked to", "it had to be killed");
+    }
+    clean_up(run);
+    printf("1..%d\n", run->test_number);
+    return run->failed_count == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int64_t
+parse_number(const char *text)
+{
+    char *end;
+    long long number = strtoll(text, &end, 10);
+
+    if (*text == '\0' || *end != '\0' || number < 0) {
+        fprintf(stderr, "not a number: %s\n", text);
+        exit(EXIT_FAILURE);
+    }
+    return number;
+}
+
+static void
+parse_argument(struct run *run, int argc, char **argv, int *i)
+{
+    const char *name = argv[*i];
+
+    if (strcmp(name, "--keep") == 0) {
+        run->keeps_files = true;
+        return;
+    }
+    if (*i + 1 < argc && strcmp(name, "--kills") == 0) {
+        run->kill_count = parse_number(argv[++*i]);
+    } else if (*i + 1 < argc && strcmp(name, "--seed") == 0) {
+        run->seed = (uint64_t) parse_number(argv[++*i]);
+    } else if (*i + 1 < argc && strcmp(name, "--seconds") == 0) {
+        run->second_count = parse_number(argv[++*i]);
+    } else {
+        fprintf(stderr, "usage: kill_test DAEMON [--kills N] [--seed S] [--seconds N] [--keep]\n");
+        exit(EXIT_FAILURE);
+    }
+}
+
+int
+main(int argc, char **argv)
+{
+    static struct run run = { .kill_count = 10, .second_count = 300 };
+
+    run.seed = (uint64_t) time(NULL) % 1000000;
+    run.binary = argc > 1 ? argv[1] : "kafscaled";
+    for (int i = 2; i < argc; i++) {
+        parse_argument(&run, argc, argv, &i);
+    }
+    return run_all(&run);
+}
