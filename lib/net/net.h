@@ -3,8 +3,10 @@
 #ifndef KS_NET_NET_H
 #define KS_NET_NET_H
 
+#include "net/latch.h"
 #include "net/limits.h"
 #include "net/loop.h"
+#include "net/loop_thread.h"
 #include "net/server.h"
 
 #endif

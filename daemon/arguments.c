@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Each option is one line of a table; --name VALUE and --name=VALUE are the same. */
+#include "arguments.h"
+
+#include "config_file.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct flag {
+    const char *name;
+    bool takes_value;
+    enum action action; /* of those without a value */
+};
+
+static const struct flag flags[] = {
+    { "--set", true, ACTION_SERVE },
+    { "--config", true, ACTION_SERVE },
+    { "--check-config", false, ACTION_CHECK_CONFIG },
+    { "--help", false, ACTION_HELP },
+    { "-h", false, ACTION_HELP },
+    { "--help-options", false, ACTION_HELP_OPTIONS },
+    { "--version", false, ACTION_VERSION },
+};
+
+static enum kafscale_status
+fail(struct kafscale_error *error, enum kafscale_status status, const char *what,
+     const char *argument)
+{
+    error->status = status;
+    snprintf(error->text, sizeof error->text, "%s '%.100s' (see kafscaled --help)", what, argument);
+    return status;
+}
+
+static const struct flag *
+flag_find(const char *argument)
+{
+    size_t size = strcspn(argument, "=");
+
+    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
+        if (strlen(flags[i].name) == size && strncmp(flags[i].name, argument, size) == 0) {
+            return &flags[i];
+        }
+    }
+    return NULL;
+}
+
+static enum kafscale_status
+take_value(struct arguments *arguments, const struct flag *flag, const char *value,
+           struct kafscale_error *error)
+{
+    if (strcmp(flag->name, "--config") == 0) {
+        if (arguments->config_path != NULL) {
+            return fail(error, KAFSCALE_INVALID,
+                        "there can be one configuration file only, not also", value);
+        }
+        arguments->config_path = value;
+        return KAFSCALE_OK;
+    }
+    if (strchr(value, '=') == NULL || value[0] == '=') {
+        return fail(error, KAFSCALE_INVALID, "--set takes key=value, not", value);
+    }
+    arguments->settings[arguments->setting_count++] = value;
+    return KAFSCALE_OK;
+}
+
+enum kafscale_status
+arguments_parse(int argc, char *const *argv, struct arguments *arguments,
+                struct kafscale_error *error)
+{
+    *arguments = (struct arguments){ .action = ACTION_SERVE };
+    arguments->settings = calloc((size_t) argc + 1, sizeof *arguments->settings);
+    if (arguments->settings == NULL) {
+        return fail(error, KAFSCALE_NO_MEMORY, "no memory for", "arguments");
+    }
+    for (int i = 1; i < argc; i++) {
+        const struct flag *flag = flag_find(argv[i]);
+        const char *value = strchr(argv[i], '=');
+        enum kafscale_status status;
+
+        if (flag == NULL) {
+            return fail(error, KAFSCALE_INVALID, "unknown argument", argv[i]);
+        }
+        if (!flag->takes_value) {
+            if (value != NULL) {
+                return fail(error, KAFSCALE_INVALID, "no value is taken by", flag->name);
+            }
+            arguments->action = flag->action;
+            continue;
+        }
+        if (value == NULL && i + 1 == argc) {
+            return fail(error, KAFSCALE_INVALID, "a value is missing after", flag->name);
+        }
+        status = take_value(arguments, flag, value == NULL ? argv[++i] : value + 1, error);
+        if (status != KAFSCALE_OK) {
+            return status;
+        }
+    }
+    return KAFSCALE_OK;
+}
+
+void
+arguments_deinit(struct arguments *arguments)
+{
+    free(arguments->settings);
+    *arguments = (struct arguments){ 0 };
+}
+
+/* Other users of the machine can read command lines. */
+static bool
+is_secret(const char *key)
+{
+    struct kafscale_option option;
+
+    for (size_t i = 0; kafscale_option_at(i, &option) == KAFSCALE_OK; i++) {
+        if (strcmp(option.key, key) == 0) {
+            return option.is_secret;
+        }
+    }
+    return false;
+}
+
+static enum kafscale_status
+set_one(struct kafscale_options *options, const char *setting, struct kafscale_error *error)
+{
+    const char *equals = strchr(setting, '=');
+    char key[128];
+
+    if ((size_t) (equals - setting) >= sizeof key) {
+        return fail(error, KAFSCALE_NOT_FOUND, "no such key:", setting);
+    }
+    memcpy(key, setting, (size_t) (equals - setting));
+    key[equals - setting] = '\0';
+    if (is_secret(key)) {
+        return fail(error, KAFSCALE_INVALID,
+                    "secrets belong in the environment or the configuration file:", key);
+    }
+    return kafscale_options_set(options, key, equals + 1, error);
+}
+
+enum kafscale_status
+arguments_apply(const struct arguments *arguments, char *const *environment,
+                struct kafscale_options *options, kafscale_log_write *warn, void *arg,
+                struct kafscale_error *error)
+{
+    enum kafscale_status status = KAFSCALE_OK;
+
+    if (arguments->config_path != NULL) {
+        status = config_file_apply(arguments->config_path, options, error);
+    }
+    if (status == KAFSCALE_OK) {
+        status = kafscale_options_set_environment(options, environment, warn, arg, error);
+    }
+    for (size_t i = 0; i < arguments->setting_count && status == KAFSCALE_OK; i++) {
+        status = set_one(options, arguments->settings[i], error);
+    }
+    return status;
+}

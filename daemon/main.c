@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * kafscaled: a broker and nothing else. The main thread reads the configuration, starts the broker on a thread of its own,
+ * and then waits for signals and for the broker's end.
+ */
+#include "arguments.h"
+#include "report.h"
+
+#include <kafscale/kafscale.h>
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+enum { EXIT_USAGE = 2 };
+
+/* What the broker's thread tells the main thread: the state, and a tick of the eventfd to look at it. */
+struct daemon {
+    struct kafscale_broker *broker;
+    int signal_fd;
+    int change_fd;
+    atomic_int state;
+    bool is_stopping;
+    bool has_ended_badly;
+};
+
+static void
+tick(struct daemon *daemon)
+{
+    uint64_t one = 1;
+
+    while (write(daemon->change_fd, &one, sizeof one) < 0 && errno == EINTR) {
+    }
+}
+
+static void
+on_changed(void *arg, enum kafscale_broker_state state, const struct kafscale_error *error)
+{
+    struct daemon *daemon = arg;
+
+    if (error != NULL) {
+        report_error(error->text);
+    }
+    atomic_store(&daemon->state, (int) state);
+    tick(daemon);
+}
+
+static void
+stop(struct daemon *daemon)
+{
+    daemon->is_stopping = true;
+    kafscale_broker_stop(daemon->broker, NULL, NULL);
+}
+
+static void
+on_signal(struct daemon *daemon)
+{
+    struct signalfd_siginfo info;
+
+    if (read(daemon->signal_fd, &info, sizeof info) != (ssize_t) sizeof info) {
+        return;
+    }
+    if (daemon->is_stopping) {
+        report_line(KAFSCALE_LOG_WARN, "stopped at once reason=\"second signal\"");
+        _exit(EXIT_FAILURE);
+    }
+    report_line(KAFSCALE_LOG_INFO, "stopping reason=\"signal\"");
+    stop(daemon);
+}
+
+/* Returns true once there is nothing to wait for. */
+static bool
+on_change(struct daemon *daemon)
+{
+    uint64_t ticks;
+
+    if (read(daemon->change_fd, &ticks, sizeof ticks) != (ssize_t) sizeof ticks) {
+        return false;
+    }
+    switch ((enum kafscale_broker_state) atomic_load(&daemon->state)) {
+    case KAFSCALE_BROKER_READY:
+        for (size_t i = 0; kafscale_broker_address(daemon->broker, i) != NULL; i++) {
+            printf("broker listening on %s\n", kafscale_broker_address(daemon->broker, i));
+        }
+        fflush(stdout);
+        return false;
+    case KAFSCALE_BROKER_FENCED:
+    case KAFSCALE_BROKER_FAILED:
+        daemon->has_ended_badly = true;
+        if (!daemon->is_stopping) {
+            stop(daemon);
+        }
+        return false;
+    case KAFSCALE_BROKER_STOPPED:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void
+wait_for_end(struct daemon *daemon)
+{
+    struct pollfd polled[] = {
+        { .fd = daemon->signal_fd, .events = POLLIN },
+        { .fd = daemon->change_fd, .events = POLLIN },
+    };
+    bool has_ended = false;
+
+    while (!has_ended) {
+        if (poll(polled, 2, -1) < 0 && errno != EINTR) {
+            report_error(strerror(errno));
+            return;
+        }
+        if ((polled[0].revents & POLLIN) != 0) {
+            on_signal(daemon);
+        }
+        if ((polled[1].revents & POLLIN) != 0) {
+            has_ended = on_change(daemon);
+        }
+    }
+}
+
+/* Blocked before the broker's threads exist, so that they inherit it and the signals come to signal_fd only. */
+static bool
+daemon_init(struct daemon *daemon)
+{
+    sigset_t signals;
+
+    *daemon = (struct daemon){ .signal_fd = -1, .change_fd = -1 };
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    sigprocmask(SIG_BLOCK, &signals, NULL);
+    daemon->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+    daemon->change_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (daemon->signal_fd < 0 || daemon->change_fd < 0) {
+        report_error(strerror(errno));
+        return false;
+    }
+    return true;
+}
+
+static int
+serve(const struct kafscale_options *options)
+{
+    struct daemon daemon;
+    struct kafscale_error error = { 0 };
+    int exit_code = EXIT_FAILURE;
+
+    if (!daemon_init(&daemon)) {
+        goto out;
+    }
+    daemon.broker = kafscale_broker_new(options, &error);
+    if (daemon.broker == NULL) {
+        report_error(error.text);
+        goto out;
+    }
+    kafscale_broker_set_logger(daemon.broker, report_from_library, NULL);
+    kafscale_broker_set_changed(daemon.broker, on_changed, &daemon);
+    report_unconfigured(options);
+    if (kafscale_broker_start(daemon.broker, NULL, &error) != KAFSCALE_OK) {
+        report_error(error.text);
+        goto out;
+    }
+    wait_for_end(&daemon);
+    exit_code = daemon.has_ended_badly ? EXIT_FAILURE : EXIT_SUCCESS;
+
+out:
+    kafscale_broker_free(daemon.broker);
+    if (daemon.signal_fd >= 0) {
+        close(daemon.signal_fd);
+    }
+    if (daemon.change_fd >= 0) {
+        close(daemon.change_fd);
+    }
+    return exit_code;
+}
+
+static int
+run_configured(const struct arguments *arguments, char *const *environment)
+{
+    struct kafscale_options *options = kafscale_options_new();
+    struct kafscale_error error = { 0 };
+    int exit_code = EXIT_USAGE;
+
+    if (options == NULL) {
+        report_error(kafscale_status_text(KAFSCALE_NO_MEMORY));
+        return EXIT_FAILURE;
+    }
+    if (arguments_apply(arguments, environment, options, report_from_library, NULL, &error) !=
+        KAFSCALE_OK) {
+        report_error(error.text);
+        goto out;
+    }
+    if (arguments->action == ACTION_SERVE) {
+        exit_code = serve(options);
+        goto out;
+    }
+    if (kafscale_options_check(options, report_from_library, NULL, &error) != KAFSCALE_OK) {
+        report_error(error.text);
+        goto out;
+    }
+    report_effective(options);
+    exit_code = EXIT_SUCCESS;
+
+out:
+    kafscale_options_free(options);
+    return exit_code;
+}
+
+extern char **environ;
+
+int
+main(int argc, char **argv)
+{
+    struct arguments arguments = { 0 };
+    struct kafscale_error error = { 0 };
+    int exit_code = EXIT_SUCCESS;
+
+    if (arguments_parse(argc, argv, &arguments, &error) != KAFSCALE_OK) {
+        report_error(error.text);
+        arguments_deinit(&arguments);
+        return EXIT_USAGE;
+    }
+    switch (arguments.action) {
+    case ACTION_HELP:
+        report_help();
+        break;
+    case ACTION_HELP_OPTIONS:
+        report_options();
+        break;
+    case ACTION_VERSION:
+        printf("kafscaled %s\n", kafscale_version());
+        break;
+    case ACTION_SERVE:
+    case ACTION_CHECK_CONFIG:
+        exit_code = run_configured(&arguments, environ);
+        break;
+    }
+    arguments_deinit(&arguments);
+    return exit_code;
+}
