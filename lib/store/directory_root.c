@@ -187,10 +187,14 @@ write_identity(struct ks_directory_root *root, int file, const struct ks_id *id,
 
     ks_id_to_hex(id, hex);
     (void) snprintf(text, sizeof text, "%s%s\n", IDENTITY_HEAD, hex);
-    n = root->files.ops->write(root->files.self, file, &piece, 1);
-    if (n != (int64_t) IDENTITY_BYTES) {
-        return ks_directory_error(n < 0 ? (int) n : -ENOSPC, "write identity of", root->path,
-                                  error);
+    while (piece.iov_len > 0) {
+        n = root->files.ops->write(root->files.self, file, &piece, 1);
+        if (n <= 0) {
+            return ks_directory_error(n < 0 ? (int) n : -ENOSPC, "write identity of", root->path,
+                                      error);
+        }
+        piece.iov_base = (char *) piece.iov_base + n;
+        piece.iov_len -= (size_t) n;
     }
     code = root->files.ops->sync(root->files.self, file);
     return code < 0 ? ks_directory_error(code, "fsync identity of", root->path, error)

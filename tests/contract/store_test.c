@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The contract of stores over the memory store, the fault wrapper at rest, and the directory store on a real disk. */
+/* The contract of stores over the memory store, the fault wrapper at rest, and the directory store on disk and simulated. */
 #include "contract/store_contract.h"
+#include "support/simulated_fs.h"
 
 #include <ftw.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 struct place {
     struct virtual_env v;
     char path[64];
+    struct simulated_fs *fs;
 };
 
 static struct place *
@@ -60,6 +62,34 @@ start_directory(struct store_client *client)
     return place;
 }
 
+static void *
+start_simulated(struct store_client *client, bool has_unnamed)
+{
+    struct place *place = place_new(client);
+    struct kafscale_error error = { 0 };
+    struct kafscale_store store = { 0 };
+
+    place->fs = simulated_fs_new();
+    simulated_fs_set_unnamed(place->fs, has_unnamed);
+    ck_assert_msg(ks_directory_store_open(&place->v.env, "/data", simulated_fs_files(place->fs),
+                                          &store, &error) == KAFSCALE_OK,
+                  "%s", error.text);
+    client->store = ks_store_new(&place->v.env, store);
+    return place;
+}
+
+static void *
+start_simulated_unnamed(struct store_client *client)
+{
+    return start_simulated(client, true);
+}
+
+static void *
+start_simulated_named(struct store_client *client)
+{
+    return start_simulated(client, false);
+}
+
 static int
 remove_one(const char *path, const struct stat *stat, int kind, struct FTW *walk)
 {
@@ -77,6 +107,10 @@ stop(void *state)
     if (place->path[0] != '\0') {
         (void) nftw(place->path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
     }
+    if (place->fs != NULL) {
+        ck_assert_uint_eq(simulated_fs_open_count(place->fs), 0);
+        simulated_fs_free(place->fs);
+    }
     free(place);
 }
 
@@ -84,6 +118,8 @@ static const struct store_factory factories[] = {
     { .name = "memory", .start = start_memory, .stop = stop },
     { .name = "fault", .start = start_fault, .stop = stop },
     { .name = "directory", .start = start_directory, .stop = stop },
+    { .name = "directory, simulated", .start = start_simulated_unnamed, .stop = stop },
+    { .name = "directory, without unnamed files", .start = start_simulated_named, .stop = stop },
 };
 
 Suite *
