@@ -3,8 +3,9 @@
  * What the generated message structs (kafscale/messages.h) are made of.
  *
  * How a message is held, in every version of it:
- * - strings and bytes are slices; null is data == NULL, empty is data != NULL with size 0. Where null is not allowed,
- *   data == NULL is written as empty, so that a zeroed struct is valid;
+ * - strings and bytes are slices; null is data == NULL, empty is data != NULL with size 0.
+ *   Where null is not allowed, data == NULL is written as empty, so that a zeroed struct is
+ *   valid;
  * - an array is a pointer and a count; count -1 is null;
  * - a nullable struct is a pointer, any other struct is held by value;
  * - fields that a version does not have hold their defaults, which need not be zero.
@@ -28,8 +29,9 @@ enum kafka_error {
 };
 
 /*
- * Record batches, in pieces that are sent one after the other without being copied. A zeroed struct is empty; null
- * needs `is_null`. Decoding gives null or exactly one piece, which may be empty.
+ * Record batches, in pieces that are sent one after the other without being copied. A zeroed
+ * struct is empty; null needs `is_null`. Decoding gives null or exactly one piece, which may be
+ * empty.
  */
 struct kafka_records {
     const struct kafscale_slice *parts;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The decoder walks the table of a message and the bytes of a client side by side. Nothing in the bytes decides how
- * deep it goes or, beyond what the bytes could hold, how much it allocates.
+ * The decoder walks the table of a message and the bytes of a client side by side. Nothing in
+ * the bytes decides how deep it goes or, beyond what the bytes could hold, how much it
+ * allocates.
  */
 #include "protocol/protocol.h"
 #include "protocol/tags.h"
@@ -62,7 +63,10 @@ decode_number(struct decoder *decoder, enum kafka_kind kind, void *out)
     }
 }
 
-/* -1 for null, where that is allowed. Strings have short lengths in the old encoding, all else has long ones. */
+/*
+ * -1 for null, where that is allowed. Strings have short lengths in the old encoding, all else
+ * has long ones.
+ */
 static int64_t
 decode_length(struct decoder *decoder, const struct kafka_field *field, bool is_string)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The encoder walks the table of a message and our struct side by side. A field that is set but that the version can't
- * carry is refused: dropping it silently would tell the client something else than was meant.
+ * The encoder walks the table of a message and our struct side by side. A field that is set but
+ * that the version can't carry is refused: dropping it silently would tell the client something
+ * else than was meant.
  */
 #include "protocol/protocol.h"
 

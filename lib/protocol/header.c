@@ -92,7 +92,10 @@ kafka_response_header_decode(struct kafscale_slice frame, int16_t api_key, int16
     return KAFSCALE_OK;
 }
 
-/* The length is only known at the end; it overwrites the first four bytes, which are never a reference. */
+/*
+ * The length is only known at the end; it overwrites the first four bytes, which are never a
+ * reference.
+ */
 static enum kafscale_status
 set_frame_length(struct kafka_writer *writer, struct kafscale_error *error)
 {

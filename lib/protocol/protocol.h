@@ -2,8 +2,9 @@
 /*
  * The door of protocol: the Kafka wire format, without any input or output.
  *
- * Messages are the generated structs of kafscale/messages.h; one decoder and one encoder serve all of them by their
- * tables (protocol/schema.h). Functions take no time, hold no state and may run on any thread.
+ * Messages are the generated structs of kafscale/messages.h; one decoder and one encoder serve
+ * all of them by their tables (protocol/schema.h). Functions take no time, hold no state and
+ * may run on any thread.
  */
 #ifndef KS_PROTOCOL_PROTOCOL_H
 #define KS_PROTOCOL_PROTOCOL_H
@@ -28,18 +29,23 @@ const char *kafka_error_name(int16_t code);
 /* Whether clients try again after this code. */
 bool kafka_error_is_retriable(int16_t code);
 
-/* Fills a struct with the defaults of all its fields. A zeroed struct is not the same: some defaults are -1 or null. */
+/*
+ * Fills a struct with the defaults of all its fields. A zeroed struct is not the same: some
+ * defaults are -1 or null.
+ */
 void kafka_message_init(const struct kafka_message *message, void *out);
 
 /* `count` structs with their defaults; NULL when the arena is full, or when the count is 0. */
 void *kafka_array_new(struct ks_arena *arena, const struct kafka_message *message, size_t count);
 
 /*
- * Reads the whole of `body` into the struct `out` of the message. Strings, bytes and records borrow from `body`, arrays are
- * in the arena. Fields the version doesn't have get their defaults, unknown tagged fields are skipped.
+ * Reads the whole of `body` into the struct `out` of the message. Strings, bytes and records
+ * borrow from `body`, arrays are in the arena. Fields the version doesn't have get their
+ * defaults, unknown tagged fields are skipped.
  *
- * KAFSCALE_UNSUPPORTED: the schema doesn't have this version. KAFSCALE_CORRUPT: not such a message, or bytes are left over.
- * KAFSCALE_TOO_LARGE: more array elements than allowed. KAFSCALE_NO_MEMORY: the arena is full. `out` is untouched then.
+ * KAFSCALE_UNSUPPORTED: the schema doesn't have this version. KAFSCALE_CORRUPT: not such a
+ * message, or bytes are left over. KAFSCALE_TOO_LARGE: more array elements than allowed.
+ * KAFSCALE_NO_MEMORY: the arena is full. `out` is untouched then.
  */
 KAFSCALE_MUST_CHECK enum kafscale_status kafka_decode(const struct kafka_message *message,
                                                       int16_t version, struct kafscale_slice body,
@@ -52,10 +58,12 @@ KAFSCALE_MUST_CHECK enum kafscale_status kafka_decode_limited(
     size_t elements_max, struct ks_arena *arena, void *out, struct kafscale_error *error);
 
 /*
- * Appends a message to the writer, which afterwards borrows the large bytes and records of `in`.
+ * Appends a message to the writer, which afterwards borrows the large bytes and records of
+ * `in`.
  *
- * KAFSCALE_UNSUPPORTED: the schema doesn't have this version. KAFSCALE_INVALID: a field is set that the version can't
- * carry, or to a value it can't carry. KAFSCALE_NO_MEMORY: the writer is full. What the writer holds is then of no use.
+ * KAFSCALE_UNSUPPORTED: the schema doesn't have this version. KAFSCALE_INVALID: a field is set
+ * that the version can't carry, or to a value it can't carry. KAFSCALE_NO_MEMORY: the writer is
+ * full. What the writer holds is then of no use.
  */
 KAFSCALE_MUST_CHECK enum kafscale_status kafka_encode(const struct kafka_message *message,
                                                       int16_t version, const void *in,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The tables that proto/generate.py makes of the schemas: one row a field, one table a struct. They are constant data;
- * the decoder, the encoder and the tests are interpreters of them.
+ * The tables that proto/generate.py makes of the schemas: one row a field, one table a struct.
+ * They are constant data; the decoder, the encoder and the tests are interpreters of them.
  */
 #ifndef KS_PROTOCOL_SCHEMA_H
 #define KS_PROTOCOL_SCHEMA_H

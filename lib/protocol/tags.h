@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What headers and bodies read alike: bytes that are never null, and sections of tagged fields. */
+/*
+ * What headers and bodies read alike: bytes that are never null, and sections of tagged fields.
+ */
 #ifndef KS_PROTOCOL_TAGS_H
 #define KS_PROTOCOL_TAGS_H
 
@@ -9,8 +11,8 @@
 struct kafscale_slice kafka_take_bytes(struct ks_cursor *cursor, size_t size);
 
 /*
- * Steps through the tagged fields of one struct. `tag` starts at -1 and must rise, so that none comes twice; `body` gets the
- * bytes of the field. A broken section fails the cursor.
+ * Steps through the tagged fields of one struct. `tag` starts at -1 and must rise, so that none
+ * comes twice; `body` gets the bytes of the field. A broken section fails the cursor.
  */
 void kafka_take_tag(struct ks_cursor *cursor, int64_t *tag, struct kafscale_slice *body);
 

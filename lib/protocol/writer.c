@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A reference remembers its place in the copied bytes. Those move when the buffer grows, so slices are only made at
- * the end.
+ * A reference remembers its place in the copied bytes. Those move when the buffer grows, so
+ * slices are only made at the end.
  */
 #include "protocol/writer.h"
 
@@ -88,7 +88,10 @@ kafka_writer_uvarint(struct kafka_writer *writer, uint64_t value)
     ks_buffer_append(&writer->copied, digits, ks_put_uvarlong(digits, value));
 }
 
-/* The first of the references that lie at or after `start`, with the referenced bytes before it. */
+/*
+ * The first of the references that lie at or after `start`, with the referenced bytes before
+ * it.
+ */
 static size_t
 reference_from(const struct kafka_writer *writer, size_t start, size_t *bytes_before_out)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A writer gathers an outgoing frame: small pieces are copied into one buffer, large ones are only noted, so that
- * record batches go from the cache to the socket without a copy. Sticky: after a failure it ignores what comes.
+ * A writer gathers an outgoing frame: small pieces are copied into one buffer, large ones are
+ * only noted, so that record batches go from the cache to the socket without a copy. Sticky:
+ * after a failure it ignores what comes.
  */
 #ifndef KS_PROTOCOL_WRITER_H
 #define KS_PROTOCOL_WRITER_H
@@ -41,14 +42,15 @@ void kafka_writer_append(struct kafka_writer *writer, struct kafscale_slice byte
 void kafka_writer_uvarint(struct kafka_writer *writer, uint64_t value);
 
 /*
- * Puts the varint of the size of everything from `start` (an earlier kafka_writer_size) on before it: a tagged
- * field is as long as it turned out to be.
+ * Puts the varint of the size of everything from `start` (an earlier kafka_writer_size) on
+ * before it: a tagged field is as long as it turned out to be.
  */
 void kafka_writer_prefix_size(struct kafka_writer *writer, size_t start);
 
 /*
- * What was written as slices in order, none of them empty: copied pieces and references take turns. They are the writer's and valid until
- * it is written to again or gone. KAFSCALE_NO_MEMORY when anything failed before.
+ * What was written as slices in order, none of them empty: copied pieces and references take
+ * turns. They are the writer's and valid until it is written to again or gone.
+ * KAFSCALE_NO_MEMORY when anything failed before.
  */
 KAFSCALE_MUST_CHECK enum kafscale_status kafka_writer_finish(
     struct kafka_writer *writer, const struct kafscale_slice **parts_out, size_t *part_count_out);
