@@ -31,8 +31,8 @@ complete(struct ks_exchange *exchange, const struct ks_answer *answer)
     assert(!request->is_complete);
 
     request->is_complete = true;
-    give_back(request);
     if (request->connection == NULL) {
+        give_back(request);
         ks_request_free(request);
         return;
     }
@@ -42,6 +42,8 @@ complete(struct ks_exchange *exchange, const struct ks_answer *answer)
         /* The order of responses can't be kept without this one. */
         request->kind = KS_ANSWER_CLOSE;
     }
+    /* Not before: the answer may point into the frame. */
+    give_back(request);
     ks_connection_request_completed(request->connection, request);
 }
 

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who gets memory, in which order, and who has to wait. */
+#include "net/memory_account.h"
+#include "support/main.h"
+
+#define KIB ((size_t) 1024)
+#define LARGE (100 * KIB)
+#define SMALL (16 * KIB)
+
+struct fixture {
+    struct ks_memory_account account;
+    char granted[32]; /* letters in the order of late grants */
+    size_t granted_count;
+};
+
+struct asker {
+    struct fixture *f;
+    char letter;
+    struct ks_reservation reservation;
+};
+
+static void
+on_granted(void *arg)
+{
+    struct asker *asker = arg;
+
+    asker->f->granted[asker->f->granted_count++] = asker->letter;
+}
+
+static void
+fixture_init(struct fixture *f)
+{
+    *f = (struct fixture){ 0 };
+    ks_memory_account_init(&f->account, 2 * LARGE, 2 * SMALL);
+}
+
+static bool
+ask(struct fixture *f, struct asker *asker, char letter, size_t bytes)
+{
+    *asker = (struct asker){ .f = f, .letter = letter };
+    asker->reservation.on_granted = on_granted;
+    asker->reservation.arg = asker;
+    return ks_memory_account_reserve(&f->account, &asker->reservation, bytes);
+}
+
+static void
+release(struct fixture *f, struct asker *asker)
+{
+    ks_memory_account_release(&f->account, &asker->reservation);
+}
+
+static void
+expect_empty(const struct fixture *f)
+{
+    ck_assert_uint_eq(f->account.bytes, 0);
+    ck_assert_uint_eq(f->account.reserve_bytes, 0);
+}
+
+START_TEST(full_account_serves_first_come_first)
+{
+    struct fixture f;
+    struct asker a, b, c, d;
+
+    fixture_init(&f);
+    ck_assert(ask(&f, &a, 'a', LARGE));
+    ck_assert(!ask(&f, &b, 'b', 2 * LARGE));
+    ck_assert(!ask(&f, &c, 'c', LARGE)); /* would fit, but b came first */
+    ck_assert(!ask(&f, &d, 'd', LARGE));
+    release(&f, &a);
+    ck_assert_str_eq(f.granted, "b");
+    release(&f, &b);
+    ck_assert_str_eq(f.granted, "bcd");
+    release(&f, &c);
+    release(&f, &d);
+    expect_empty(&f);
+}
+END_TEST
+
+START_TEST(reserve_serves_small_ones_when_the_account_is_full)
+{
+    struct fixture f;
+    struct asker a, b, c, d, e;
+
+    fixture_init(&f);
+    ck_assert(ask(&f, &a, 'a', 2 * LARGE));
+    ck_assert(ask(&f, &b, 'b', SMALL));
+    ck_assert(ask(&f, &c, 'c', SMALL));
+    ck_assert(!ask(&f, &d, 'd', SMALL)); /* the reserve is used up too */
+    ck_assert(!ask(&f, &e, 'e', SMALL + 1));
+    release(&f, &b);
+    ck_assert_str_eq(f.granted, "d");
+    release(&f, &a);
+    ck_assert_str_eq(f.granted, "de");
+    release(&f, &c);
+    release(&f, &d);
+    release(&f, &e);
+    expect_empty(&f);
+}
+END_TEST
+
+/* A stream of small requests must not keep a large one waiting for ever. */
+START_TEST(small_ones_leave_the_account_to_a_waiting_large_one)
+{
+    struct fixture f;
+    struct asker a, b, small;
+
+    fixture_init(&f);
+    ck_assert(ask(&f, &a, 'a', LARGE));
+    ck_assert(!ask(&f, &b, 'b', 2 * LARGE));
+    ck_assert(ask(&f, &small, 's', SMALL));
+    ck_assert_int_eq(small.reservation.state, KS_RESERVATION_RESERVE);
+    release(&f, &a);
+    ck_assert_str_eq(f.granted, "b");
+    release(&f, &small);
+    release(&f, &b);
+    expect_empty(&f);
+}
+END_TEST
+
+START_TEST(who_gives_up_lets_the_next_one_in)
+{
+    struct fixture f;
+    struct asker a, b, c;
+
+    fixture_init(&f);
+    ck_assert(ask(&f, &a, 'a', LARGE));
+    ck_assert(!ask(&f, &b, 'b', 2 * LARGE));
+    ck_assert(!ask(&f, &c, 'c', LARGE));
+    release(&f, &b);
+    ck_assert_str_eq(f.granted, "c");
+    release(&f, &b);
+    release(&f, &a);
+    release(&f, &c);
+    expect_empty(&f);
+}
+END_TEST
+
+START_TEST(charges_go_past_the_limit_and_make_others_wait)
+{
+    struct fixture f;
+    struct asker a;
+
+    fixture_init(&f);
+    ks_memory_account_charge(&f.account, 3 * LARGE);
+    ck_assert(!ask(&f, &a, 'a', LARGE));
+    ks_memory_account_discharge(&f.account, LARGE);
+    ck_assert_uint_eq(f.granted_count, 0);
+    ks_memory_account_discharge(&f.account, LARGE);
+    ck_assert_str_eq(f.granted, "a");
+    ks_memory_account_discharge(&f.account, LARGE);
+    release(&f, &a);
+    expect_empty(&f);
+}
+END_TEST
+
+START_TEST(granted_reservation_may_move)
+{
+    struct fixture f;
+    struct asker a;
+    struct ks_reservation moved;
+
+    fixture_init(&f);
+    ck_assert(ask(&f, &a, 'a', LARGE));
+    moved = a.reservation;
+    ks_memory_account_release(&f.account, &moved);
+    expect_empty(&f);
+}
+END_TEST
+
+Suite *
+suite_new(void)
+{
+    Suite *suite = suite_create("net memory account");
+    TCase *cases = tcase_create("account");
+
+    tcase_add_test(cases, full_account_serves_first_come_first);
+    tcase_add_test(cases, reserve_serves_small_ones_when_the_account_is_full);
+    tcase_add_test(cases, small_ones_leave_the_account_to_a_waiting_large_one);
+    tcase_add_test(cases, who_gives_up_lets_the_next_one_in);
+    tcase_add_test(cases, charges_go_past_the_limit_and_make_others_wait);
+    tcase_add_test(cases, granted_reservation_may_move);
+    suite_add_tcase(suite, cases);
+    return suite;
+}
