@@ -157,7 +157,8 @@ find_nonsense(const struct ks_batch *batch)
     if (!producer_is_sane(batch)) {
         return "producer fields that can't be";
     }
-    if (batch->base_offset < 0 || batch->base_offset > INT64_MAX - batch->last_offset_delta) {
+    /* The offset after the batch must be a number too: it is where a log goes on. */
+    if (batch->base_offset < 0 || batch->base_offset >= INT64_MAX - batch->last_offset_delta) {
         return "an offset that can't be";
     }
     return NULL;

@@ -122,7 +122,7 @@ static const struct {
     uint64_t value;
 } nonsense[] = {
     { 0, 8, UINT64_MAX },    /* base offset below 0 */
-    { 0, 8, INT64_MAX - 1 }, /* last offset beyond 2^63-1 */
+    { 0, 8, INT64_MAX - 2 }, /* no offset left after it */
     { 8, 4, 48 },            /* shorter than its header */
     { 8, 4, 0 },
     { 8, 4, UINT32_MAX }, /* a negative length */
@@ -408,10 +408,10 @@ START_TEST(patching_keeps_the_checksum_right)
     struct ks_batch batch;
 
     put_three(&bytes, &plain_options);
-    ks_batch_patch(bytes.data, INT64_MAX - 2, 9);
+    ks_batch_patch(bytes.data, INT64_MAX - 3, 9);
     batch = get_batch(&bytes);
-    ck_assert_int_eq(batch.base_offset, INT64_MAX - 2);
-    ck_assert_int_eq(ks_batch_last_offset(&batch), INT64_MAX);
+    ck_assert_int_eq(batch.base_offset, INT64_MAX - 3);
+    ck_assert_int_eq(ks_batch_last_offset(&batch), INT64_MAX - 1);
     ck_assert_int_eq(batch.leader_epoch, 9);
     ck_assert(ks_batch_crc_is_right(&batch));
     ks_buffer_deinit(&bytes);
