@@ -3,7 +3,6 @@
 #include "support/random_message.h"
 
 #include <assert.h>
-#include <stdlib.h>
 
 #define ELEMENTS_MAX 3u
 
@@ -170,30 +169,36 @@ random_message_new(struct ks_arena *arena, const struct kafka_message *message, 
     return out;
 }
 
+/* The pieces in one, on the heap. */
 static struct kafscale_slice
-joined(const struct kafka_records *records, uint8_t *data)
+joined_new(const struct kafka_records *records)
 {
-    size_t size = 0;
+    struct ks_buffer buffer;
 
+    ks_buffer_init(&buffer, SIZE_MAX);
+    ks_buffer_append(&buffer, "", 1); /* never without memory, even when empty */
     for (size_t i = 0; i < records->part_count; i++) {
-        if (records->parts[i].size > 0) {
-            memcpy(data + size, records->parts[i].data, records->parts[i].size);
-        }
-        size += records->parts[i].size;
+        ks_buffer_append(&buffer, records->parts[i].data, records->parts[i].size);
     }
-    return ks_slice(data, size);
+    assert(!ks_buffer_failed(&buffer));
+    return ks_buffer_slice(&buffer);
 }
 
 static bool
 records_equal(const struct kafka_records *a, const struct kafka_records *b)
 {
-    uint8_t *data_a = malloc(64 * 1024);
-    uint8_t *data_b = malloc(64 * 1024);
-    bool is_equal = a->is_null == b->is_null &&
-                    (a->is_null || ks_slice_equals(joined(a, data_a), joined(b, data_b)));
+    struct kafscale_slice joined_a;
+    struct kafscale_slice joined_b;
+    bool is_equal;
 
-    free(data_a);
-    free(data_b);
+    if (a->is_null || b->is_null) {
+        return a->is_null == b->is_null;
+    }
+    joined_a = joined_new(a);
+    joined_b = joined_new(b);
+    is_equal = ks_slice_equals(joined_a, joined_b);
+    ks_free((uint8_t *) (uintptr_t) joined_a.data);
+    ks_free((uint8_t *) (uintptr_t) joined_b.data);
     return is_equal;
 }
 
