@@ -41,8 +41,9 @@ struct kafscale_meta_read {
  * The entries are borrowed until the completion returns. An absent key gives no entry, and is no failure. `revision` is that
  * of the state that was read.
  */
-typedef void kafscale_meta_read_done(void *arg, enum kafscale_status status, const struct kafscale_meta_entry *entries,
-                                     size_t entry_count, uint64_t revision, const struct kafscale_error *error);
+typedef void kafscale_meta_read_done(void *arg, enum kafscale_status status,
+                                     const struct kafscale_meta_entry *entries, size_t entry_count,
+                                     uint64_t revision, const struct kafscale_error *error);
 
 /* The key must have this version; 0: must not exist. `any_version`: must exist, whatever its version. */
 struct kafscale_meta_compare {
@@ -58,7 +59,10 @@ struct kafscale_meta_operation {
     bool is_delete;
 };
 
-/* All compares hold -> all operations happen, at one revision; else nothing does. */
+/*
+ * All compares hold -> all operations happen, at one revision; else nothing does. A key stands in one operation at most.
+ * Without operations it tells whether the compares hold.
+ */
 struct kafscale_meta_txn {
     const struct kafscale_meta_compare *compares;
     size_t compare_count;
@@ -67,8 +71,9 @@ struct kafscale_meta_txn {
 };
 
 /*
- * KAFSCALE_OK: committed, at `revision`, which is the version of every key it wrote. KAFSCALE_CONFLICT: a compare
- * failed, nothing happened and nothing will. KAFSCALE_UNKNOWN: read and look.
+ * KAFSCALE_OK: committed, at `revision`, which is the version of every key it wrote, and of no key that another wrote.
+ * KAFSCALE_CONFLICT: a compare failed, nothing happened and nothing will. KAFSCALE_UNKNOWN: it may have happened or may
+ * still; read and look. All others: nothing happened and nothing will. `error` is NULL with KAFSCALE_OK.
  */
 typedef void kafscale_meta_txn_done(void *arg, enum kafscale_status status, uint64_t revision,
                                     const struct kafscale_error *error);
@@ -77,18 +82,27 @@ typedef void kafscale_meta_txn_done(void *arg, enum kafscale_status status, uint
  * A change that became visible here, in order of revision; `entry->value` is empty with `is_delete`. Called on the loop thread for
  * own and foreign transactions alike.
  */
-typedef void kafscale_meta_changed(void *arg, const struct kafscale_meta_entry *entry, bool is_delete);
+typedef void kafscale_meta_changed(void *arg, const struct kafscale_meta_entry *entry,
+                                   bool is_delete);
 typedef void kafscale_meta_close_done(void *arg);
 
 struct kafscale_meta_ops {
     uint32_t version;
-    const char *name;
+    const char *name;      /* valid as long as `self` */
     size_t operations_max; /* of one transaction, and as many compares; 0: no limit of its own */
-    void (*read)(void *self, const struct kafscale_meta_read *read, kafscale_meta_read_done *done, void *arg);
-    void (*txn)(void *self, const struct kafscale_meta_txn *txn, kafscale_meta_txn_done *done, void *arg);
-    /* At most one watcher; NULL ends it. It hears of every change seen after the call. */
+    void (*read)(void *self, const struct kafscale_meta_read *read, kafscale_meta_read_done *done,
+                 void *arg);
+    void (*txn)(void *self, const struct kafscale_meta_txn *txn, kafscale_meta_txn_done *done,
+                void *arg);
+    /*
+     * At most one watcher; NULL ends it. It hears of every change seen after the call, and, when the backend begins
+     * only then, of what was there before.
+     */
     void (*watch)(void *self, kafscale_meta_changed *changed, void *arg);
+    /* Ends all that waits (KAFSCALE_STOPPED, or KAFSCALE_UNKNOWN when it was sent), then frees `self` and completes. */
     void (*close)(void *self, kafscale_meta_close_done *done, void *arg);
+    /* May be NULL. For simulations: the caller dies. Frees `self` at once; no completion comes any more. */
+    void (*abandon)(void *self);
 };
 
 struct kafscale_meta {

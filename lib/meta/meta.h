@@ -45,6 +45,12 @@ size_t ks_meta_operations_max(const struct ks_meta *meta);
  */
 void ks_meta_close(struct ks_meta *meta, kafscale_meta_close_done *done, void *arg);
 
+/*
+ * For simulations: the caller dies. Frees everything at once; no completion comes any more. Not from inside a completion. The store
+ * below must have promised to complete nothing either (ks_fault_store_crash).
+ */
+void ks_meta_abandon(struct ks_meta *meta);
+
 /* Rules of the log that a test can break on purpose; the switch exists with -DKS_PLANTED_FAULTS only. */
 enum ks_meta_log_fault {
     KS_META_LOG_FAULT_NONE,
