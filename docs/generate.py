@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the pages that follow from tables: docs/configuration.md from lib/broker/options.def.
+"""Writes the pages that follow from tables: docs/configuration.md from lib/broker/options.def,
+docs/protocol.md from proto/kafka and lib/handlers/api.def.
 
 With --check nothing is written; pages that are not what their tables give now are named, and fail.
 """
 import os
 import re
 import sys
+
+from generate_protocol import protocol
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -116,7 +119,10 @@ def configuration():
     return "\n".join(lines) + "\n"
 
 
-PAGES = {"docs/configuration.md": configuration}
+PAGES = {
+    "docs/configuration.md": configuration,
+    "docs/protocol.md": lambda: protocol(ROOT),
+}
 
 
 def main():
