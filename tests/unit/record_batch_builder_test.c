@@ -110,6 +110,22 @@ START_TEST(offsets_end_at_31_bits)
 }
 END_TEST
 
+START_TEST(skipping_ends_at_31_bits_too)
+{
+    struct kafscale_error error = { 0 };
+    struct ks_batch_builder builder;
+    struct ks_buffer bytes;
+
+    ks_buffer_init(&bytes, 4096);
+    ks_batch_builder_init(&builder, &plain_options);
+    ks_batch_builder_skip(&builder, INT32_MAX);
+    ks_batch_builder_skip(&builder, 2);
+    ck_assert_int_eq(ks_batch_builder_finish(&builder, &bytes, &error), KAFSCALE_TOO_LARGE);
+    ks_batch_builder_deinit(&builder);
+    ks_buffer_deinit(&bytes);
+}
+END_TEST
+
 START_TEST(cap_of_the_output_holds)
 {
     struct ks_record record = text_record(1, "key", "value");
@@ -265,6 +281,7 @@ suite_new(void)
     tcase_add_loop_test(building, batch_without_records_keeps_its_header, 0, KS_CODEC_COUNT);
     tcase_add_test(building, a_failed_append_is_told_at_the_end);
     tcase_add_test(building, offsets_end_at_31_bits);
+    tcase_add_test(building, skipping_ends_at_31_bits_too);
     tcase_add_loop_test(building, cap_of_the_output_holds, 0, KS_CODEC_COUNT);
     tcase_add_loop_test(building, short_memory_is_told_wherever_it_strikes, 0, KS_CODEC_COUNT);
     suite_add_tcase(suite, building);

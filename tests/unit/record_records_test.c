@@ -319,6 +319,23 @@ START_TEST(lookup_by_time_gives_the_first_record_not_earlier)
 }
 END_TEST
 
+START_TEST(lookup_in_a_damaged_batch_says_so)
+{
+    struct ks_record_time found;
+    struct kafscale_error error = { 0 };
+    struct ks_buffer bytes;
+    struct ks_batch batch;
+
+    put_times(&bytes, _i);
+    memset(bytes.data + KS_BATCH_HEADER_BYTES, 0xff, bytes.size - KS_BATCH_HEADER_BYTES);
+    batch = get_batch(&bytes);
+    ck_assert_int_eq(ks_records_find_time(&batch, 0, 0, &found, &error), KAFSCALE_CORRUPT);
+    ck_assert_int_eq(error.status, KAFSCALE_CORRUPT);
+    ck_assert_int_eq(ks_records_find_latest_time(&batch, 0, &found, &error), KAFSCALE_CORRUPT);
+    ks_buffer_deinit(&bytes);
+}
+END_TEST
+
 START_TEST(latest_time_gives_the_first_of_equals)
 {
     struct ks_buffer bytes;
@@ -387,6 +404,7 @@ suite_new(void)
 
     tcase_add_loop_test(times, lookup_by_time_gives_the_first_record_not_earlier, 0,
                         KS_CODEC_COUNT);
+    tcase_add_loop_test(times, lookup_in_a_damaged_batch_says_so, 0, KS_CODEC_COUNT);
     tcase_add_loop_test(times, latest_time_gives_the_first_of_equals, 0, KS_CODEC_COUNT);
     suite_add_tcase(suite, times);
     return suite;
