@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* IPv4 peers of a socket for both families come mapped; they are shown and counted as what they are. */
+/*
+ * IPv4 peers of a socket for both families come mapped; they are shown and counted as what they
+ * are.
+ */
 #include "net/address.h"
 
 #include <arpa/inet.h>
@@ -63,7 +66,10 @@ use_wildcard(uint16_t port, struct ks_address *address_out)
     memcpy(&address_out->storage, &any, sizeof any);
 }
 
-/* IPv4 first where a name has both: clients that try "localhost" over IPv6 first go on to IPv4, not all the other way. */
+/*
+ * IPv4 first where a name has both: clients that try "localhost" over IPv6 first go on to IPv4,
+ * not all the other way.
+ */
 static const struct addrinfo *
 choose(const struct addrinfo *found)
 {

@@ -19,20 +19,26 @@ struct ks_address {
 };
 
 /*
- * Takes "127.0.0.1:9092", "[::1]:9092", "localhost:0" or ":9092" (every address, IPv4 and IPv6). A name is
- * looked up, which may block: at start only.
+ * Takes "127.0.0.1:9092", "[::1]:9092", "localhost:0" or ":9092" (every address, IPv4 and
+ * IPv6). A name is looked up, which may block: at start only.
  */
 KAFSCALE_MUST_CHECK enum kafscale_status ks_address_parse(const char *text,
                                                           struct ks_address *address_out,
                                                           struct kafscale_error *error);
 
-/* The host alone, "127.0.0.1" or "::1"; a mapped IPv4 address as IPv4; "local" for a socket without one. */
+/*
+ * The host alone, "127.0.0.1" or "::1"; a mapped IPv4 address as IPv4; "local" for a socket
+ * without one.
+ */
 void ks_address_host_text(const struct sockaddr *address, char text_out[KS_ADDRESS_TEXT_BYTES]);
 
 /* 0 for a socket without one. */
 uint16_t ks_address_port(const struct sockaddr *address);
 
-/* Counts connections by address; an IPv6 network of 64 bits counts as one, for that is what one person gets. */
+/*
+ * Counts connections by address; an IPv6 network of 64 bits counts as one, for that is what one
+ * person gets.
+ */
 struct ks_address_counts {
     struct ks_table table;
 };
@@ -43,7 +49,10 @@ struct ks_address_count;
 void ks_address_counts_init(struct ks_address_counts *counts, uint64_t seed);
 void ks_address_counts_deinit(struct ks_address_counts *counts);
 
-/* KAFSCALE_FULL: there are `count_max` already. A socket without an address has no limit and gets NULL. */
+/*
+ * KAFSCALE_FULL: there are `count_max` already. A socket without an address has no limit and
+ * gets NULL.
+ */
 KAFSCALE_MUST_CHECK enum kafscale_status ks_address_counts_add(struct ks_address_counts *counts,
                                                                const struct sockaddr *address,
                                                                uint32_t count_max,

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Events and completions only change the state; one function, settle(), then sends, takes what was held back and decides
- * what to wait for. Completions that come one by one within a turn of the loop leave in one send.
+ * Events and completions only change the state; one function, settle(), then sends, takes what
+ * was held back and decides what to wait for. Completions that come one by one within a turn of
+ * the loop leave in one send.
  *
- * Time limits don't touch the timer for each request: it is set to the earliest moment at which something could be
- * late, and looks again then.
+ * Time limits don't touch the timer for each request: it is set to the earliest moment at which
+ * something could be late, and looks again then.
  */
 #include "net/connection.h"
 
@@ -33,7 +34,10 @@ now_ms(const struct ks_connection *connection)
     return ks_env_now_ms(connection->server->env);
 }
 
-/* Closes the socket and lets the requests go. The memory goes at the next turn: callers up the stack still look at it. */
+/*
+ * Closes the socket and lets the requests go. The memory goes at the next turn: callers up the
+ * stack still look at it.
+ */
 static void
 close_connection(struct ks_connection *connection, const char *reason)
 {
@@ -255,7 +259,9 @@ remove_request(struct ks_connection *connection, struct ks_request *request)
     connection->request_count--;
 }
 
-/* Pieces of the complete requests at the front of the line, up to one that ends the connection. */
+/*
+ * Pieces of the complete requests at the front of the line, up to one that ends the connection.
+ */
 static size_t
 gather(const struct ks_connection *connection, struct iovec *pieces, size_t *bytes_out)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A connection of a client: frames in, responses out in the order of the requests, and an end to patience. Private to this
- * module.
+ * A connection of a client: frames in, responses out in the order of the requests, and an end
+ * to patience. Private to this module.
  */
 #ifndef KS_NET_CONNECTION_H
 #define KS_NET_CONNECTION_H

@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A frame whose blob exists early is received into place without a copy; waiting for a quarter of it first bounds
- * what a liar can take to four times what he sent, and to nothing beyond 64 KiB.
+ * A frame whose blob exists early is received into place without a copy; waiting for a quarter
+ * of it first bounds what a liar can take to four times what he sent, and to nothing beyond 64
+ * KiB.
  */
 #include "net/frame_reader.h"
 
 #include <assert.h>
 #include <string.h>
 
-/* Frames up to this size get their blob with the first byte: staging would cost more than it saves. */
+/*
+ * Frames up to this size get their blob with the first byte: staging would cost more than it
+ * saves.
+ */
 #define ALWAYS_BYTES_MAX ((size_t) 4096)
 
 void

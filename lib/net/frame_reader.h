@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The frame reader cuts a stream of bytes into frames: a 4-byte length, then as many bytes. Memory follows the bytes
- * that came, never the length announced: a frame gets its blob when a quarter of it is there, and beyond 64 KiB when
- * its whole length is reserved. Bytes of a frame that has its blob can be received straight into it.
+ * The frame reader cuts a stream of bytes into frames: a 4-byte length, then as many bytes.
+ * Memory follows the bytes that came, never the length announced: a frame gets its blob when a
+ * quarter of it is there, and beyond 64 KiB when its whole length is reserved. Bytes of a frame
+ * that has its blob can be received straight into it.
  *
  * No sockets, no time.
  */
@@ -14,8 +15,9 @@
 
 enum ks_frame_step {
     KS_FRAME_NEEDS_BYTES, /* all input was taken; more must come */
-    KS_FRAME_NEEDS_MEMORY, /* on_granted will be called; the rest of the input must be kept until then */
-    KS_FRAME_READY,        /* one frame; the input may hold more */
+    /* on_granted will be called; the rest of the input must be kept until then */
+    KS_FRAME_NEEDS_MEMORY,
+    KS_FRAME_READY,     /* one frame; the input may hold more */
     KS_FRAME_TOO_LARGE, /* the length is no legal one; the stream can't go on */
     KS_FRAME_NO_MEMORY  /* the system has none; the stream can't go on */
 };
@@ -40,18 +42,25 @@ void ks_frame_reader_init(struct ks_frame_reader *reader, struct ks_memory_accou
 void ks_frame_reader_deinit(struct ks_frame_reader *reader);
 
 /*
- * Takes bytes off the front of `input` until there is a frame or no input. With KS_FRAME_READY the caller owns the blob
- * and the granted reservation, which it releases when the request is done with.
+ * Takes bytes off the front of `input` until there is a frame or no input. With KS_FRAME_READY
+ * the caller owns the blob and the granted reservation, which it releases when the request is
+ * done with.
  */
 enum ks_frame_step ks_frame_reader_next(struct ks_frame_reader *reader,
                                         struct kafscale_slice *input,
                                         struct kafscale_blob **frame_out,
                                         struct ks_reservation *reservation_out);
 
-/* Where the next bytes may be received to: the rest of the frame's blob, or NULL when there is none. */
+/*
+ * Where the next bytes may be received to: the rest of the frame's blob, or NULL when there is
+ * none.
+ */
 uint8_t *ks_frame_reader_space(struct ks_frame_reader *reader, size_t *size_out);
 
-/* Says that `size` bytes were put into that space; ks_frame_reader_next with no input goes on from there. */
+/*
+ * Says that `size` bytes were put into that space; ks_frame_reader_next with no input goes on
+ * from there.
+ */
 void ks_frame_reader_filled(struct ks_frame_reader *reader, size_t size);
 
 /* Whether a frame has begun and isn't complete. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What clients may make a broker spend: connections, memory, patience. Given at start, unchanged from then on.
+ * What clients may make a broker spend: connections, memory, patience. Given at start,
+ * unchanged from then on.
  */
 #ifndef KS_NET_LIMITS_H
 #define KS_NET_LIMITS_H

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A turn of the loop accepts a bounded number, so that a storm of connects doesn't hold up the clients that are served. */
+/*
+ * A turn of the loop accepts a bounded number, so that a storm of connects doesn't hold up the
+ * clients that are served.
+ */
 #include "net/listener.h"
 
 #include "net/address.h"

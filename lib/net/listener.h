@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A listening socket. When the process runs out of descriptors it stops accepting for a moment instead of spinning on a
- * socket that stays readable.
+ * A listening socket. When the process runs out of descriptors it stops accepting for a moment
+ * instead of spinning on a socket that stays readable.
  */
 #ifndef KS_NET_LISTENER_H
 #define KS_NET_LISTENER_H

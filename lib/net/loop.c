@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Timers hang on one timerfd rather than on a libevent timeout: libevent reads a coarse clock, whose 4 ms would show in
- * the latency of every produce. Tasks hang on a zero timeout, which fires at the next turn, after the descriptors
- * that are ready now.
+ * Timers hang on one timerfd rather than on a libevent timeout: libevent reads a coarse clock,
+ * whose 4 ms would show in the latency of every produce. Tasks hang on a zero timeout, which
+ * fires at the next turn, after the descriptors that are ready now.
  */
 #include "net/loop.h"
 
@@ -90,14 +90,20 @@ loop_submit(void *self, struct ks_job *job)
     if (ks_workers_submit(&loop->workers, job)) {
         return;
     }
-    /* Slow is better than lost: a machine that has no thread left must not keep the log from being written. */
+    /*
+     * Slow is better than lost: a machine that has no thread left must not keep the log from
+     * being written.
+     */
     ks_log(&loop->env.logger, KAFSCALE_LOG_WARN,
            "no worker thread could be started, blocking the loop");
     job->run(job);
     ks_mailbox_put_job(&loop->mailbox, job);
 }
 
-/* The timerfd may stay armed for a timer that was cancelled: one needless wake-up is cheaper than setting it each time. */
+/*
+ * The timerfd may stay armed for a timer that was cancelled: one needless wake-up is cheaper
+ * than setting it each time.
+ */
 static void
 arm_timer(struct ks_loop *loop, int64_t due_ms)
 {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The event loop of a broker: the environment (base/env.h) on libevent, real clocks, real randomness and worker
- * threads. One thread runs it and owns everything built on it; the calls of this header that other threads may make
- * say so. A loop in which no timer is set and nothing happens never wakes up.
+ * The event loop of a broker: the environment (base/env.h) on libevent, real clocks, real
+ * randomness and worker threads. One thread runs it and owns everything built on it; the calls
+ * of this header that other threads may make say so. A loop in which no timer is set and
+ * nothing happens never wakes up.
  */
 #ifndef KS_NET_LOOP_H
 #define KS_NET_LOOP_H
@@ -23,8 +24,8 @@ struct ks_loop_options {
 struct ks_loop;
 
 /*
- * A loop on `host`, which is borrowed, or on an event base of its own when `host` is NULL. `options` may be NULL. With a
- * host the caller is the thread that runs it.
+ * A loop on `host`, which is borrowed, or on an event base of its own when `host` is NULL.
+ * `options` may be NULL. With a host the caller is the thread that runs it.
  */
 KAFSCALE_MUST_CHECK enum kafscale_status ks_loop_new(struct event_base *host,
                                                      const struct ks_loop_options *options,
@@ -32,8 +33,9 @@ KAFSCALE_MUST_CHECK enum kafscale_status ks_loop_new(struct event_base *host,
                                                      struct kafscale_error *error);
 
 /*
- * Waits for all jobs and makes their `done` calls, makes the calls handed over, then frees. Tasks and timers that are
- * still waiting are forgotten. Accepts NULL. Not from within the loop.
+ * Waits for all jobs and makes their `done` calls, makes the calls handed over, then frees.
+ * Tasks and timers that are still waiting are forgotten. Accepts NULL. Not from within the
+ * loop.
  */
 void ks_loop_free(struct ks_loop *loop);
 
@@ -41,15 +43,21 @@ void ks_loop_free(struct ks_loop *loop);
 struct ks_env *ks_loop_env(struct ks_loop *loop);
 struct event_base *ks_loop_base(struct ks_loop *loop);
 
-/* Serves events until ks_loop_stop. Only without a host; may be called again after it returned. */
+/*
+ * Serves events until ks_loop_stop. Only without a host; may be called again after it returned.
+ */
 void ks_loop_run(struct ks_loop *loop);
 
-/* Makes ks_loop_run return; called before it, the next run returns at once. Any thread, and signal handlers. */
+/*
+ * Makes ks_loop_run return; called before it, the next run returns at once. Any thread, and
+ * signal handlers.
+ */
 void ks_loop_stop(struct ks_loop *loop);
 
 /*
- * Has `call` run on the loop's thread. Any thread. `call` must be zeroed but for `run` and `arg`, and stay until it runs;
- * it may be handed over again from then on. Calls run in their order.
+ * Has `call` run on the loop's thread. Any thread. `call` must be zeroed but for `run` and
+ * `arg`, and stay until it runs; it may be handed over again from then on. Calls run in their
+ * order.
  */
 void ks_loop_call(struct ks_loop *loop, struct ks_task *call);
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The eventfd is read before the lists are taken: what arrives in between leaves a wake-up too many, never too few. */
+/*
+ * The eventfd is read before the lists are taken: what arrives in between leaves a wake-up too
+ * many, never too few.
+ */
 #include "net/mailbox.h"
 
 #include <assert.h>
@@ -58,7 +61,10 @@ put(struct ks_mailbox *mailbox, struct ks_list *list, struct ks_list *node)
     pthread_mutex_lock(&mailbox->mutex);
     was_empty = ks_list_is_empty(&mailbox->jobs) && ks_list_is_empty(&mailbox->calls);
     ks_list_append(list, node);
-    /* Under the lock: once it is released, the loop may finish its last work and free the mailbox. */
+    /*
+     * Under the lock: once it is released, the loop may finish its last work and free the
+     * mailbox.
+     */
     if (was_empty) {
         ks_mailbox_poke(mailbox);
     }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How other threads reach the loop: finished jobs and calls go into two lists under one lock, and one eventfd tells
- * the loop. Only the first arrival in an empty mailbox writes to the eventfd, so a burst costs one wake-up.
+ * How other threads reach the loop: finished jobs and calls go into two lists under one lock,
+ * and one eventfd tells the loop. Only the first arrival in an empty mailbox writes to the
+ * eventfd, so a burst costs one wake-up.
  */
 #ifndef KS_NET_MAILBOX_H
 #define KS_NET_MAILBOX_H
@@ -30,7 +31,10 @@ void ks_mailbox_put_call(struct ks_mailbox *mailbox, struct ks_task *call);
 /* Makes wake_fd readable without leaving anything. Any thread, and signal handlers. */
 void ks_mailbox_poke(struct ks_mailbox *mailbox);
 
-/* Moves everything to the caller's lists, which must be initialised, and makes wake_fd unreadable. Loop thread. */
+/*
+ * Moves everything to the caller's lists, which must be initialised, and makes wake_fd
+ * unreadable. Loop thread.
+ */
 void ks_mailbox_take(struct ks_mailbox *mailbox, struct ks_list *jobs_out,
                      struct ks_list *calls_out);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Large reservations have the account before small ones that wait, for the small ones have the reserve as well. A small
- * one that comes while a large one waits goes to the reserve too, or a stream of them would starve it.
+ * Large reservations have the account before small ones that wait, for the small ones have the
+ * reserve as well. A small one that comes while a large one waits goes to the reserve too, or a
+ * stream of them would starve it.
  */
 #include "net/memory_account.h"
 

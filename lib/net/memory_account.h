@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The memory account says how many bytes of requests may be in the process at once. Who needs bytes reserves them and, when
- * there is no room, waits in line: first come first served, so a large frame isn't starved by small ones. A reserve
- * beside the account serves small frames when it is full: heartbeats go on whatever producers do.
+ * The memory account says how many bytes of requests may be in the process at once. Who needs
+ * bytes reserves them and, when there is no room, waits in line: first come first served, so a
+ * large frame isn't starved by small ones. A reserve beside the account serves small frames
+ * when it is full: heartbeats go on whatever producers do.
  *
  * Belongs to one loop thread. Knows nothing of sockets.
  */
@@ -31,8 +32,9 @@ enum ks_reservation_state {
 };
 
 /*
- * Zeroed: none. `on_granted` is called once when a reservation that had to wait is granted, from within somebody
- * else's release: it takes a note and does its work later. A granted reservation may be moved to another place.
+ * Zeroed: none. `on_granted` is called once when a reservation that had to wait is granted,
+ * from within somebody else's release: it takes a note and does its work later. A granted
+ * reservation may be moved to another place.
  */
 struct ks_reservation {
     struct ks_list link;
@@ -46,8 +48,8 @@ void ks_memory_account_init(struct ks_memory_account *account, size_t bytes_max,
                             size_t reserve_bytes_max);
 
 /*
- * True: granted now. False: it waits. `bytes` is at most bytes_max, or it would wait for ever; the caller has checked.
- * The reservation must be in state NONE with on_granted set.
+ * True: granted now. False: it waits. `bytes` is at most bytes_max, or it would wait for ever;
+ * the caller has checked. The reservation must be in state NONE with on_granted set.
  */
 bool ks_memory_account_reserve(struct ks_memory_account *account,
                                struct ks_reservation *reservation, size_t bytes);
@@ -63,7 +65,10 @@ ks_reservation_is_granted(const struct ks_reservation *reservation)
            reservation->state == KS_RESERVATION_RESERVE;
 }
 
-/* Bytes that are there already and bounded otherwise. They may take the account past its limit: others wait then. */
+/*
+ * Bytes that are there already and bounded otherwise. They may take the account past its limit:
+ * others wait then.
+ */
 void ks_memory_account_charge(struct ks_memory_account *account, size_t bytes);
 void ks_memory_account_discharge(struct ks_memory_account *account, size_t bytes);
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The door of net: the event loop, and the server that carries requests between sockets and a sink. */
+/*
+ * The door of net: the event loop, and the server that carries requests between sockets and a
+ * sink.
+ */
 #ifndef KS_NET_NET_H
 #define KS_NET_NET_H
 

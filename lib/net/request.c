@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The frame and its memory go back when the sink completes, not when the response has been sent: what the log still needs
- * of the frame it has taken a reference to, and accounts for itself.
+ * The frame and its memory go back when the sink completes, not when the response has been
+ * sent: what the log still needs of the frame it has taken a reference to, and accounts for
+ * itself.
  */
 #include "net/request.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A request is an exchange with what the network keeps of it: its place in the order of its connection, the memory it has
- * reserved, and its response. It outlives its connection when the sink is not done with it. Private to this module.
+ * A request is an exchange with what the network keeps of it: its place in the order of its
+ * connection, the memory it has reserved, and its response. It outlives its connection when the
+ * sink is not done with it. Private to this module.
  */
 #ifndef KS_NET_REQUEST_H
 #define KS_NET_REQUEST_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One allocation holds the pieces and, behind them, all copied bytes. Neighbouring copies become one piece, so the
- * usual small answer is a single piece.
+ * One allocation holds the pieces and, behind them, all copied bytes. Neighbouring copies
+ * become one piece, so the usual small answer is a single piece.
  */
 #include "net/response.h"
 

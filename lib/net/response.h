@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A response is the bytes of one answer on their way out: references to what has an owner, copies of the rest, the
- * length prefix in front.
+ * A response is the bytes of one answer on their way out: references to what has an owner,
+ * copies of the rest, the length prefix in front.
  */
 #ifndef KS_NET_RESPONSE_H
 #define KS_NET_RESPONSE_H
@@ -22,8 +22,8 @@ struct ks_response {
 };
 
 /*
- * Takes what the answer says. KAFSCALE_TOO_LARGE: more than a length prefix can say. On failure the response stays
- * as it was.
+ * Takes what the answer says. KAFSCALE_TOO_LARGE: more than a length prefix can say. On failure
+ * the response stays as it was.
  */
 KAFSCALE_MUST_CHECK enum kafscale_status ks_response_init(struct ks_response *response,
                                                           const struct ks_answer *answer);

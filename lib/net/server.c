@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A connection over a limit is accepted and closed: left in the backlog, its client would wait without learning why. */
+/*
+ * A connection over a limit is accepted and closed: left in the backlog, its client would wait
+ * without learning why.
+ */
 #include "net/server.h"
 
 #include "net/connection.h"

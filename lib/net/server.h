@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A server takes connections on any number of listeners, cuts what they send into requests, hands these to a sink and sends
- * the answers in the order of the requests. It keeps clients within limits (net/limits.h). All of it belongs to the
- * loop thread, and no call of this header may come from within the sink, except ks_server_pause.
+ * A server takes connections on any number of listeners, cuts what they send into requests,
+ * hands these to a sink and sends the answers in the order of the requests. It keeps clients
+ * within limits (net/limits.h). All of it belongs to the loop thread, and no call of this
+ * header may come from within the sink, except ks_server_pause.
  */
 #ifndef KS_NET_SERVER_H
 #define KS_NET_SERVER_H
@@ -36,14 +37,14 @@ KAFSCALE_MUST_CHECK enum kafscale_status ks_server_new(struct ks_env *env, struc
                                                        struct kafscale_error *error);
 
 /*
- * Closes listeners and connections at once: the sink hears `gone` of every waiting exchange, and may complete them later,
- * also after this returned. Accepts NULL.
+ * Closes listeners and connections at once: the sink hears `gone` of every waiting exchange,
+ * and may complete them later, also after this returned. Accepts NULL.
  */
 void ks_server_free(struct ks_server *server);
 
 /*
- * Listens on "host:port" (net/address.h). *listener_out is the index, counting from 0 in the order of these calls,
- * which requests carry in their context.
+ * Listens on "host:port" (net/address.h). *listener_out is the index, counting from 0 in the
+ * order of these calls, which requests carry in their context.
  */
 KAFSCALE_MUST_CHECK enum kafscale_status ks_server_listen(struct ks_server *server,
                                                           const char *address,
@@ -53,7 +54,10 @@ KAFSCALE_MUST_CHECK enum kafscale_status ks_server_listen(struct ks_server *serv
 /* The port it is bound to: what the system chose when 0 was asked for. */
 uint16_t ks_server_port(const struct ks_server *server, uint32_t listener);
 
-/* Serves a connected stream socket as if it had come in on `listener`. Takes `fd` on KAFSCALE_OK. */
+/*
+ * Serves a connected stream socket as if it had come in on `listener`. Takes `fd` on
+ * KAFSCALE_OK.
+ */
 KAFSCALE_MUST_CHECK enum kafscale_status ks_server_adopt(struct ks_server *server, int fd,
                                                          uint32_t listener,
                                                          struct kafscale_error *error);
@@ -61,7 +65,10 @@ KAFSCALE_MUST_CHECK enum kafscale_status ks_server_adopt(struct ks_server *serve
 /* Closes the listeners; connections stay. */
 void ks_server_stop_listening(struct ks_server *server);
 
-/* While paused no new request is taken; frames that have begun to fill their memory are still read to their end. */
+/*
+ * While paused no new request is taken; frames that have begun to fill their memory are still
+ * read to their end.
+ */
 void ks_server_pause(struct ks_server *server, bool is_paused);
 
 struct ks_server_counters ks_server_counters(const struct ks_server *server);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A transport carries the bytes of one connection: plain TCP here, TLS behind the same three operations. Operations never
- * block; the connection waits for the descriptor when it is told to.
+ * A transport carries the bytes of one connection: plain TCP here, TLS behind the same three
+ * operations. Operations never block; the connection waits for the descriptor when it is told
+ * to.
  */
 #ifndef KS_NET_TRANSPORT_H
 #define KS_NET_TRANSPORT_H

@@ -74,7 +74,9 @@ run_worker(void *arg)
     return NULL;
 }
 
-/* With the lock held. A thread that can't be started is no failure as long as there is another. */
+/*
+ * With the lock held. A thread that can't be started is no failure as long as there is another.
+ */
 static void
 start_thread(struct ks_workers *workers)
 {
@@ -97,7 +99,10 @@ ks_workers_submit(struct ks_workers *workers, struct ks_job *job)
     bool has_thread;
 
     pthread_mutex_lock(&workers->mutex);
-    /* Threads that were told of a job but have not taken it yet still count as idle, hence the comparison. */
+    /*
+     * Threads that were told of a job but have not taken it yet still count as idle, hence the
+     * comparison.
+     */
     if (workers->job_count >= workers->idle_count &&
         workers->thread_count < workers->thread_count_max) {
         start_thread(workers);

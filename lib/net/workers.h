@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Worker threads for what would block the loop: writes and fsyncs of the directory store, opening compressed batches.
- * A thread starts when a job finds none idle, up to a limit; a broker that never submits a job has no thread.
+ * Worker threads for what would block the loop: writes and fsyncs of the directory store,
+ * opening compressed batches. A thread starts when a job finds none idle, up to a limit; a
+ * broker that never submits a job has no thread.
  */
 #ifndef KS_NET_WORKERS_H
 #define KS_NET_WORKERS_H
@@ -32,8 +33,8 @@ KAFSCALE_MUST_CHECK enum kafscale_status ks_workers_init(struct ks_workers *work
 void ks_workers_deinit(struct ks_workers *workers);
 
 /*
- * Loop thread. The job is run on some thread, then put into the mailbox. False: not one thread could be started, the
- * job stays with the caller.
+ * Loop thread. The job is run on some thread, then put into the mailbox. False: not one thread
+ * could be started, the job stays with the caller.
  */
 KAFSCALE_MUST_CHECK bool ks_workers_submit(struct ks_workers *workers, struct ks_job *job);
 

@@ -146,7 +146,9 @@ START_TEST(pipeline_is_limited_and_goes_on_when_answers_were_sent)
 }
 END_TEST
 
-/* Many answers at once leave in few sends; this counts what arrives, the order is what matters. */
+/*
+ * Many answers at once leave in few sends; this counts what arrives, the order is what matters.
+ */
 START_TEST(thousands_of_small_requests_stay_in_order)
 {
     struct net_fixture *f = fixture_new(SINK_ECHO);
@@ -267,7 +269,10 @@ START_TEST(reserved_frame_must_fill_at_the_rate)
 }
 END_TEST
 
-/* Large requests that don't fit wait their turn; small ones, heartbeats say, are served meanwhile. */
+/*
+ * Large requests that don't fit wait their turn; small ones, heartbeats say, are served
+ * meanwhile.
+ */
 START_TEST(full_memory_holds_up_large_requests_only)
 {
     struct net_fixture *f = net_fixture_new();
@@ -505,7 +510,10 @@ draw(uint32_t *state)
     return *state >> 8;
 }
 
-/* Noise, noise behind good prefixes, in random pieces, with random hang-ups: no crash, no leak, no memory kept. */
+/*
+ * Noise, noise behind good prefixes, in random pieces, with random hang-ups: no crash, no leak,
+ * no memory kept.
+ */
 START_TEST(random_bytes_harm_nobody)
 {
     struct net_fixture *f = fixture_new(SINK_ECHO);
@@ -543,7 +551,10 @@ START_TEST(random_bytes_harm_nobody)
 }
 END_TEST
 
-/* Each allocation of a conversation fails once: the connection may end, everything else goes on. */
+/*
+ * Each allocation of a conversation fails once: the connection may end, everything else goes
+ * on.
+ */
 START_TEST(each_failing_allocation_ends_at_most_the_connection)
 {
     struct net_fixture *f = fixture_new(SINK_ECHO);

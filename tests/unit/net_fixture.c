@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The client's side is plain non-blocking calls; whenever it can't go on, the server's loop runs. */
+/*
+ * The client's side is plain non-blocking calls; whenever it can't go on, the server's loop
+ * runs.
+ */
 #include "net_fixture.h"
 
 #include "kafscale/store.h"

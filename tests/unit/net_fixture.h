@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A server on real sockets and a virtual clock, with a sink that echoes or holds requests. Time limits of minutes pass
- * in microseconds, and nothing depends on how fast the machine is.
+ * A server on real sockets and a virtual clock, with a sink that echoes or holds requests. Time
+ * limits of minutes pass in microseconds, and nothing depends on how fast the machine is.
  */
 #ifndef KS_TESTS_UNIT_NET_FIXTURE_H
 #define KS_TESTS_UNIT_NET_FIXTURE_H
@@ -53,7 +53,10 @@ bool client_send(struct net_fixture *f, int fd, const void *bytes, size_t size);
 /* Takes an echoed frame off the stream and checks every byte of it. */
 void client_expect_frame(struct net_fixture *f, int fd, uint32_t id, size_t frame_bytes);
 
-/* Whether the server closed the connection, with nothing more to read; or is open, with nothing to read now. */
+/*
+ * Whether the server closed the connection, with nothing more to read; or is open, with nothing
+ * to read now.
+ */
 bool client_is_closed(int fd);
 bool client_is_quiet(int fd);
 

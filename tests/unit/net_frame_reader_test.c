@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Frames out of a stream of bytes, however the stream is cut, and what liars get for their announcements. */
+/*
+ * Frames out of a stream of bytes, however the stream is cut, and what liars get for their
+ * announcements.
+ */
 #include "net/frame_reader.h"
 #include "support/main.h"
 
@@ -67,7 +70,10 @@ expect_frame(struct fixture *f, struct kafscale_blob *frame, struct ks_reservati
     ks_memory_account_release(&f->account, reservation);
 }
 
-/* Feeds one piece, straight into the frame's memory where there is some; returns how many frames came out. */
+/*
+ * Feeds one piece, straight into the frame's memory where there is some; returns how many
+ * frames came out.
+ */
 static size_t
 feed(struct fixture *f, const uint8_t *bytes, size_t size, const size_t *expected)
 {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Listening sockets on the loopback: ports, several listeners, limits, and a process without descriptors. */
+/*
+ * Listening sockets on the loopback: ports, several listeners, limits, and a process without
+ * descriptors.
+ */
 #include "net_fixture.h"
 #include "support/main.h"
 
@@ -163,7 +166,10 @@ set_descriptors_max(rlim_t count, struct rlimit *before)
     ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
 }
 
-/* The backlog stays readable while no descriptor is left; a loop that kept trying would burn a core. */
+/*
+ * The backlog stays readable while no descriptor is left; a loop that kept trying would burn a
+ * core.
+ */
 START_TEST(without_descriptors_accepting_pauses_and_goes_on)
 {
     struct net_fixture *f = net_fixture_new();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The loop on the real clock and with real threads. The tests wait for events, never for a while, except where a
- * timer of a few milliseconds is what is tested.
+ * The loop on the real clock and with real threads. The tests wait for events, never for a
+ * while, except where a timer of a few milliseconds is what is tested.
  */
 #include "net/net.h"
 #include "support/main.h"
