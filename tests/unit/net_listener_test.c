@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -194,6 +195,75 @@ START_TEST(without_descriptors_accepting_pauses_and_goes_on)
 }
 END_TEST
 
+struct real {
+    struct ks_loop *loop;
+    uint16_t port;
+    size_t echoed_bytes;
+};
+
+static void
+real_accept(void *self, struct ks_exchange *exchange)
+{
+    (void) self;
+    net_fixture_echo(exchange);
+}
+
+static void
+real_gone(void *self, struct ks_exchange *exchange)
+{
+    (void) self;
+    (void) exchange;
+    ck_abort_msg("every request is answered at once");
+}
+
+/* A client that blocks: 200 requests one after the other, then the end. */
+static void *
+real_client(void *arg)
+{
+    struct real *real = arg;
+    int fd = connect_to(real->port);
+    uint8_t frame[4 + 1000] = { 0, 0, 0x03, 0xe8 };
+    uint8_t echoed[sizeof frame];
+
+    ck_assert_int_eq(fcntl(fd, F_SETFL, 0), 0);
+    for (int i = 0; i < 200; i++) {
+        ck_assert_int_eq(send(fd, frame, sizeof frame, MSG_NOSIGNAL), sizeof frame);
+        ck_assert_int_eq(recv(fd, echoed, sizeof echoed, MSG_WAITALL), sizeof echoed);
+        real->echoed_bytes += sizeof echoed;
+    }
+    close(fd);
+    ks_loop_stop(real->loop);
+    return NULL;
+}
+
+/* The one test here without the virtual clock: the real loop carries a real conversation. */
+START_TEST(server_on_the_real_loop_answers_a_client_in_another_thread)
+{
+    struct real real = { 0 };
+    struct ks_request_sink sink = { .accept = real_accept, .gone = real_gone };
+    struct ks_net_limits limits = ks_net_limits_default();
+    struct kafscale_error error = { 0 };
+    struct ks_server *server;
+    pthread_t client;
+    uint32_t index;
+
+    ck_assert_int_eq(ks_loop_new(NULL, NULL, &real.loop, &error), KAFSCALE_OK);
+    ck_assert_int_eq(ks_server_new(ks_loop_env(real.loop), ks_loop_base(real.loop), &limits, &sink,
+                                   &server, &error),
+                     KAFSCALE_OK);
+    ck_assert_int_eq(ks_server_listen(server, "127.0.0.1:0", &index, &error), KAFSCALE_OK);
+    real.port = ks_server_port(server, index);
+    ck_assert_int_eq(pthread_create(&client, NULL, real_client, &real), 0);
+    ks_loop_run(real.loop);
+    pthread_join(client, NULL);
+
+    ck_assert_uint_eq(real.echoed_bytes, 200 * 1004);
+    ck_assert_uint_eq(ks_server_counters(server).sent_bytes, 200 * 1004);
+    ks_server_free(server);
+    ks_loop_free(real.loop);
+}
+END_TEST
+
 START_TEST(limits_that_make_no_sense_are_refused)
 {
     struct net_fixture *f = net_fixture_new();
@@ -224,6 +294,7 @@ suite_new(void)
     tcase_add_test(cases, stopped_listener_leaves_its_connections);
     tcase_add_test(cases, limits_of_connections_hold_and_free_again);
     tcase_add_test(cases, without_descriptors_accepting_pauses_and_goes_on);
+    tcase_add_test(cases, server_on_the_real_loop_answers_a_client_in_another_thread);
     tcase_add_test(cases, limits_that_make_no_sense_are_refused);
     suite_add_tcase(suite, cases);
     return suite;
