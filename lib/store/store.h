@@ -18,6 +18,7 @@
 #include "store/fault_store.h"
 #include "store/memory_store.h"
 #include "store/operation.h"
+#include "store/probe.h"
 
 /* So many requests can be refused for want of memory within one turn of the loop. */
 #define KS_STORE_RESERVE_COUNT 64
