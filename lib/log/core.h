@@ -109,8 +109,8 @@ int64_t ks_log_backoff_ms(struct ks_log *log, uint32_t attempts);
 
 /* --- writer.c --- */
 void ks_writer_init(struct ks_log *log);
-/* Nothing is sent again; for a log that is going. */
-void ks_writer_cancel_retries(struct ks_log *log);
+/* For a log that is going: nobody is answered and nothing is sent again. */
+void ks_writer_silence(struct ks_log *log);
 void ks_writer_append(struct ks_log *log, struct ks_append *append);
 void ks_writer_schedule(struct ks_log *log);
 /* Answers all that wait with `result` and drops what is not under way. */

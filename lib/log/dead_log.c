@@ -30,6 +30,7 @@ struct ks_dead_slot {
     struct kafscale_get get;
     struct ks_timer retry;
     uint32_t attempts;
+    uint32_t damaged_reads;
 };
 
 static void advance(struct ks_dead_log *dead);
@@ -239,7 +240,7 @@ on_slot(void *arg, enum kafscale_status status, struct kafscale_blob *body, uint
     } else if (status == KAFSCALE_OK) {
         advance(dead);
     } else if (status == KAFSCALE_UNSUPPORTED ||
-               (status == KAFSCALE_CORRUPT && slot->attempts >= READS_MAX)) {
+               (status == KAFSCALE_CORRUPT && ++slot->damaged_reads >= READS_MAX)) {
         damaged(slot, status, &error);
     } else {
         wait(dead, &slot->retry, get_again, slot, slot->attempts++);
@@ -314,6 +315,7 @@ on_seal(void *arg, enum kafscale_status status, const struct kafscale_error *err
         read_trim(dead);
     } else if (status == KAFSCALE_EXISTS) {
         /* Data or a seal was faster (perhaps an earlier try of this one): look again. */
+        dead->is_at_end = false;
         get_slot(dead->slots[dead->frontier - dead->trim], HEAD_BYTES_GUESS);
     } else if (status == KAFSCALE_FAILED) {
         (void) ks_error_set(&dead->error, status, "%s", error->text);
@@ -385,6 +387,7 @@ reach_end(struct ks_dead_log *dead, const struct ks_dead_slot *slot)
         give_up(dead, KAFSCALE_CORRUPT);
         return;
     }
+    dead->is_at_end = true;
     if (slot->state == DEAD_SLOT_ABSENT && dead->must_seal && !ks_is_planted(KS_PLANTED_SEAL)) {
         seal(dead);
         return;
@@ -406,7 +409,7 @@ is_readable_further(const struct ks_dead_log *dead)
 static void
 advance(struct ks_dead_log *dead)
 {
-    while (dead->frontier < dead->trim + dead->slot_count) {
+    while (!dead->is_at_end && dead->frontier < dead->trim + dead->slot_count) {
         struct ks_dead_slot *slot = dead->slots[dead->frontier - dead->trim];
 
         if (slot->state == DEAD_SLOT_ASKED) {
@@ -424,7 +427,11 @@ advance(struct ks_dead_log *dead)
         }
         dead->frontier++;
     }
+    if (dead->is_at_end) {
+        return;
+    }
     if (!is_readable_further(dead) && dead->frontier == dead->trim + dead->slot_count) {
+        dead->is_at_end = true;
         dead->end = dead->frontier;
         read_trim(dead);
         return;
@@ -482,6 +489,7 @@ on_trim(void *arg, enum kafscale_status status, const struct kafscale_meta_entry
             free_slots(dead);
             dead->trim = mark;
             dead->frontier = mark;
+            dead->is_at_end = false;
             dead->end = UINT64_MAX;
             advance(dead);
         }

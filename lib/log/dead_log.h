@@ -27,6 +27,7 @@ struct ks_dead_log {
     size_t slot_capacity;
     uint64_t frontier; /* first slot that isn't known yet */
     size_t in_flight;
+    bool is_at_end; /* what is in the frontier is being made sure of: no more slots are taken */
     bool is_ending; /* frontier stands; waits for what is in flight */
 
     struct kafscale_put seal_put;

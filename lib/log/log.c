@@ -98,7 +98,7 @@ ks_log_free(struct ks_log *log)
     if (log->status == KAFSCALE_OK) {
         log->status = KAFSCALE_STOPPED;
     }
-    ks_writer_cancel_retries(log);
+    ks_writer_silence(log);
     ks_openings_abandon(log);
     if (log->busy == 0) {
         really_free(log);

@@ -605,8 +605,8 @@ on_looked(void *arg, enum kafscale_status status, struct kafscale_blob *body, ui
         log->counters.own_nonce_seen++;
         become_durable(slot);
     } else if (is_own_seal(slot, kafscale_blob_slice(body))) {
-        slot_free(slot);
         ks_log_fence(log, "another broker sealed this broker's log");
+        slot_free(slot);
     } else {
         odd_object(slot);
     }
@@ -699,16 +699,25 @@ ks_writer_forget(struct ks_log *log, struct ks_partition *partition)
     }
 }
 
+static void
+silence(struct ks_slot *slot)
+{
+    while (ks_list_take_first(&slot->appends) != NULL) {
+    }
+    if (ks_env_timer_is_set(&slot->retry)) {
+        ks_env_cancel_timer(slot->log->env, &slot->retry);
+        slot->log->busy--;
+    }
+}
+
 void
-ks_writer_cancel_retries(struct ks_log *log)
+ks_writer_silence(struct ks_log *log)
 {
     for (struct ks_list *node = log->slots.next; node != &log->slots; node = node->next) {
-        struct ks_slot *slot = KS_CONTAINER(node, struct ks_slot, link);
-
-        if (ks_env_timer_is_set(&slot->retry)) {
-            ks_env_cancel_timer(log->env, &slot->retry);
-            log->busy--;
-        }
+        silence(KS_CONTAINER(node, struct ks_slot, link));
+    }
+    if (log->open != NULL) {
+        silence(log->open);
     }
 }
 
@@ -716,14 +725,8 @@ void
 ks_writer_deinit(struct ks_log *log)
 {
     while (!ks_list_is_empty(&log->slots)) {
-        struct ks_slot *slot = KS_CONTAINER(log->slots.next, struct ks_slot, link);
-
-        ks_list_init(&slot->appends);
-        slot_free(slot);
+        slot_free(KS_CONTAINER(log->slots.next, struct ks_slot, link));
     }
-    if (log->open != NULL) {
-        ks_list_init(&log->open->appends);
-        slot_free(log->open);
-        log->open = NULL;
-    }
+    slot_free(log->open);
+    log->open = NULL;
 }

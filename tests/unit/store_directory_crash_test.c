@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The directory store at its worst moments: one scenario is run again and again, and the machine dies after system call
- * k, or call k fails, or another process acts before call k, for every k.
+ * The directory store at its worst moments: one scenario is run again and again, and the
+ * machine dies after system call k, or call k fails, or another process acts before call k,
+ * for every k.
  *
- * A model says which contents each key may have afterwards: an acknowledged change leaves one, a change of unknown
- * outcome adds one.
+ * A model says which contents each key may have afterwards: an acknowledged change leaves one,
+ * a change of unknown outcome adds one.
  */
 #include "support/main.h"
 #include "support/simulated_fs.h"

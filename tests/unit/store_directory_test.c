@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the directory store says when its disk is full, read-only, broken, gone or replaced. Disks that fail are
- * simulated; directories that vanish are real.
+ * What the directory store says when its disk is full, read-only, broken, gone or replaced.
+ * Disks that fail are simulated; directories that vanish are real.
  */
 #include "support/main.h"
 #include "support/simulated_fs.h"
@@ -281,7 +281,10 @@ START_TEST(known_directories_cost_no_second_fsync_of_their_ancestors)
     first = simulated_fs_call_count(f->fs) - start;
     ck_assert_int_eq(store_client_put_if_absent(&f->client, "a/b/2", "v"), KAFSCALE_OK);
     second = simulated_fs_call_count(f->fs) - start - first;
-    /* The root's 3 places, the directory, a file, its write, its fsync, its name, the directory's fsync. */
+    /*
+     * The root's 3 places, the directory, a file, its write, its fsync, its name, the
+     * directory's fsync.
+     */
     ck_assert_uint_eq(second, 9);
     ck_assert_uint_gt(first, second + 4);
     fixture_free(f);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Each fault does to a request what its name says, no more; and the probe sees what a store is worth. */
+/*
+ * Each fault does to a request what its name says, no more; and the probe sees what a store is
+ * worth.
+ */
 #include "support/main.h"
 #include "support/store_client.h"
 

@@ -256,7 +256,10 @@ START_TEST(status_that_no_put_has_is_an_unknown_outcome)
 }
 END_TEST
 
-/* The sin, the size of the body, and the status that the caller of "GET 4 bytes of 10 from 8" sees. */
+/*
+ * The sin, the size of the body, and the status that the caller of "GET 4 bytes of 10 from 8"
+ * sees.
+ */
 static const struct {
     enum sin sin;
     size_t size;
@@ -363,7 +366,10 @@ START_TEST(counters_tell_requests_bytes_and_errors)
 }
 END_TEST
 
-/* Every allocation of a request on the memory store fails in turn; the request answers, and nothing is half done. */
+/*
+ * Every allocation of a request on the memory store fails in turn; the request answers, and
+ * nothing is half done.
+ */
 START_TEST(memory_store_survives_each_failed_allocation)
 {
     struct virtual_env v;

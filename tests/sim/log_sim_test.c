@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The simulation of the log: many seeds, each a world of its own. `log_sim_test --seed N` replays one; `--seeds N` runs
+ * that many; `--plant FAULT` (in the build that has them) breaks a rule and succeeds when some seed notices.
+ */
+#include "sim/log_world.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SEEDS_DEFAULT 2000
+
+static const char *const planted_names[KS_PLANTED_COUNT] = {
+    [KS_PLANTED_NONE] = "none",
+    [KS_PLANTED_PREFIX_ACK] = "prefix-ack",
+    [KS_PLANTED_REBATCH] = "rebatch",
+    [KS_PLANTED_NONCE_READ_BACK] = "nonce-read-back",
+    [KS_PLANTED_SEAL] = "seal",
+    [KS_PLANTED_CHAIN] = "chain",
+    [KS_PLANTED_CAS_ACTIVATE] = "cas-activate",
+    [KS_PLANTED_EPOCH_TAG] = "epoch-tag",
+    [KS_PLANTED_FLUSH_BEFORE_RELEASE] = "flush-before-release",
+    [KS_PLANTED_UNCONDITIONAL_PUT] = "unconditional-put",
+    [KS_PLANTED_INCARNATION_REUSE] = "incarnation-reuse",
+    [KS_PLANTED_EARLY_DUPLICATE] = "early-duplicate",
+};
+
+static bool
+plant(const char *name)
+{
+#ifdef KS_PLANTED_FAULTS
+    for (int i = 0; i < KS_PLANTED_COUNT; i++) {
+        if (strcmp(planted_names[i], name) == 0) {
+            ks_planted_fault = (enum ks_planted_fault) i;
+            return true;
+        }
+    }
+#endif
+    fprintf(stderr, "no planted fault '%s' (of %d) in this build\n", name,
+            (int) (sizeof planted_names / sizeof planted_names[0]));
+    return false;
+}
+
+/* A count of zero means that the simulation never came to what it is for. */
+static bool
+must_have_happened(const struct world_events *events)
+{
+    const struct {
+        const char *name;
+        uint64_t count;
+    } list[] = {
+        { "acknowledged", events->acknowledged },
+        { "acknowledged after a retry", events->acknowledged_after_retry },
+        { "duplicate", events->duplicates },
+        { "duplicate while the original was under way", events->duplicates_under_way },
+        { "fenced", events->fenced },
+        { "seal won", events->seals_won },
+        { "seal found", events->seals_found },
+        { "412 with own nonce", events->own_nonce_seen },
+        { "crash", events->crashes },
+        { "orderly stop", events->stops },
+        { "partition opened", events->opens },
+        { "read back from an object", events->reads_back },
+        { "object durable", events->objects },
+    };
+    bool all = true;
+
+    for (size_t i = 0; i < sizeof list / sizeof list[0]; i++) {
+        printf("# %-45s %" PRIu64 "\n", list[i].name, list[i].count);
+        all &= list[i].count > 0;
+    }
+    return all;
+}
+
+int
+main(int argc, char **argv)
+{
+    struct world_events events = { 0 };
+    uint64_t first = 1;
+    uint64_t count = SEEDS_DEFAULT;
+    bool is_planted = false;
+    char reason[200];
+
+    for (int i = 1; i + 1 < argc; i += 2) {
+        if (strcmp(argv[i], "--seed") == 0) {
+            first = strtoull(argv[i + 1], NULL, 10);
+            count = 1;
+        } else if (strcmp(argv[i], "--seeds") == 0) {
+            count = strtoull(argv[i + 1], NULL, 10);
+        } else if (strcmp(argv[i], "--plant") == 0) {
+            is_planted = true;
+            if (!plant(argv[i + 1])) {
+                return EXIT_FAILURE;
+            }
+        }
+    }
+    for (uint64_t seed = first; seed < first + count; seed++) {
+        if (!world_run(seed, &events, reason)) {
+            printf("# seed %" PRIu64 ": %s\n", seed, reason);
+            return is_planted ? EXIT_SUCCESS : EXIT_FAILURE;
+        }
+    }
+    if (is_planted) {
+        printf("# no seed of %" PRIu64 " noticed\n", count);
+        return EXIT_FAILURE;
+    }
+    return must_have_happened(&events) || count == 1 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

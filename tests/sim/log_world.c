@@ -1,0 +1,702 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A crash is ks_log_free() out of the blue: requests under way still act, or not, as the fault store decides, and their
+ * answers reach nobody.
+ */
+#include "sim/log_world.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define STEPS 400
+#define FINAL_MS 600000
+
+struct world;
+
+enum batch_state {
+    BATCH_UNSENT,
+    BATCH_SENT,
+    BATCH_FAILED,
+    BATCH_ACKNOWLEDGED,
+};
+
+struct sent_batch {
+    struct producer *producer;
+    int32_t sequence;
+    enum batch_state state;
+    uint32_t tries;
+    int64_t offset; /* once acknowledged */
+    struct ks_append append;
+    bool is_in_flight;
+};
+
+struct producer {
+    struct world *world;
+    int64_t id;
+    int partition;
+    size_t count; /* batches made */
+    size_t acknowledged_upto;
+    struct sent_batch batches[WORLD_BATCHES_MAX];
+};
+
+struct broker {
+    struct world *world;
+    struct ks_log *log;
+    struct ks_log_open open;
+    struct ks_partition_name names[WORLD_PARTITIONS];
+    const char *topic_names[WORLD_PARTITIONS];
+    enum kafscale_status results[WORLD_PARTITIONS];
+    bool is_opening;
+    bool is_stopping;
+};
+
+struct world {
+    struct virtual_env v;
+    struct ks_memory_bucket *bucket;
+    struct ks_fault_store *faults;
+    struct ks_store *store;
+    struct ks_meta_bucket *meta_bucket;
+    struct ks_meta *meta;
+    struct ks_id cluster;
+    struct ks_id topic;
+    struct broker brokers[WORLD_BROKERS];
+    struct producer producers[WORLD_PRODUCERS];
+    /* What readers saw: per partition and offset, producer and sequence. */
+    int64_t seen_id[WORLD_PARTITIONS][WORLD_PRODUCERS * WORLD_BATCHES_MAX];
+    int32_t seen_sequence[WORLD_PARTITIONS][WORLD_PRODUCERS * WORLD_BATCHES_MAX];
+    struct world_events *events;
+    char *reason;
+    bool is_broken;
+    bool is_over;
+};
+
+static uint64_t
+draw(struct world *w, uint64_t below)
+{
+    return ks_env_random_u64(&w->v.env) % below;
+}
+
+static void
+broken(struct world *w, const char *what, int64_t a, int64_t b)
+{
+    if (!w->is_broken) {
+        snprintf(w->reason, 200, "%.140s (%" PRId64 ", %" PRId64 ")", what, a, b);
+    }
+    w->is_broken = true;
+}
+
+/* --- Brokers --- */
+
+static void
+on_committed(void *arg, struct ks_partition *partition)
+{
+    (void) arg;
+    (void) partition;
+}
+
+static void
+on_fenced(void *arg, const struct kafscale_error *error)
+{
+    struct broker *b = arg;
+
+    (void) error;
+    b->world->events->fenced++;
+}
+
+static void
+on_failed(void *arg, const struct kafscale_error *error)
+{
+    struct broker *b = arg;
+
+    broken(b->world, error->text, 0, 0);
+}
+
+static void
+broker_new(struct broker *b)
+{
+    struct world *w = b->world;
+    struct ks_log_events events = {
+        .arg = b, .committed = on_committed, .fenced = on_fenced, .failed = on_failed
+    };
+    struct ks_log_options options = { .ns = "sim",
+                                      .cluster = w->cluster,
+                                      .flush_interval_ms = (int64_t) draw(w, 3) * 4,
+                                      .flush_bytes = 400 + draw(w, 2000),
+                                      .unflushed_bytes_max = 1 << 20,
+                                      .cache_bytes_max = draw(w, 3) * 700,
+                                      .producers_max = 100,
+                                      .producer_expiration_ms = 86400000 };
+
+    ks_env_random(&w->v.env, options.incarnation.bytes, KS_ID_BYTES);
+    b->log = ks_log_new(&w->v.env, w->store, w->meta, &options, &events);
+    assert(b->log != NULL);
+    b->is_opening = false;
+    b->is_stopping = false;
+}
+
+static void
+count_log(struct broker *b)
+{
+    struct ks_log_counters counters;
+
+    ks_log_get_counters(b->log, &counters);
+    b->world->events->seals_won += counters.seals_won;
+    b->world->events->seals_found += counters.seals_found;
+    b->world->events->own_nonce_seen += counters.own_nonce_seen;
+    b->world->events->duplicates += counters.duplicates;
+    b->world->events->objects += counters.objects_durable;
+}
+
+/* Everything the producers had sent to it gets no answer any more. */
+static void
+drop_waiting(struct broker *b)
+{
+    struct world *w = b->world;
+
+    for (size_t i = 0; i < WORLD_PRODUCERS; i++) {
+        for (size_t j = 0; j < w->producers[i].count; j++) {
+            struct sent_batch *batch = &w->producers[i].batches[j];
+
+            if (batch->is_in_flight && batch->append.arg == b) {
+                ks_env_cancel_task(&batch->append.task);
+                batch->is_in_flight = false;
+                batch->state = BATCH_FAILED;
+                kafscale_blob_unref(batch->append.owner);
+            }
+        }
+    }
+}
+
+static void
+broker_crash(struct broker *b)
+{
+    count_log(b);
+    drop_waiting(b);
+    ks_log_free(b->log);
+    broker_new(b);
+    b->world->events->crashes++;
+}
+
+static void
+on_opened(void *arg, enum kafscale_status status, const struct kafscale_error *error)
+{
+    struct broker *b = arg;
+
+    (void) status;
+    (void) error;
+    b->is_opening = false;
+    for (size_t i = 0; i < b->open.count; i++) {
+        b->world->events->opens += b->results[i] == KAFSCALE_OK;
+        b->world->events->opens_lost += b->results[i] != KAFSCALE_OK;
+        if (b->results[i] == KAFSCALE_CORRUPT) {
+            broken(b->world, "a partition could not be replayed", b->names[i].index, 0);
+        }
+    }
+}
+
+/* Claims some partitions that it doesn't have, whoever owns them. */
+static void
+broker_open(struct broker *b, bool all)
+{
+    size_t count = 0;
+
+    if (b->is_opening || b->is_stopping || ks_log_status(b->log) != KAFSCALE_OK) {
+        return;
+    }
+    for (int32_t i = 0; i < WORLD_PARTITIONS; i++) {
+        struct ks_partition_name name = { .topic = b->world->topic, .index = i };
+
+        if ((all || draw(b->world, 2) == 0) && ks_log_find(b->log, &name) == NULL) {
+            b->names[count] = name;
+            b->topic_names[count++] = "t";
+        }
+    }
+    if (count == 0) {
+        return;
+    }
+    b->open = (struct ks_log_open){
+        .names = b->names, .topic_names = b->topic_names, .count = count, .results = b->results
+    };
+    b->is_opening = true;
+    if (ks_log_open(b->log, &b->open, on_opened, b) != KAFSCALE_OK) {
+        b->is_opening = false;
+    }
+}
+
+static void
+on_stopped(void *arg)
+{
+    struct broker *b = arg;
+
+    count_log(b);
+    ks_log_free(b->log);
+    broker_new(b);
+    b->world->events->stops++;
+}
+
+static void
+broker_stop(struct broker *b)
+{
+    if (!b->is_stopping && !b->is_opening) {
+        b->is_stopping = true;
+        ks_log_stop(b->log, (int64_t) draw(b->world, 3000), on_stopped, b);
+    }
+}
+
+/* --- Producers --- */
+
+static struct kafscale_blob *
+make_batch(const struct sent_batch *batch)
+{
+    struct ks_batch_options options = { .producer_id = batch->producer->id,
+                                        .base_sequence = batch->sequence };
+    struct ks_batch_builder builder;
+    struct ks_buffer out;
+    struct kafscale_error error = { 0 };
+    struct kafscale_blob *blob;
+    struct ks_record record = { .timestamp = 1000 + batch->sequence,
+                                .value = ks_slice(&batch->sequence, sizeof batch->sequence) };
+    enum kafscale_status status;
+
+    ks_buffer_init(&out, 1 << 20);
+    ks_batch_builder_init(&builder, &options);
+    ks_batch_builder_append(&builder, &record);
+    status = ks_batch_builder_finish(&builder, &out, &error);
+    assert(status == KAFSCALE_OK);
+    blob = kafscale_blob_new(out.size);
+    memcpy(kafscale_blob_data(blob), out.data, out.size);
+    ks_batch_builder_deinit(&builder);
+    ks_buffer_deinit(&out);
+    return blob;
+}
+
+static void
+on_appended(struct ks_append *append, enum ks_append_result result)
+{
+    struct sent_batch *batch = KS_CONTAINER(append, struct sent_batch, append);
+    struct world *w = batch->producer->world;
+
+    batch->is_in_flight = false;
+    kafscale_blob_unref(append->owner);
+    if (result == KS_APPEND_OK) {
+        if (batch->state == BATCH_ACKNOWLEDGED && batch->offset != append->base_offset) {
+            broken(w, "acknowledged at two offsets", batch->offset, append->base_offset);
+        }
+        w->events->acknowledged++;
+        w->events->acknowledged_after_retry += batch->tries > 1;
+        batch->state = BATCH_ACKNOWLEDGED;
+        batch->offset = append->base_offset;
+        return;
+    }
+    if (batch->state != BATCH_ACKNOWLEDGED) {
+        batch->state = BATCH_FAILED;
+    }
+    if (result == KS_APPEND_FAILED) {
+        broken(w, "an append failed for good", batch->producer->id, batch->sequence);
+    }
+}
+
+static void
+send_batch(struct world *w, struct sent_batch *batch, struct broker *b,
+           struct ks_partition *partition)
+{
+    struct kafscale_error error = { 0 };
+    enum kafscale_status status;
+
+    batch->append = (struct ks_append){ .owner = make_batch(batch), .done = on_appended, .arg = b };
+    status = ks_batch_parse(kafscale_blob_slice(batch->append.owner), &batch->append.batch, &error);
+    assert(status == KAFSCALE_OK);
+    if (batch->state != BATCH_ACKNOWLEDGED) {
+        batch->state = BATCH_SENT;
+    }
+    batch->tries++;
+    batch->is_in_flight = true;
+    ks_log_append(b->log, partition, &batch->append);
+    (void) w;
+}
+
+static struct ks_partition *
+partition_of(struct broker *b, int index)
+{
+    struct ks_partition_name name = { .topic = b->world->topic, .index = index };
+
+    return b->is_stopping ? NULL : ks_log_find(b->log, &name);
+}
+
+/* As librdkafka does: what failed goes again, from the first on, before anything new. */
+static void
+producer_step(struct producer *p, struct broker *b)
+{
+    struct ks_partition *partition = partition_of(b, p->partition);
+    size_t in_flight = 0;
+    bool has_failed = false;
+    bool is_elsewhere = false; /* a client waits for one leader's answers before it asks another */
+
+    if (partition == NULL) {
+        return;
+    }
+    while (p->acknowledged_upto < p->count &&
+           p->batches[p->acknowledged_upto].state == BATCH_ACKNOWLEDGED) {
+        p->acknowledged_upto++;
+    }
+    for (size_t i = p->acknowledged_upto; i < p->count; i++) {
+        in_flight += p->batches[i].is_in_flight;
+        is_elsewhere |= p->batches[i].is_in_flight && p->batches[i].append.arg != b;
+        has_failed |= p->batches[i].state == BATCH_FAILED;
+    }
+    if (has_failed && in_flight == 0) {
+        for (size_t i = p->acknowledged_upto; i < p->count; i++) {
+            send_batch(p->world, &p->batches[i], b, partition);
+        }
+        return;
+    }
+    if (!has_failed && !is_elsewhere && in_flight < 5 && p->count - p->acknowledged_upto < 5 &&
+        p->count < WORLD_BATCHES_MAX && !p->world->is_over) {
+        struct sent_batch *batch = &p->batches[p->count];
+
+        *batch = (struct sent_batch){ .producer = p, .sequence = (int32_t) p->count };
+        p->count++;
+        send_batch(p->world, batch, b, partition);
+    }
+}
+
+/* Sends the last batch again though it may be under way: its answer was lost on the way, say. */
+static void
+producer_repeat(struct producer *p, struct broker *b)
+{
+    struct ks_partition *partition = partition_of(b, p->partition);
+    struct sent_batch *batch = p->count == 0 ? NULL : &p->batches[p->count - 1];
+
+    if (partition == NULL || batch == NULL || !batch->is_in_flight || batch->append.arg != b ||
+        ks_log_status(b->log) != KAFSCALE_OK) {
+        return;
+    }
+    if (ks_list_is_linked(&batch->append.link)) {
+        /* The first copy's answer is forgotten. */
+        ks_list_remove(&batch->append.link);
+        kafscale_blob_unref(batch->append.owner);
+        p->world->events->duplicates_under_way++;
+        send_batch(p->world, batch, b, partition);
+    }
+}
+
+/* --- Readers --- */
+
+static void
+check_batch(struct world *w, int index, struct kafscale_slice bytes)
+{
+    struct kafscale_error error = { 0 };
+    struct ks_batch batch;
+    int64_t *id;
+    int32_t *sequence;
+
+    if (ks_batch_parse(bytes, &batch, &error) != KAFSCALE_OK || !ks_batch_crc_is_right(&batch)) {
+        broken(w, "a reader got a damaged batch", index, 0);
+        return;
+    }
+    id = &w->seen_id[index][batch.base_offset];
+    sequence = &w->seen_sequence[index][batch.base_offset];
+    if (*id != -1 && (*id != batch.producer_id || *sequence != batch.base_sequence)) {
+        broken(w, "what a reader saw has changed", index, batch.base_offset);
+    }
+    *id = batch.producer_id;
+    *sequence = batch.base_sequence;
+}
+
+struct world_read {
+    struct ks_log_read read;
+    struct world *world;
+    int index;
+    bool is_done;
+    enum kafscale_status status;
+};
+
+static void
+take_read(struct world_read *r)
+{
+    for (size_t i = 0; i < r->read.part_count; i++) {
+        check_batch(r->world, r->index, r->read.parts[i].bytes);
+    }
+    ks_log_read_release(&r->read);
+}
+
+static void
+on_read(struct ks_log_read *read, enum kafscale_status status)
+{
+    struct world_read *r = read->arg;
+
+    r->status = status;
+    r->is_done = true;
+}
+
+/* Reads from `offset` on and checks it. Gives how many batches came; faults may let a read fail. */
+static size_t
+read_from(struct world *w, struct ks_log *log, struct ks_partition *partition, int index,
+          int64_t offset)
+{
+    struct world_read r = { .world = w, .index = index };
+    size_t count = 0;
+
+    r.read = (struct ks_log_read){ .partition = partition,
+                                   .offset = offset,
+                                   .bytes_max = 1000,
+                                   .is_first_whole = true,
+                                   .done = on_read,
+                                   .arg = &r };
+    r.is_done = ks_log_read(log, &r.read, &r.status);
+    if (!r.is_done) {
+        w->events->reads_back++;
+        if (!virtual_env_run_until(&w->v, &r.is_done, FINAL_MS)) {
+            broken(w, "a read never came back", index, offset);
+            return 0;
+        }
+    }
+    if (r.status == KAFSCALE_OK) {
+        count = r.read.part_count;
+        take_read(&r);
+    }
+    return count;
+}
+
+static void
+reader_step(struct world *w, struct broker *b)
+{
+    int index = (int) draw(w, WORLD_PARTITIONS);
+    struct ks_partition *partition = partition_of(b, index);
+    int64_t end = partition == NULL ? 0 : ks_partition_high_watermark(partition);
+
+    if (end > 0) {
+        (void) read_from(w, b->log, partition, index, (int64_t) draw(w, (uint64_t) end));
+    }
+}
+
+/* --- The end: one broker takes all, everything is resent, read and compared --- */
+
+static bool
+all_acknowledged(const struct world *w)
+{
+    for (size_t i = 0; i < WORLD_PRODUCERS; i++) {
+        for (size_t j = 0; j < w->producers[i].count; j++) {
+            if (w->producers[i].batches[j].state != BATCH_ACKNOWLEDGED) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static void
+check_partition(struct world *w, int index, int64_t end)
+{
+    int32_t next[WORLD_PRODUCERS] = { 0 };
+
+    for (int64_t offset = 0; offset < end; offset++) {
+        int64_t id = w->seen_id[index][offset];
+        struct producer *p = id < 0 || id >= WORLD_PRODUCERS ? NULL : &w->producers[id];
+
+        if (p == NULL || p->partition != index) {
+            broken(w, "an offset holds what nobody sent there", index, offset);
+            return;
+        }
+        if (w->seen_sequence[index][offset] != next[id]) {
+            broken(w, "lost, doubled or out of order", w->seen_sequence[index][offset], next[id]);
+            return;
+        }
+        if (p->batches[next[id]].offset != offset) {
+            broken(w, "acknowledged at another offset", p->batches[next[id]].offset, offset);
+            return;
+        }
+        next[id]++;
+    }
+    for (size_t i = 0; i < WORLD_PRODUCERS; i++) {
+        if (w->producers[i].partition == index && (size_t) next[i] != w->producers[i].count) {
+            broken(w, "an acknowledged batch is lost", (int64_t) i, next[i]);
+        }
+    }
+}
+
+static void
+finish(struct world *w)
+{
+    struct broker *b = &w->brokers[0];
+
+    w->is_over = true;
+    ks_fault_store_clear(w->faults);
+    for (size_t i = 0; i < WORLD_BROKERS; i++) {
+        (void) virtual_env_run_for(&w->v, 5000);
+    }
+    broker_crash(b);
+    broker_open(b, true);
+    for (int i = 0; i < 400 && !w->is_broken && !all_acknowledged(w); i++) {
+        virtual_env_run_for(&w->v, 100);
+        for (size_t j = 0; j < WORLD_PRODUCERS; j++) {
+            producer_step(&w->producers[j], b);
+        }
+    }
+    if (!w->is_broken && !all_acknowledged(w)) {
+        broken(w, "producers are stuck after all trouble has ended", 0, 0);
+    }
+    virtual_env_run_for(&w->v, 1000);
+    for (int index = 0; index < WORLD_PARTITIONS && !w->is_broken; index++) {
+        struct ks_partition *partition = partition_of(b, index);
+        int64_t end = partition == NULL ? -1 : ks_partition_high_watermark(partition);
+        int64_t offset = 0;
+
+        while (offset < end && !w->is_broken) {
+            size_t count = read_from(w, b->log, partition, index, offset);
+
+            if (count == 0) {
+                broken(w, "a read below the high watermark brought nothing", index, offset);
+            }
+            offset += (int64_t) count;
+        }
+        if (!w->is_broken) {
+            check_partition(w, index, end);
+        }
+    }
+}
+
+/* --- A run --- */
+
+static void
+on_txn(void *arg, enum kafscale_status status, uint64_t revision,
+       const struct kafscale_error *error)
+{
+    (void) revision;
+    (void) error;
+    assert(status == KAFSCALE_OK);
+    *(bool *) arg = true;
+}
+
+static void
+create_topic(struct world *w)
+{
+    char key[100] = "topic/";
+    struct kafscale_meta_operation operation = { .key = key, .value = ks_slice("x", 1) };
+    struct kafscale_meta_txn txn = { .operations = &operation, .operation_count = 1 };
+    bool is_done = false;
+
+    ks_id_to_hex(&w->topic, key + 6);
+    ks_meta_txn(w->meta, &txn, on_txn, &is_done);
+    (void) virtual_env_run_until(&w->v, &is_done, 60000);
+    assert(is_done);
+}
+
+static void
+write_log(void *arg, enum kafscale_log_level level, const char *line)
+{
+    const struct world *w = arg;
+
+    fprintf(stderr, "%8" PRId64 " %d %s\n", w->v.now_ms, (int) level, line);
+}
+
+static void
+world_init(struct world *w, uint64_t seed)
+{
+    struct ks_fault_rates rates = { .slow = 400000, .slow_ms_max = 60, .late_ms_max = 4000 };
+    uint32_t rate;
+
+    virtual_env_init(&w->v, seed);
+    if (getenv("SIM_LOG") != NULL) {
+        w->v.env.logger =
+            (struct ks_logger){ .write = write_log, .arg = w, .level = KAFSCALE_LOG_DEBUG };
+    }
+    w->bucket = ks_memory_bucket_new();
+    w->store = ks_store_new(
+        &w->v.env,
+        ks_fault_store_new(&w->v.env, ks_memory_store_new(&w->v.env, w->bucket), &w->faults));
+    w->meta_bucket = ks_meta_bucket_new();
+    w->meta = ks_meta_new(&w->v.env,
+                          ks_meta_memory_new(&w->v.env, w->meta_bucket, draw(w, 2) == 0 ? 4 : 0));
+    ks_env_random(&w->v.env, w->cluster.bytes, KS_ID_BYTES);
+    ks_env_random(&w->v.env, w->topic.bytes, KS_ID_BYTES);
+    memset(w->seen_id, 0xff, sizeof w->seen_id);
+    create_topic(w);
+    rate = (uint32_t) draw(w, 80000);
+    for (int fault = KS_FAULT_ERROR_BEFORE; fault < KS_FAULT_COUNT; fault++) {
+        rates.faults[fault] = rate;
+    }
+    /* Bytes that are damaged five times in a row count as damaged at rest, which is another test. */
+    rates.faults[KS_FAULT_SHORT] = rate / 8;
+    rates.faults[KS_FAULT_DAMAGE] = rate / 8;
+    ks_fault_store_set_rates(w->faults, &rates, seed);
+    for (size_t i = 0; i < WORLD_BROKERS; i++) {
+        w->brokers[i].world = w;
+        broker_new(&w->brokers[i]);
+    }
+    for (size_t i = 0; i < WORLD_PRODUCERS; i++) {
+        w->producers[i] = (struct producer){ .world = w,
+                                             .id = (int64_t) i,
+                                             .partition = (int) (i % WORLD_PARTITIONS) };
+    }
+}
+
+static void
+on_closed(void *arg)
+{
+    (void) arg;
+}
+
+static void
+world_deinit(struct world *w)
+{
+    for (size_t i = 0; i < WORLD_BROKERS; i++) {
+        count_log(&w->brokers[i]);
+        drop_waiting(&w->brokers[i]);
+        ks_log_free(w->brokers[i].log);
+    }
+    virtual_env_run_for(&w->v, 60000);
+    ks_meta_close(w->meta, on_closed, NULL);
+    ks_store_close(w->store, on_closed, NULL);
+    virtual_env_run_for(&w->v, 60000);
+    ks_meta_bucket_free(w->meta_bucket);
+    ks_memory_bucket_unref(w->bucket);
+}
+
+static void
+step(struct world *w)
+{
+    struct broker *b = &w->brokers[draw(w, WORLD_BROKERS)];
+    uint64_t dice = draw(w, 100);
+
+    if (dice < 60) {
+        producer_step(&w->producers[draw(w, WORLD_PRODUCERS)], b);
+    } else if (dice < 66) {
+        producer_repeat(&w->producers[draw(w, WORLD_PRODUCERS)], b);
+    } else if (dice < 74) {
+        broker_open(b, draw(w, 2) == 0);
+    } else if (dice < 76) {
+        broker_crash(b);
+    } else if (dice < 78) {
+        broker_stop(b);
+    } else if (dice < 80 && ks_log_status(b->log) != KAFSCALE_OK && !b->is_stopping) {
+        broker_crash(b);
+    } else if (dice < 88) {
+        reader_step(w, b);
+    }
+    virtual_env_run_for(&w->v, (int64_t) draw(w, 12));
+}
+
+bool
+world_run(uint64_t seed, struct world_events *events, char reason_out[200])
+{
+    struct world *w = calloc(1, sizeof *w);
+    bool is_good;
+
+    assert(w != NULL);
+    w->events = events;
+    w->reason = reason_out;
+    world_init(w, seed);
+    for (int i = 0; i < STEPS && !w->is_broken; i++) {
+        step(w);
+    }
+    if (!w->is_broken) {
+        finish(w);
+    }
+    is_good = !w->is_broken;
+    world_deinit(w);
+    free(w);
+    return is_good;
+}

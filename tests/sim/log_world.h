@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A simulated world around struct ks_log: one bucket, one metadata store, several incarnations that claim each other's
+ * partitions, crash and stop, and idempotent producers that send to whoever says it owns a partition. All from one seed.
+ *
+ * What is checked: an acknowledged batch is in the log, once, at the offset told, after whatever happened; a producer's
+ * batches are in its order; what a reader saw stays; nothing is there that nobody sent.
+ */
+#ifndef KS_TESTS_SIM_LOG_WORLD_H
+#define KS_TESTS_SIM_LOG_WORLD_H
+
+#include "log/log.h"
+#include "support/virtual_env.h"
+
+#define WORLD_PARTITIONS 3
+#define WORLD_PRODUCERS 4
+#define WORLD_BROKERS 3
+#define WORLD_BATCHES_MAX 400
+
+/* What must have happened somewhere in a run of many seeds, or the simulation shows nothing. */
+struct world_events {
+    uint64_t acknowledged;
+    uint64_t acknowledged_after_retry;
+    uint64_t duplicates;
+    uint64_t duplicates_under_way;
+    uint64_t fenced;
+    uint64_t seals_won;
+    uint64_t seals_found;
+    uint64_t own_nonce_seen;
+    uint64_t crashes;
+    uint64_t stops;
+    uint64_t opens;
+    uint64_t opens_lost;
+    uint64_t reads_back;
+    uint64_t objects;
+};
+
+/* Runs one seed; false when a promise was broken, with the reason in `reason_out`. Adds to `events`. */
+bool world_run(uint64_t seed, struct world_events *events, char reason_out[200]);
+
+#endif

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Kafka's checks on the sequence numbers of idempotent producers (KIP-98). */
+#include "log/producer_state.h"
+#include "support/main.h"
+
+#define EXPIRATION_MS 86400000
+
+static enum ks_sequence_check
+check(struct ks_producer_table *producers, int64_t id, int16_t epoch, int32_t first, int32_t last,
+      struct ks_producer_batch *original)
+{
+    return ks_producer_check(producers, id, epoch, first, last, 0, original);
+}
+
+static void
+note(struct ks_producer_table *producers, int64_t id, int16_t epoch, int32_t first, int32_t last,
+     int64_t offset)
+{
+    struct ks_producer_batch batch = { .first_sequence = first,
+                                       .last_sequence = last,
+                                       .base_offset = offset,
+                                       .last_offset = offset + last - first };
+
+    ck_assert_int_eq(ks_producer_note(producers, id, epoch, &batch, 0), KAFSCALE_OK);
+}
+
+START_TEST(sequences_must_join)
+{
+    struct ks_producer_table producers;
+    struct ks_producer_batch original;
+
+    ks_producer_table_init(&producers, 1, 10, EXPIRATION_MS);
+    ck_assert_int_eq(check(&producers, 1, 0, 50, 59, &original), KS_SEQUENCE_NEXT);
+    note(&producers, 1, 0, 50, 59, 0);
+    ck_assert_int_eq(check(&producers, 1, 0, 60, 60, &original), KS_SEQUENCE_NEXT);
+    ck_assert_int_eq(check(&producers, 1, 0, 61, 61, &original), KS_SEQUENCE_OUT_OF_ORDER);
+    ck_assert_int_eq(check(&producers, 1, 0, 55, 59, &original), KS_SEQUENCE_OUT_OF_ORDER);
+    ks_producer_table_deinit(&producers);
+}
+END_TEST
+
+START_TEST(the_last_five_batches_are_recognised)
+{
+    struct ks_producer_table producers;
+    struct ks_producer_batch original;
+
+    ks_producer_table_init(&producers, 1, 10, EXPIRATION_MS);
+    for (int32_t i = 0; i < 7; i++) {
+        note(&producers, 1, 0, i, i, 100 + i);
+    }
+    for (int32_t i = 2; i < 7; i++) {
+        ck_assert_int_eq(check(&producers, 1, 0, i, i, &original), KS_SEQUENCE_DUPLICATE);
+        ck_assert_int_eq(original.base_offset, 100 + i);
+    }
+    ck_assert_int_eq(check(&producers, 1, 0, 1, 1, &original), KS_SEQUENCE_OUT_OF_ORDER);
+    ks_producer_table_deinit(&producers);
+}
+END_TEST
+
+START_TEST(a_new_epoch_begins_at_zero_and_fences_the_old_one)
+{
+    struct ks_producer_table producers;
+    struct ks_producer_batch original;
+
+    ks_producer_table_init(&producers, 1, 10, EXPIRATION_MS);
+    note(&producers, 1, 3, 0, 9, 0);
+    ck_assert_int_eq(check(&producers, 1, 4, 10, 10, &original), KS_SEQUENCE_OUT_OF_ORDER);
+    ck_assert_int_eq(check(&producers, 1, 4, 0, 0, &original), KS_SEQUENCE_NEXT);
+    note(&producers, 1, 4, 0, 0, 10);
+    ck_assert_int_eq(check(&producers, 1, 3, 10, 10, &original), KS_SEQUENCE_OLD_EPOCH);
+    ck_assert_int_eq(check(&producers, 1, 4, 1, 1, &original), KS_SEQUENCE_NEXT);
+    ks_producer_table_deinit(&producers);
+}
+END_TEST
+
+START_TEST(after_the_greatest_sequence_comes_zero)
+{
+    struct ks_producer_table producers;
+    struct ks_producer_batch original;
+
+    ks_producer_table_init(&producers, 1, 10, EXPIRATION_MS);
+    note(&producers, 1, 0, INT32_MAX - 1, INT32_MAX, 0);
+    ck_assert_int_eq(check(&producers, 1, 0, 0, 3, &original), KS_SEQUENCE_NEXT);
+    ks_producer_table_deinit(&producers);
+}
+END_TEST
+
+START_TEST(a_producer_in_use_is_not_dropped_for_another)
+{
+    struct ks_producer_table producers;
+    struct ks_producer_batch original;
+
+    ks_producer_table_init(&producers, 1, 2, EXPIRATION_MS);
+    note(&producers, 1, 0, 0, 0, 0);
+    note(&producers, 2, 0, 0, 0, 1);
+    ck_assert_int_eq(ks_producer_check(&producers, 3, 0, 0, 0, 599999, &original),
+                     KS_SEQUENCE_TOO_MANY);
+    ck_assert_int_eq(ks_producer_check(&producers, 3, 0, 0, 0, 600000, &original),
+                     KS_SEQUENCE_NEXT);
+    ck_assert_int_eq(ks_producer_check(&producers, 2, 0, 0, 0, 600000, &original),
+                     KS_SEQUENCE_DUPLICATE);
+    ks_producer_table_deinit(&producers);
+}
+END_TEST
+
+Suite *
+suite_new(void)
+{
+    Suite *suite = suite_create("log_producer_state");
+    TCase *tests = tcase_create("all");
+
+    tcase_add_test(tests, sequences_must_join);
+    tcase_add_test(tests, the_last_five_batches_are_recognised);
+    tcase_add_test(tests, a_new_epoch_begins_at_zero_and_fences_the_old_one);
+    tcase_add_test(tests, after_the_greatest_sequence_comes_zero);
+    tcase_add_test(tests, a_producer_in_use_is_not_dropped_for_another);
+    suite_add_tcase(suite, tests);
+    return suite;
+}
