@@ -2,14 +2,15 @@
 /*
  * The object store as the broker sees it: five operations, in the terms of S3.
  *
- * What an implementation must give, and all the broker relies on: put-if-absent is atomic; an object is visible
- * whole or not at all; a GET after a finished PUT or DELETE sees it; LIST is a hint. Nothing is assumed about time: a
- * request may act long after it was sent.
+ * What an implementation must give, and all the broker relies on: put-if-absent is atomic; an
+ * object is visible whole or not at all; a GET after a finished PUT or DELETE sees it; LIST is
+ * a hint. Nothing is assumed about time: a request may act long after it was sent.
  *
- * Every operation is a request struct and a completion. The completion comes exactly once, on the loop thread, never
- * before the call that submitted it has returned; KAFSCALE_NO_MEMORY alone may come sooner, since there may be no memory
- * to wait in. The implementer may keep what the request points to (key, parts, request struct itself) until the
- * completion has returned, and no longer. `error` may be NULL; its text is then made from the status.
+ * Every operation is a request struct and a completion. The completion comes exactly once, on
+ * the loop thread, never before the call that submitted it has returned; KAFSCALE_NO_MEMORY
+ * alone may come sooner, since there may be no memory to wait in. The implementer may keep what
+ * the request points to (key, parts, request struct itself) until the completion has returned,
+ * and no longer. `error` may be NULL; its text is then made from the status.
  */
 #ifndef KAFSCALE_STORE_H
 #define KAFSCALE_STORE_H
@@ -24,19 +25,25 @@ extern "C" {
 
 #define KAFSCALE_STORE_OPS_VERSION 1u
 
-/* Keys are at most this long, of printable ASCII, without empty, "." or ".." components and without a leading '/'. */
+/*
+ * Keys are at most this long, of printable ASCII, without empty, "." or ".." components and
+ * without a leading '/'.
+ */
 #define KAFSCALE_STORE_KEY_BYTES_MAX 900
 
-/* One piece of an object to be written. `owner` may be NULL; a store may keep a reference to it instead of copying. */
+/*
+ * One piece of an object to be written. `owner` may be NULL; a store may keep a reference to it
+ * instead of copying.
+ */
 struct kafscale_part {
     struct kafscale_slice bytes;
     struct kafscale_blob *owner;
 };
 
 /*
- * PUT. With `if_absent` the status is KAFSCALE_EXISTS when the key is taken. KAFSCALE_UNKNOWN means it may have
- * happened, or may still happen; the same bytes may then be sent again. KAFSCALE_UNAVAILABLE means that it certainly
- * did not and will not happen.
+ * PUT. With `if_absent` the status is KAFSCALE_EXISTS when the key is taken. KAFSCALE_UNKNOWN
+ * means it may have happened, or may still happen; the same bytes may then be sent again.
+ * KAFSCALE_UNAVAILABLE means that it certainly did not and will not happen.
  */
 struct kafscale_put {
     const char *key;
@@ -45,11 +52,12 @@ struct kafscale_put {
     bool if_absent;
 };
 
-typedef void kafscale_put_done(void *arg, enum kafscale_status status, const struct kafscale_error *error);
+typedef void kafscale_put_done(void *arg, enum kafscale_status status,
+                               const struct kafscale_error *error);
 
 /*
- * GET of `size_max` bytes from `position` on (SIZE_MAX: to the end). A range that reaches beyond the object's end is cut
- * short; one that begins there is an empty body and KAFSCALE_OK.
+ * GET of `size_max` bytes from `position` on (SIZE_MAX: to the end). A range that reaches
+ * beyond the object's end is cut short; one that begins there is an empty body and KAFSCALE_OK.
  */
 struct kafscale_get {
     const char *key;
@@ -58,13 +66,17 @@ struct kafscale_get {
 };
 
 /*
- * `body` is NULL on failure; the completion borrows it and takes a reference to keep it. `object_bytes` is the size
- * of the whole object. KAFSCALE_NOT_FOUND is the answer for an absent key.
+ * `body` is NULL on failure; the completion borrows it and takes a reference to keep it.
+ * `object_bytes` is the size of the whole object. KAFSCALE_NOT_FOUND is the answer for an
+ * absent key.
  */
 typedef void kafscale_get_done(void *arg, enum kafscale_status status, struct kafscale_blob *body,
                                uint64_t object_bytes, const struct kafscale_error *error);
 
-/* LIST of keys that begin with `prefix` and come after `start_after` (NULL: from the first), ascending by bytes. */
+/*
+ * LIST of keys that begin with `prefix` and come after `start_after` (NULL: from the first),
+ * ascending by bytes.
+ */
 struct kafscale_list {
     const char *prefix;
     const char *start_after;
@@ -77,24 +89,28 @@ struct kafscale_list_entry {
 };
 
 /*
- * The entries are borrowed until the completion returns. `is_truncated`: there is at least one entry; go on with
- * start_after = the last key. Objects whose keys do not have the form above are left out.
+ * The entries are borrowed until the completion returns. `is_truncated`: there is at least one
+ * entry; go on with start_after = the last key. Objects whose keys do not have the form above
+ * are left out.
  */
-typedef void kafscale_list_done(void *arg, enum kafscale_status status, const struct kafscale_list_entry *entries,
-                                size_t entry_count, bool is_truncated, const struct kafscale_error *error);
+typedef void kafscale_list_done(void *arg, enum kafscale_status status,
+                                const struct kafscale_list_entry *entries, size_t entry_count,
+                                bool is_truncated, const struct kafscale_error *error);
 
 /* DELETE of one key; deleting what does not exist is KAFSCALE_OK. */
 struct kafscale_remove {
     const char *key;
 };
 
-typedef void kafscale_remove_done(void *arg, enum kafscale_status status, const struct kafscale_error *error);
+typedef void kafscale_remove_done(void *arg, enum kafscale_status status,
+                                  const struct kafscale_error *error);
 typedef void kafscale_close_done(void *arg);
 
 /*
- * What an implementer fills in. `version` is KAFSCALE_STORE_OPS_VERSION of the headers it was compiled with; members
- * are only ever appended. `window` is how many PUTs at once make sense (memory 1, directory 2, S3 8).
- * `flush_interval_ms` is the default wait before a write-ahead object is cut.
+ * What an implementer fills in. `version` is KAFSCALE_STORE_OPS_VERSION of the headers it was
+ * compiled with; members are only ever appended. `window` is how many PUTs at once make sense
+ * (memory 1, directory 2, S3 8). `flush_interval_ms` is the default wait before a write-ahead
+ * object is cut.
  */
 struct kafscale_store_ops {
     uint32_t version;
@@ -104,7 +120,8 @@ struct kafscale_store_ops {
     void (*put)(void *self, const struct kafscale_put *put, kafscale_put_done *done, void *arg);
     void (*get)(void *self, const struct kafscale_get *get, kafscale_get_done *done, void *arg);
     void (*list)(void *self, const struct kafscale_list *list, kafscale_list_done *done, void *arg);
-    void (*remove)(void *self, const struct kafscale_remove *remove, kafscale_remove_done *done, void *arg);
+    void (*remove)(void *self, const struct kafscale_remove *remove, kafscale_remove_done *done,
+                   void *arg);
     /* Completes once every earlier operation has; then frees `self`. */
     void (*close)(void *self, kafscale_close_done *done, void *arg);
 };

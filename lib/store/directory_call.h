@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A request to the directory store as a job. Private to store. The job's own fields belong to the worker between
- * submission and completion; of the store it reads only the root, which never changes, and `is_broken`.
+ * A request to the directory store as a job. Private to store. The job's own fields belong to
+ * the worker between submission and completion; of the store it reads only the root, which
+ * never changes, and `is_broken`.
  */
 #ifndef KS_STORE_DIRECTORY_CALL_H
 #define KS_STORE_DIRECTORY_CALL_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * LIST walks directories in the byte order of full keys: within a directory the names are sorted as if those of
- * directories ended in '/'. Whole subtrees that lie before the place to begin are not opened.
+ * LIST walks directories in the byte order of full keys: within a directory the names are
+ * sorted as if those of directories ended in '/'. Whole subtrees that lie before the place to
+ * begin are not opened.
  */
 #include "store/directory_call.h"
 
@@ -83,7 +84,10 @@ compare_names(const void *a, const void *b)
     return strcmp(left->text, right->text);
 }
 
-/* Finds out what each name is; one that vanished meanwhile, or is no object, loses its text's first byte. */
+/*
+ * Finds out what each name is; one that vanished meanwhile, or is no object, loses its text's
+ * first byte.
+ */
 static void
 look_at_names(const struct directory_call *call, int directory, struct listed_names *names)
 {
@@ -184,7 +188,10 @@ is_wanted(const struct kafscale_list *list, const char *path, bool is_directory)
                         : strcmp(path, list->start_after) > 0;
 }
 
-/* Walks the directory whose path stands in `path`; `size` is its length, 0 for the top. False: stop. */
+/*
+ * Walks the directory whose path stands in `path`; `size` is its length, 0 for the top. False:
+ * stop.
+ */
 static bool
 walk(struct directory_call *call, char *path, size_t size)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `objects` is made and synced before the identity: so an identity without objects, or objects without an identity,
- * are never the trace of an interrupted start but of a lost or foreign directory, and are refused.
+ * `objects` is made and synced before the identity: so an identity without objects, or objects
+ * without an identity, are never the trace of an interrupted start but of a lost or foreign
+ * directory, and are refused.
  */
 #include "store/directory_root.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The root of a directory store: opened once, and recognised ever after. Private to store. Its descriptors stay open,
- * so that the inode numbers they were recognised by can't be given to anything else.
+ * The root of a directory store: opened once, and recognised ever after. Private to store. Its
+ * descriptors stay open, so that the inode numbers they were recognised by can't be given to
+ * anything else.
  */
 #ifndef KS_STORE_DIRECTORY_ROOT_H
 #define KS_STORE_DIRECTORY_ROOT_H
@@ -38,7 +39,10 @@ void ks_directory_root_close(struct ks_directory_root *root);
 KAFSCALE_MUST_CHECK enum kafscale_status ks_directory_root_check(
     const struct ks_directory_root *root, struct kafscale_error *error);
 
-/* The status for the errno of a call that changed nothing, and a text that says what an operator can do. */
+/*
+ * The status for the errno of a call that changed nothing, and a text that says what an
+ * operator can do.
+ */
 enum kafscale_status ks_directory_error(int code, const char *what, const char *path,
                                         struct kafscale_error *error);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The loop's side of the directory store: requests become jobs, answers come back. What is known to be durable is kept
- * here, on the loop thread; a job is told at its start and reports at its end.
+ * The loop's side of the directory store: requests become jobs, answers come back. What is
+ * known to be durable is kept here, on the loop thread; a job is told at its start and reports
+ * at its end.
  */
 #include "store/directory_store.h"
 
@@ -9,7 +10,10 @@
 
 #include <assert.h>
 
-/* So many directories are remembered as durable before all are forgotten; each then costs its fsyncs again. */
+/*
+ * So many directories are remembered as durable before all are forgotten; each then costs its
+ * fsyncs again.
+ */
 #define DURABLE_COUNT_MAX 65536
 
 /* A directory whose own entry, and those of its ancestors, are known to be durable. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * PUT, GET and DELETE on files. A PUT is acknowledged when its bytes, its name and every directory above it are
- * durable: the file is synced before it gets its name, so that no crash shows a part of it.
+ * PUT, GET and DELETE on files. A PUT is acknowledged when its bytes, its name and every
+ * directory above it are durable: the file is synced before it gets its name, so that no crash
+ * shows a part of it.
  */
 #include "store/directory_call.h"
 
@@ -23,7 +24,10 @@ ks_directory_fail(struct directory_call *call, int code, const char *what, const
     call->status = ks_directory_error(code, what, path, &call->error);
 }
 
-/* As above, of a call that changes nothing unless it succeeds; the disk's own failure leaves no certainty. */
+/*
+ * As above, of a call that changes nothing unless it succeeds; the disk's own failure leaves
+ * no certainty.
+ */
 static void
 fail_change(struct directory_call *call, int code, const char *what, const char *path)
 {
@@ -70,7 +74,10 @@ root_is_in_place(struct directory_call *call)
     return call->status == KAFSCALE_OK;
 }
 
-/* Calls `step` for each proper ancestor "a", "a/b" of directory "a/b/c"; false when one of them fails. */
+/*
+ * Calls `step` for each proper ancestor "a", "a/b" of directory "a/b/c"; false when one of
+ * them fails.
+ */
 static bool
 for_each_ancestor(struct directory_call *call, bool (*step)(struct directory_call *call))
 {
@@ -208,8 +215,8 @@ temporary_name(const struct directory_call *call, char name_out[KS_ID_HEX_BYTES]
 }
 
 /*
- * Gives the file its key. An unconditional PUT needs a name to rename from. The result of the system call that decides
- * is returned; `is_named_out`: the temporary name is to be removed.
+ * Gives the file its key. An unconditional PUT needs a name to rename from. The result of the
+ * system call that decides is returned; `is_named_out`: the temporary name is to be removed.
  */
 static int
 give_name(struct directory_call *call, int file, int directory, bool *is_named)
@@ -235,7 +242,10 @@ give_name(struct directory_call *call, int file, int directory, bool *is_named)
     return code;
 }
 
-/* Writes and names the file; afterwards the directory is still to be synced when the status is OK or EXISTS. */
+/*
+ * Writes and names the file; afterwards the directory is still to be synced when the status is
+ * OK or EXISTS.
+ */
 static void
 put_file(struct directory_call *call, int directory, int file, bool *is_named)
 {
@@ -300,7 +310,10 @@ ks_directory_put(struct directory_call *call)
     files->ops->close(files->self, directory);
 }
 
-/* Reads until the range is full or the file ends early; how many bytes came, or a negative errno. */
+/*
+ * Reads until the range is full or the file ends early; how many bytes came, or a negative
+ * errno.
+ */
 static int64_t
 read_range(const struct directory_call *call, int file, uint8_t *out, size_t size)
 {

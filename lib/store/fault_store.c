@@ -1,29 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Each request becomes an operation with a copy of all it needs, since it may act long after its caller is gone. An
- * operation has a timer for its next effect and one for its answer, and goes when neither is to come.
+ * Each request becomes an operation with a copy of all it needs, since it may act long after
+ * its caller is gone. An operation has a timer for its next effect and one for its answer, and
+ * goes when neither is to come.
  */
-#include "store/fault_store.h"
+#include "store/fault_script.h"
 
 #include <assert.h>
-
-#define MILLION 1000000u
-
-struct script_line {
-    struct ks_list link;
-    enum ks_store_operation operation;
-    char *key_part;
-    struct ks_fate fate;
-    uint32_t count;
-};
 
 struct ks_fault_store {
     struct kafscale_store_ops ops;
     struct ks_env *env;
     struct kafscale_store inner;
-    struct ks_list script;
-    struct ks_fault_rates rates;
-    uint64_t random_state;
+    struct ks_fault_script script;
     struct ks_list operations;
     size_t in_flight;
     uint64_t counts[KS_FAULT_COUNT];
@@ -73,22 +62,6 @@ struct operation {
     struct answer answer;
 };
 
-static uint64_t
-next_random(struct ks_fault_store *store)
-{
-    uint64_t z = (store->random_state += 0x9e3779b97f4a7c15u);
-
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return z ^ z >> 31;
-}
-
-static int64_t
-random_ms(struct ks_fault_store *store, int64_t ms_max)
-{
-    return ms_max <= 0 ? 0 : (int64_t) (next_random(store) % ((uint64_t) ms_max + 1));
-}
-
 static void
 clear_answer(struct answer *answer)
 {
@@ -114,26 +87,13 @@ free_operation(struct operation *operation)
 }
 
 static void
-free_script(struct ks_fault_store *store)
-{
-    struct ks_list *node;
-
-    while ((node = ks_list_take_first(&store->script)) != NULL) {
-        struct script_line *line = KS_CONTAINER(node, struct script_line, link);
-
-        ks_free(line->key_part);
-        ks_free(line);
-    }
-}
-
-static void
 on_inner_closed(void *arg)
 {
     struct ks_fault_store *store = arg;
     kafscale_close_done *done = store->close_done;
     void *done_arg = store->close_arg;
 
-    free_script(store);
+    ks_fault_script_clear(&store->script);
     ks_free(store);
     done(done_arg);
 }
@@ -248,7 +208,7 @@ damage_body(struct operation *operation)
     }
     memcpy(kafscale_blob_data(body), kafscale_blob_data(answer->body), kept);
     if (operation->fate.fault == KS_FAULT_DAMAGE) {
-        bit = next_random(operation->store) % (kept * 8);
+        bit = ks_fault_script_random(&operation->store->script) % (kept * 8);
         kafscale_blob_data(body)[bit / 8] ^= (uint8_t) (1u << bit % 8);
     }
     kafscale_blob_unref(answer->body);
@@ -420,69 +380,13 @@ on_effect_due(void *arg)
     inner.ops->remove(inner.self, &operation->remove, on_written, operation);
 }
 
-static bool
-line_matches(const struct script_line *line, enum ks_store_operation kind, const char *key)
-{
-    if (line->operation != KS_STORE_OPERATION_COUNT && line->operation != kind) {
-        return false;
-    }
-    return line->key_part == NULL || strstr(key, line->key_part) != NULL;
-}
-
-static bool
-fate_of_script(struct ks_fault_store *store, enum ks_store_operation kind, const char *key,
-               struct ks_fate *fate_out)
-{
-    for (struct ks_list *node = store->script.next; node != &store->script; node = node->next) {
-        struct script_line *line = KS_CONTAINER(node, struct script_line, link);
-
-        if (!line_matches(line, kind, key)) {
-            continue;
-        }
-        *fate_out = line->fate;
-        if (line->count != UINT32_MAX && --line->count == 0) {
-            ks_list_remove(&line->link);
-            ks_free(line->key_part);
-            ks_free(line);
-        }
-        return true;
-    }
-    return false;
-}
-
-static struct ks_fate
-draw_fate(struct ks_fault_store *store)
-{
-    const struct ks_fault_rates *rates = &store->rates;
-    struct ks_fate fate = { 0 };
-    uint64_t draw = next_random(store) % MILLION;
-
-    for (int fault = KS_FAULT_NONE + 1; fault < KS_FAULT_COUNT; fault++) {
-        if (draw < rates->faults[fault]) {
-            fate.fault = (enum ks_fault) fault;
-            break;
-        }
-        draw -= rates->faults[fault];
-    }
-    if (next_random(store) % MILLION < rates->slow) {
-        fate.effect_ms = random_ms(store, rates->slow_ms_max);
-        fate.answer_ms = random_ms(store, rates->slow_ms_max);
-    }
-    if (fate.fault == KS_FAULT_LATE || fate.fault == KS_FAULT_ECHO) {
-        fate.effect_ms = random_ms(store, rates->late_ms_max);
-    }
-    return fate;
-}
-
 static void
 start(struct operation *operation)
 {
     struct ks_fault_store *store = operation->store;
     const struct ks_fate *fate = &operation->fate;
 
-    if (!fate_of_script(store, operation->kind, operation->key, &operation->fate)) {
-        operation->fate = draw_fate(store);
-    }
+    operation->fate = ks_fault_script_draw(&store->script, operation->kind, operation->key);
     store->counts[fate->fault]++;
     switch (fate->fault) {
     case KS_FAULT_ERROR_BEFORE:
@@ -708,7 +612,7 @@ ks_fault_store_new(struct ks_env *env, struct kafscale_store inner,
     };
     store->env = env;
     store->inner = inner;
-    ks_list_init(&store->script);
+    ks_fault_script_init(&store->script);
     ks_list_init(&store->operations);
     *control_out = store;
     return (struct kafscale_store){ .ops = &store->ops, .self = store };
@@ -718,33 +622,21 @@ void
 ks_fault_store_next(struct ks_fault_store *control, enum ks_store_operation operation,
                     const char *key_part, struct ks_fate fate, uint32_t count)
 {
-    struct script_line *line = ks_alloc_zero(1, sizeof *line);
-
-    assert(count > 0);
-    assert(line != NULL);
-    line->operation = operation;
-    line->fate = fate;
-    line->count = count;
-    if (key_part != NULL) {
-        line->key_part = ks_copy_text(key_part);
-        assert(line->key_part != NULL);
-    }
-    ks_list_append(&control->script, &line->link);
+    ks_fault_script_add(&control->script, operation, key_part, fate, count);
 }
 
 void
 ks_fault_store_clear(struct ks_fault_store *control)
 {
-    free_script(control);
-    control->rates = (struct ks_fault_rates){ 0 };
+    ks_fault_script_clear(&control->script);
 }
 
 void
 ks_fault_store_set_rates(struct ks_fault_store *control, const struct ks_fault_rates *rates,
                          uint64_t seed)
 {
-    control->rates = *rates;
-    control->random_state = seed;
+    control->script.rates = *rates;
+    control->script.random_state = seed;
 }
 
 static void
@@ -755,10 +647,11 @@ orphan(struct operation *operation)
     operation->is_answered = true;
     ks_env_cancel_timer(store->env, &operation->reply);
     if (ks_env_timer_is_set(&operation->effect)) {
-        if (next_random(store) % 2 == 0) {
+        if (ks_fault_script_random(&store->script) % 2 == 0) {
             ks_env_cancel_timer(store->env, &operation->effect);
         } else {
-            act_after(operation, random_ms(store, store->rates.late_ms_max));
+            act_after(operation,
+                      ks_fault_script_random_ms(&store->script, store->script.rates.late_ms_max));
         }
     }
     settle(operation);

@@ -1,18 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A store around any store that does what networks and object stores do on bad days. For tests and simulation.
+ * A store around any store that does what networks and object stores do on bad days. For tests
+ * and simulation.
  *
  * What a broker must survive, and all that is injected here:
- * - a request fails without effect, and the caller may (UNAVAILABLE) or may not (UNKNOWN) be told so for certain;
- * - a request has its effect and the caller is told UNKNOWN: the time-out of a PUT that was stored;
+ * - a request fails without effect, and the caller may (UNAVAILABLE) or may not (UNKNOWN) be
+ *   told so for certain;
+ * - a request has its effect and the caller is told UNKNOWN: the time-out of a PUT that was
+ *   stored;
  * - a request acts long after its caller was told UNKNOWN, also after the caller's death;
- * - a request acts twice: at once, so that a put-if-absent answers EXISTS for its own bytes, or again much later;
+ * - a request acts twice: at once, so that a put-if-absent answers EXISTS for its own bytes,
+ *   or again much later;
  * - effects and answers are late by any time and therefore change their order;
  * - a GET is cut short or has a flipped bit; a LIST page is cut short or misses keys.
- * Never injected, because no store is usable that does it: an object seen in part under its whole size, two winners of
- * a put-if-absent, a GET that misses a finished PUT, an answer OK for what did not happen.
+ * Never injected, because no store is usable that does it: an object seen in part under its
+ * whole size, two winners of a put-if-absent, a GET that misses a finished PUT, an answer OK
+ * for what did not happen.
  *
- * Everything belongs to the loop thread. The same seed and the same requests give the same faults.
+ * Everything belongs to the loop thread. The same seed and the same requests give the same
+ * faults.
  */
 #ifndef KS_STORE_FAULT_STORE_H
 #define KS_STORE_FAULT_STORE_H
@@ -21,7 +27,10 @@
 #include "kafscale/store.h"
 #include "store/operation.h"
 
-/* What happens to one request. `effect` and `answer` are the delays of struct ks_fate. */
+/*
+ * What happens to one request. `effect` and `answer` are the delays of struct ks_fate. The
+ * last two are as NONE for PUT and DELETE.
+ */
 enum ks_fault {
     KS_FAULT_NONE,         /* acts after `effect`, answers `answer` later */
     KS_FAULT_ERROR_BEFORE, /* never acts; answers UNKNOWN */
@@ -30,8 +39,8 @@ enum ks_fault {
     KS_FAULT_LATE,         /* answers UNKNOWN after `answer`; acts after `effect` */
     KS_FAULT_TWICE,        /* acts, acts again at once, answers what the second time gave */
     KS_FAULT_ECHO,         /* acts and answers; acts again `effect` later */
-    KS_FAULT_SHORT, /* GET: half of the bytes; LIST: half of the entries and "truncated"; else as NONE */
-    KS_FAULT_DAMAGE, /* GET: one bit flipped; LIST: one entry missing; else as NONE */
+    KS_FAULT_SHORT,        /* GET: half of the bytes; LIST: half of the keys, truncated */
+    KS_FAULT_DAMAGE,       /* GET: one bit flipped; LIST: one key missing */
     KS_FAULT_COUNT
 };
 
@@ -42,9 +51,10 @@ struct ks_fate {
 };
 
 /*
- * Rates in millionths, drawn for each request that no script line is for. `slow` adds delays up to `slow_ms_max` to
- * effect and answer; KS_FAULT_LATE and KS_FAULT_ECHO act within `late_ms_max`, which is also the longest time after a
- * crash at which requests under way may act.
+ * Rates in millionths, drawn for each request that no script line is for. `slow` adds delays
+ * up to `slow_ms_max` to effect and answer; KS_FAULT_LATE and KS_FAULT_ECHO act within
+ * `late_ms_max`, which is also the longest time after a crash at which requests under way may
+ * act.
  */
 struct ks_fault_rates {
     uint32_t faults[KS_FAULT_COUNT];
@@ -56,15 +66,17 @@ struct ks_fault_rates {
 struct ks_fault_store;
 
 /*
- * Takes `inner`. `control_out` steers the store until it is closed. Without rates and script every request passes
- * unharmed. `ops` is NULL, with `inner` left to the caller, when memory is short.
+ * Takes `inner`. `control_out` steers the store until it is closed. Without rates and script
+ * every request passes unharmed. `ops` is NULL, with `inner` left to the caller, when memory
+ * is short.
  */
 struct kafscale_store ks_fault_store_new(struct ks_env *env, struct kafscale_store inner,
                                          struct ks_fault_store **control_out);
 
 /*
- * Adds a script line: the next `count` requests of this operation (KS_STORE_OPERATION_COUNT: of any) whose key or
- * prefix contains `key_part` (NULL: any) meet this fate; UINT32_MAX means all that come. Older lines go first.
+ * Adds a script line: the next `count` requests of this operation (KS_STORE_OPERATION_COUNT:
+ * of any) whose key or prefix contains `key_part` (NULL: any) meet this fate; UINT32_MAX means
+ * all that come. Older lines go first.
  */
 void ks_fault_store_next(struct ks_fault_store *control, enum ks_store_operation operation,
                          const char *key_part, struct ks_fate fate, uint32_t count);
@@ -76,9 +88,10 @@ void ks_fault_store_set_rates(struct ks_fault_store *control, const struct ks_fa
                               uint64_t seed);
 
 /*
- * The caller of the store dies: no completion comes any more, and requests not yet sent are dropped or act at a random
- * time within `late_ms_max`. Everything a request pointed to may be freed at once. The store is still to be closed,
- * for example by ks_store_abandon(); later requests are swallowed.
+ * The caller of the store dies: no completion comes any more, and requests not yet sent are
+ * dropped or act at a random time within `late_ms_max`. Everything a request pointed to may be
+ * freed at once. The store is still to be closed, for example by ks_store_abandon(); later
+ * requests are swallowed.
  */
 void ks_fault_store_crash(struct ks_fault_store *control);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Paths are resolved with openat2, which refuses links in every component. Kernels and sandboxes without it get a
- * walk that opens one component at a time.
+ * Paths are resolved with openat2, which refuses links in every component. Kernels and
+ * sandboxes without it get a walk that opens one component at a time.
  */
 #include "store/file_ops.h"
 
@@ -117,7 +117,10 @@ system_open_unnamed(void *self, int directory)
     int opened = openat(directory, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, FILE_MODE);
 
     (void) self;
-    /* Kernels and file systems that do not know the flag take it for opening a directory to write. */
+    /*
+     * Kernels and file systems that do not know the flag take it for opening a directory to
+     * write.
+     */
     if (opened < 0 && (errno == EISDIR || errno == ENOENT || errno == EINVAL)) {
         return -EOPNOTSUPP;
     }

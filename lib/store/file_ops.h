@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The system calls under the directory store, as a table: tests put a simulated file system there and crash it after
- * every call. No call follows a symbolic link except where it says so.
+ * The system calls under the directory store, as a table: tests put a simulated file system
+ * there and crash it after every call. No call follows a symbolic link except where it says
+ * so.
  *
- * Calls come from any worker thread, several at a time. Each returns 0 or more, or a negative errno.
+ * Calls come from any worker thread, several at a time. Each returns 0 or more, or a negative
+ * errno.
  */
 #ifndef KS_STORE_FILE_OPS_H
 #define KS_STORE_FILE_OPS_H
@@ -28,7 +30,10 @@ struct ks_file_stat {
 typedef void ks_file_visit(void *arg, const char *name);
 
 struct ks_file_ops {
-    /* A descriptor of a directory; `path` may have several components. Follows links if `follow`. */
+    /*
+     * A descriptor of a directory; `path` may have several components. Follows links if
+     * `follow`.
+     */
     int (*open_directory)(void *self, int directory, const char *path, bool follow);
     /* A descriptor for reading. */
     int (*open_file)(void *self, int directory, const char *path);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Objects stand in an array sorted by key: LIST is a walk, everything else a binary search. New keys mostly come last
- * in their folder, and moving 100,000 pointers costs less than the request around it.
+ * Objects stand in an array sorted by key: LIST is a walk, everything else a binary search.
+ * New keys mostly come last in their folder, and moving 100,000 pointers costs less than the
+ * request around it.
  */
 #include "store/memory_store.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A chain of steps: race, put on the existing, read back, list, remove, read again. The first that fails gives the
- * verdict; the object is removed whatever came before.
+ * A chain of steps: race, put on the existing, read back, list, remove, read again. The first
+ * that fails gives the verdict; the object is removed whatever came before.
  */
 #include "store/probe.h"
 

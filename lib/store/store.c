@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One record per request in flight. Records are used again oldest first and not freed before the store, so that a
- * second completion finds a record at rest and is refused, instead of finding another's memory.
+ * One record per request in flight. Records are used again oldest first and not freed before
+ * the store, so that a second completion finds a record at rest and is refused, instead of
+ * finding another's memory.
  */
 #include "store/store.h"
 
@@ -168,7 +169,10 @@ ks_store_new(struct ks_env *env, struct kafscale_store inner)
 
 static void on_early(void *arg);
 
-/* A record for a new request; `refused_out` says that it is of the reserve, good for a refusal only. */
+/*
+ * A record for a new request; `refused_out` says that it is of the reserve, good for a refusal
+ * only.
+ */
 static struct call *
 take_call(struct ks_store *store, enum ks_store_operation operation, void *arg, bool *refused_out)
 {
@@ -229,7 +233,10 @@ refuse(const struct call *call, struct answer *answer, const char *what)
                  store->inner.ops->name, what);
 }
 
-/* Ends the request: the record goes back first, so that the completion may submit again and close. */
+/*
+ * Ends the request: the record goes back first, so that the completion may submit again and
+ * close.
+ */
 static void
 deliver(struct call *call, struct answer *answer)
 {
@@ -593,7 +600,10 @@ on_closed(void *arg)
     void *done_arg = store->close_arg;
     bool is_clean = ks_list_is_empty(&store->busy);
 
-    /* A record that still waits would be completed into freed memory; leaking it is the lesser evil. */
+    /*
+     * A record that still waits would be completed into freed memory; leaking it is the lesser
+     * evil.
+     */
     if (is_clean) {
         free_store(store);
     } else {

@@ -2,10 +2,11 @@
 /*
  * The door of store: object stores as the rest of the library uses them.
  *
- * A struct ks_store stands between the library and an implementation of kafscale/store.h and is its only caller. It
- * asserts that our own requests have the form the interface demands, checks that the implementation keeps the
- * contract, and counts. What an implementation answers against its contract reaches the caller as KAFSCALE_FAILED,
- * with one line in the log, not as damaged memory.
+ * A struct ks_store stands between the library and an implementation of kafscale/store.h and
+ * is its only caller. It asserts that our own requests have the form the interface demands,
+ * checks that the implementation keeps the contract, and counts. What an implementation
+ * answers against its contract reaches the caller as KAFSCALE_FAILED, with one line in the
+ * log, not as damaged memory.
  *
  * Everything here belongs to the loop thread.
  */
@@ -34,22 +35,23 @@ struct ks_store_counters {
 struct ks_store;
 
 /*
- * Takes `inner`, which must have name, window and all operations. NULL when memory is short; `inner` then stays with
- * the caller.
+ * Takes `inner`, which must have name, window and all operations. NULL when memory is short;
+ * `inner` then stays with the caller.
  */
 struct ks_store *ks_store_new(struct ks_env *env, struct kafscale_store inner);
 
 /*
- * The operations. The request, its key and its parts are borrowed until the completion has returned. The completion
- * comes exactly once and never before this call has returned; `error` is NULL with KAFSCALE_OK and filled in
- * otherwise.
+ * The operations. The request, its key and its parts are borrowed until the completion has
+ * returned. The completion comes exactly once and never before this call has returned; `error`
+ * is NULL with KAFSCALE_OK and filled in otherwise.
  *
- * A PUT answers OK, EXISTS (only with if_absent), UNKNOWN (may have happened, or may still: send the same bytes
- * again), UNAVAILABLE or NO_MEMORY (neither did nor will), or FAILED (the store itself can't be trusted any more:
- * stop). A status beyond these is answered as UNKNOWN.
+ * A PUT answers OK, EXISTS (only with if_absent), UNKNOWN (may have happened, or may still:
+ * send the same bytes again), UNAVAILABLE or NO_MEMORY (neither did nor will), or FAILED (the
+ * store itself can't be trusted any more: stop). A status beyond these is answered as UNKNOWN.
  *
- * A GET answers OK, NOT_FOUND, CORRUPT (damaged on the way: read again), FAILED, or another status that says nothing
- * about the object. LIST and DELETE answer OK, FAILED, or another status after which the same may be asked again.
+ * A GET answers OK, NOT_FOUND, CORRUPT (damaged on the way: read again), FAILED, or another
+ * status that says nothing about the object. LIST and DELETE answer OK, FAILED, or another
+ * status after which the same may be asked again.
  */
 void ks_store_put(struct ks_store *store, const struct kafscale_put *put, kafscale_put_done *done,
                   void *arg);
@@ -60,12 +62,16 @@ void ks_store_list(struct ks_store *store, const struct kafscale_list *list,
 void ks_store_remove(struct ks_store *store, const struct kafscale_remove *remove,
                      kafscale_remove_done *done, void *arg);
 
-/* Closes the implementation, which waits for what is in flight; then frees the store and calls `done`. */
+/*
+ * Closes the implementation, which waits for what is in flight; then frees the store and calls
+ * `done`.
+ */
 void ks_store_close(struct ks_store *store, kafscale_close_done *done, void *arg);
 
 /*
- * Frees the store at once, without completions, and closes the implementation behind it. For the death of a simulated
- * broker: the implementation must have promised to complete nothing more (ks_fault_store_crash).
+ * Frees the store at once, without completions, and closes the implementation behind it. For
+ * the death of a simulated broker: the implementation must have promised to complete nothing
+ * more (ks_fault_store_crash).
  */
 void ks_store_abandon(struct ks_store *store);
 

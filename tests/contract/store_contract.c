@@ -359,7 +359,10 @@ START_TEST(concurrent_put_if_absent_has_one_winner)
 }
 END_TEST
 
-/* Many small slices of one blob, as a write-ahead object has them, beside bytes without an owner. */
+/*
+ * Many small slices of one blob, as a write-ahead object has them, beside bytes without an
+ * owner.
+ */
 START_TEST(object_of_many_parts_keeps_their_order)
 {
     struct fixture f = fixture_new(_i);

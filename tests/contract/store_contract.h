@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What every object store must do, as one suite that runs over any implementation: a store brings a factory and gets
- * all tests.
+ * What every object store must do, as one suite that runs over any implementation: a store
+ * brings a factory and gets all tests.
  */
 #ifndef KS_TESTS_CONTRACT_STORE_CONTRACT_H
 #define KS_TESTS_CONTRACT_STORE_CONTRACT_H
@@ -10,8 +10,8 @@
 #include "support/store_client.h"
 
 /*
- * `start` makes an empty store behind `client` and returns what `stop` takes. `stop` is called when the client has been
- * closed. `loop` of the client's environment is run by client->run.
+ * `start` makes an empty store behind `client` and returns what `stop` takes. `stop` is called
+ * when the client has been closed. `loop` of the client's environment is run by client->run.
  */
 struct store_factory {
     const char *name;

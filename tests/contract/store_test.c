@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The contract of stores over the memory store, the fault wrapper at rest, and the directory store on disk and simulated. */
+/*
+ * The contract of stores over the memory store, the fault wrapper at rest, and the directory
+ * store on disk and simulated.
+ */
 #include "contract/store_contract.h"
 #include "support/simulated_fs.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An inode has two sides: what processes see, and what the disk has. Inodes live as long as the file system, which
- * spares counting links.
+ * An inode has two sides: what processes see, and what the disk has. Inodes live as long as
+ * the file system, which spares counting links.
  */
 #include "support/simulated_fs.h"
 
@@ -14,7 +14,10 @@
 
 struct inode;
 
-/* A name in a directory. `is_lost`: a sync failed over it, and no later one will bring it to disk. */
+/*
+ * A name in a directory. `is_lost`: a sync failed over it, and no later one will bring it to
+ * disk.
+ */
 struct name {
     char *text;
     struct inode *inode;
@@ -338,7 +341,10 @@ fs_close(void *self, int descriptor)
     fs->descriptors[descriptor] = NULL;
 }
 
-/* Takes at most half of what is offered, when that is more than a byte, so that short writes are met. */
+/*
+ * Takes at most half of what is offered, when that is more than a byte, so that short writes
+ * are met.
+ */
 static int64_t
 fs_write(void *self, int descriptor, const struct iovec *pieces, int count)
 {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A file system in memory under the directory store, as pessimistic as POSIX allows: what was not synced is lost at a
- * crash, a synced file may lack its name, and after a failed sync nothing written before it ever becomes durable. It
- * counts calls, so that a test can crash, fail or interrupt each of them.
+ * A file system in memory under the directory store, as pessimistic as POSIX allows: what was
+ * not synced is lost at a crash, a synced file may lack its name, and after a failed sync
+ * nothing written before it ever becomes durable. It counts calls, so that a test can crash,
+ * fail or interrupt each of them.
  */
 #ifndef KS_TESTS_SUPPORT_SIMULATED_FS_H
 #define KS_TESTS_SUPPORT_SIMULATED_FS_H
@@ -27,7 +28,10 @@ struct ks_files simulated_fs_files(struct simulated_fs *fs);
 /* Calls made so far, also failed ones. */
 uint64_t simulated_fs_call_count(const struct simulated_fs *fs);
 
-/* After call number `call` (counted from 1 since the start) every further one fails without effect. */
+/*
+ * After call number `call` (counted from 1 since the start) every further one fails without
+ * effect.
+ */
 void simulated_fs_crash_after(struct simulated_fs *fs, uint64_t call);
 
 /* Call number `call` fails with `code`, a negative errno, and without effect. */
@@ -43,7 +47,10 @@ void simulated_fs_interrupt(struct simulated_fs *fs, uint64_t call, void (*act)(
 /* Whether files can be made without a name; true at first. */
 void simulated_fs_set_unnamed(struct simulated_fs *fs, bool has_unnamed);
 
-/* The machine comes back: descriptors are gone, and what was to be lost is. Clears all that was set above. */
+/*
+ * The machine comes back: descriptors are gone, and what was to be lost is. Clears all that
+ * was set above.
+ */
 void simulated_fs_restart(struct simulated_fs *fs, enum simulated_loss loss);
 
 /* How many descriptors are open. */

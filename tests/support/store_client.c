@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A request whose completion never comes is the end of its test: the outcome stands on the stack. */
+/*
+ * A request whose completion never comes is the end of its test: the outcome stands on the
+ * stack.
+ */
 #include "support/store_client.h"
 
 #include <stdlib.h>

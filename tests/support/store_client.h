@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A store as a test wants to talk to it: each call submits one request, runs the loop until its completion, and returns
- * the status. Objects are strings here.
+ * A store as a test wants to talk to it: each call submits one request, runs the loop until
+ * its completion, and returns the status. Objects are strings here.
  */
 #ifndef KS_TESTS_SUPPORT_STORE_CLIENT_H
 #define KS_TESTS_SUPPORT_STORE_CLIENT_H
@@ -25,7 +25,10 @@ enum kafscale_status store_client_put(struct store_client *client, const char *k
 enum kafscale_status store_client_put_if_absent(struct store_client *client, const char *key,
                                                 const char *text);
 
-/* `text_out` gets a heap copy with a final NUL, or NULL on failure; `object_bytes_out` may be NULL. */
+/*
+ * `text_out` gets a heap copy with a final NUL, or NULL on failure; `object_bytes_out` may be
+ * NULL.
+ */
 enum kafscale_status store_client_get(struct store_client *client, const char *key,
                                       uint64_t position, size_t size_max, char **text_out,
                                       uint64_t *object_bytes_out);
