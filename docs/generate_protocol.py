@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docs/protocol.md: the language of the message schemas, which is written here, and the table of APIs,
-which comes from proto/kafka/*.api and, for what the broker serves, from lib/handlers/api.def.
+"""docs/protocol.md: the language of the message schemas, which is written here, and the table of
+APIs, which comes from proto/kafka/*.api and, for what the broker serves, from lib/handlers/api.def.
 """
 import glob
 import os
@@ -17,29 +17,32 @@ How Kafka's messages are described, and which of them the broker serves.
 
 ## Schemas
 
-One file of `proto/kafka` describes one API: a line `api KEY NAME versions FIRST-LAST flexible FROM`, then `request` and
-`response`, each with one field a line, indented by four spaces for each level:
+One file of `proto/kafka` describes one API: a line `api KEY NAME versions FIRST-LAST flexible
+FROM`, then `request` and `response`, each with one field a line, indented by four spaces for each
+level:
 
 ```
 name  type  versions  tag N  = default  ignorable
 ```
 
-| part | means |
-|---|---|
-| type | `bool int8 int16 uint16 int32 int64 float64 uuid error string bytes records`; `[]` an array of structs whose fields follow one level deeper, `[]int32` one of values, `{}` a struct |
-| `?` after the type | may be null; `?3+`: from version 3 on |
-| versions | `4+`, `2-5` or `7`; without it, all versions of the message |
-| `tag N` | a tagged field of a flexible version |
-| `= default` | the value where a version lacks the field, and what a zeroed struct is not; without it zero, empty or null |
-| `ignorable` | may be left out silently when a version has no place for it; any other field that is set and has no place is an error |
+- *type* is one of `bool int8 int16 uint16 int32 int64 float64 uuid error string bytes records`.
+  `[]` alone is an array of structs, whose fields follow one level deeper, `[]int32` one of values,
+  and `{}` a struct.
+- `?` after the type: may be null; `?3+`: from version 3 on.
+- *versions* is `4+`, `2-5` or `7`; without it the field is in all versions of the message.
+- `tag N`: a tagged field of a flexible version.
+- `= default`: the value where a version lacks the field; without it zero, empty or null.
+- `ignorable`: may be left out silently where a version has no place for it. Any other field that is
+  set and has no place is an error.
 
-`proto/generate.py` makes `kafscale/messages.h` of them, a struct for each message with the fields of all versions, and tables that
-`lib/protocol` interprets to decode and encode. Strings and bytes of a decoded message borrow from the frame.
+`proto/generate.py` makes `kafscale/messages.h` of them, a struct for each message with the fields
+of all versions, and tables that `lib/protocol` interprets to decode and encode. Strings and bytes
+of a decoded message borrow from the frame.
 
 ## APIs
 
-*Coded* are the versions that the codec reads and writes, *served* those that the broker advertises and answers. What is not
-served is not advertised, so that clients fall back or say so.
+*Coded* are the versions that the codec reads and writes, *served* those that the broker advertises
+and answers. What is not served is not advertised, so that clients fall back or say so.
 
 | key | API | coded | served | flexible from |
 |---|---|---|---|---|

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """count_tests.py TESTLOG_JSON: prints "passed failed skipped" of one run of `meson test`.
 
-A test that speaks TAP counts as its subtests; one that crashed, timed out or stopped before its plan
-was done counts as a failure besides. Any other test counts as one.
+A test that speaks TAP counts as its subtests; one that crashed, timed out or stopped before its
+plan was done counts as a failure besides. Any other test counts as one.
 """
 import json
 import re

@@ -2,10 +2,11 @@
 # The Debian packages that quickstart and tests/run need, and how they come. To be sourced by bash.
 
 # shellcheck disable=SC2034
-build_packages=(gcc libc6-dev meson ninja-build pkg-config python3 libevent-dev libisal-dev liblz4-dev
-    libzstd-dev libsnappy-dev zlib1g-dev)
+build_packages=(gcc libc6-dev meson ninja-build pkg-config python3 libevent-dev libisal-dev
+    liblz4-dev libzstd-dev libsnappy-dev zlib1g-dev)
 # shellcheck disable=SC2034
-test_packages=(clang libclang-rt-14-dev llvm clang-format g++ check librdkafka-dev kcat python3-kafka)
+test_packages=(clang libclang-rt-14-dev llvm clang-format g++ check librdkafka-dev kcat
+    python3-kafka)
 
 is_installed() {
     case "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" in
@@ -23,7 +24,8 @@ as_root() {
     fi
 }
 
-# install_packages yes|no PACKAGE...: installs what is missing. Fails, naming it, when that can't be done.
+# install_packages yes|no PACKAGE...: installs what is missing. Fails, naming it, when that
+# can't be done.
 install_packages() {
     local may_install=$1 missing=() package
     shift
@@ -53,7 +55,9 @@ fetch_packages() {
     log=$(mktemp)
     if as_root env DEBIAN_FRONTEND=noninteractive sh -c '
         apt-get -q -y -o DPkg::Lock::Timeout=120 update &&
-        apt-get -q -y -o DPkg::Lock::Timeout=120 install --no-install-recommends "$@"' sh "$@" >"$log" 2>&1; then
+        apt-get -q -y -o DPkg::Lock::Timeout=120 install --no-install-recommends "$@"' \
+        sh "$@" >"$log" 2>&1
+    then
         rm -f "$log"
         return 0
     fi
