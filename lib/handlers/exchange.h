@@ -8,6 +8,7 @@
 #define KS_HANDLERS_EXCHANGE_H
 
 #include "base/base.h"
+#include "kafscale/store.h"
 
 /* Who asks. It doesn't depend on a connection, so that a forwarded request can bring its own. */
 struct ks_request_context {
