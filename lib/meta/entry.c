@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Keys are stored with a final zero byte, so that decoded transactions can point into the object. */
+/*
+ * Keys are stored with a final zero byte, so that decoded transactions can point into the object.
+ */
 #include "meta/entry.h"
 
 #include <assert.h>
@@ -17,7 +19,10 @@
 #define OPERATION_BYTES 5u
 #define KEY_BYTES 3u
 
-/* Decoded arrays are larger than the bytes they come from: a compare of 13 bytes becomes 24, an operation of 13 becomes 32. */
+/*
+ * Decoded arrays are larger than the bytes they come from: a compare of 13 bytes becomes 24, an
+ * operation of 13 becomes 32.
+ */
 #define ARENA_FACTOR 8u
 
 _Static_assert(HEADER_BYTES + TRAILER_BYTES == KS_META_ENTRY_FRAME_BYTES,

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Metadata without a store, for tests: a transaction is a batch of one, applied to the shared state when its turn comes. */
+/*
+ * Metadata without a store, for tests: a transaction is a batch of one, applied to the shared
+ * state when its turn comes.
+ */
 #include "meta/meta.h"
 #include "meta/request.h"
 #include "meta/state.h"

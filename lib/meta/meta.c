@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One record per request in flight. Records are used again oldest first and not freed before the wrapper, so that a
- * second completion finds a record at rest and is refused.
+ * One record per request in flight. Records are used again oldest first and not freed before the
+ * wrapper, so that a second completion finds a record at rest and is refused.
  */
 #include "meta/meta.h"
 

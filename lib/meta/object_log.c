@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Requests wait in two lists until the state is new enough for them; what to do next is decided in one place, run_next. */
+/*
+ * Requests wait in two lists until the state is new enough for them; what to do next is decided
+ * in one place, run_next.
+ */
 #include "meta/object_log.h"
 
 #include <assert.h>
@@ -14,7 +17,10 @@
 #define PENDING_BYTES_MAX ((size_t) 16 << 20)
 #define STATE_BYTES_MAX ((size_t) 256 << 20)
 
-/* --- Store requests -------------------------------------------------------------------------------- */
+/*
+ * --- Store requests
+ * --------------------------------------------------------------------------------
+ */
 
 static void
 set_key(struct ks_meta_log_call *call, const char *kind, const char *number)
@@ -135,7 +141,10 @@ ks_meta_log_remove(struct ks_meta_log_call *call, void (*done)(struct ks_meta_lo
     ks_store_remove(call->log->store, &call->remove, on_written, call);
 }
 
-/* --- Answers --------------------------------------------------------------------------------------- */
+/*
+ * --- Answers
+ * ---------------------------------------------------------------------------------------
+ */
 
 void
 ks_meta_log_answer(struct ks_meta_log *log, struct ks_meta_request *request,
@@ -262,7 +271,10 @@ ks_meta_log_apply(struct ks_meta_log *log, const struct ks_meta_batch *batch,
     return KAFSCALE_OK;
 }
 
-/* --- Steps ----------------------------------------------------------------------------------------- */
+/*
+ * --- Steps
+ * -----------------------------------------------------------------------------------------
+ */
 
 int64_t
 ks_meta_log_backoff_ms(struct ks_meta_log *log, uint32_t failures)
@@ -376,7 +388,10 @@ ks_meta_log_stop(struct ks_meta_log *log, const struct kafscale_error *error)
     answer_all(log, &log->txns, error->status, error);
 }
 
-/* --- Time-outs ------------------------------------------------------------------------------------- */
+/*
+ * --- Time-outs
+ * -------------------------------------------------------------------------------------
+ */
 
 static int64_t
 list_due_ms(const struct ks_list *list)
@@ -444,7 +459,10 @@ on_deadline(void *arg)
     set_deadline(log);
 }
 
-/* --- The operations -------------------------------------------------------------------------------- */
+/*
+ * --- The operations
+ * --------------------------------------------------------------------------------
+ */
 
 /* Refuses at once what can't wait; false: refused. */
 static bool
@@ -532,7 +550,10 @@ log_watch(void *self, kafscale_meta_changed *changed, void *arg)
     log->changed_arg = arg;
 }
 
-/* --- Life ------------------------------------------------------------------------------------------ */
+/*
+ * --- Life
+ * ------------------------------------------------------------------------------------------
+ */
 
 static void
 free_log(struct ks_meta_log *log)
@@ -668,6 +689,14 @@ set_timers(struct ks_meta_log *log)
     log->deadline.arg = log;
     log->call.log = log;
     ks_meta_log_trimmer_init(log);
+}
+
+const uint64_t *
+ks_meta_log_counts(const struct kafscale_meta *log)
+{
+    assert(log->ops->read == log_read);
+
+    return ((const struct ks_meta_log *) log->self)->counts;
 }
 
 struct kafscale_meta

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The inside of the object log, shared by its files: object_log.c (requests, and what to do next), object_log_reader.c (looking
- * at the log, starting from a snapshot), object_log_writer.c (one entry under way), object_log_trimmer.c (snapshots, marks).
+ * The inside of the object log, shared by its files: object_log.c (requests, and what to do
+ * next), object_log_reader.c (looking at the log, starting from a snapshot), object_log_writer.c
+ * (one entry under way), object_log_trimmer.c (snapshots, marks).
  *
- * One step at a time: load, look (GET entries to the first 404, then the trim mark), or put (PUT an entry, then the trim
- * mark). Each step ends in ks_meta_log_next, which picks the next one or rests. The trimmer runs beside.
+ * One step at a time: load, look (GET entries to the first 404, then the trim mark), or put (PUT
+ * an entry, then the trim mark). Each step ends in ks_meta_log_next, which picks the next one or
+ * rests. The trimmer runs beside.
  */
 #ifndef KS_META_OBJECT_LOG_H
 #define KS_META_OBJECT_LOG_H
@@ -71,7 +73,10 @@ struct ks_meta_log_look {
     struct ks_meta_log_call *calls;
 };
 
-/* Marks are there for all chunks up to `low`; that of `high` is not, unless `high` is -1: then it is being looked for. */
+/*
+ * Marks are there for all chunks up to `low`; that of `high` is not, unless `high` is -1: then it
+ * is being looked for.
+ */
 struct ks_meta_log_load {
     int64_t low;
     int64_t high;
@@ -80,7 +85,10 @@ struct ks_meta_log_load {
     int64_t missing; /* the snapshot that was not there at the last try, or -1 */
 };
 
-/* The entry under way: its bytes never change. Its requests are in order of its transactions; NULL: answered before. */
+/*
+ * The entry under way: its bytes never change. Its requests are in order of its transactions;
+ * NULL: answered before.
+ */
 struct ks_meta_log_attempt {
     bool is_active;
     bool was_sent;
@@ -93,7 +101,7 @@ struct ks_meta_log_attempt {
 };
 
 enum ks_meta_trim_step {
-    KS_META_TRIM_GRACE, /* another broker ended the chunk: give it time, then see whether it did the work */
+    KS_META_TRIM_GRACE, /* another ended the chunk: after a while, see whether it did this */
     KS_META_TRIM_SNAPSHOT,
     KS_META_TRIM_PREVIOUS, /* the mark before must exist */
     KS_META_TRIM_MARK,
@@ -161,6 +169,7 @@ struct ks_meta_log {
     struct ks_meta_log_trimmer trimmer;
     struct ks_meta_log_call call;
     size_t calls_in_flight;
+    uint64_t counts[KS_META_LOG_EVENT_COUNT];
     kafscale_meta_changed *changed;
     void *changed_arg;
     bool is_closing;
@@ -190,8 +199,9 @@ void ks_meta_log_step_done(struct ks_meta_log *log);
 void ks_meta_log_step_failed(struct ks_meta_log *log, const struct kafscale_error *error);
 
 /*
- * Ends a step that found what no wait repairs, such as a damaged object: all requests that wait are answered with
- * it, those of an entry under way with KAFSCALE_UNKNOWN. The next request tries again.
+ * Ends a step that found what no wait repairs, such as a damaged object: all requests that wait
+ * are answered with it, those of an entry under way with KAFSCALE_UNKNOWN. The next request tries
+ * again.
  */
 void ks_meta_log_step_broken(struct ks_meta_log *log, const struct kafscale_error *error);
 
@@ -222,13 +232,19 @@ void ks_meta_log_drop_look(struct ks_meta_log *log);
 
 /* --- object_log_writer.c --- */
 
-/* Makes an entry of the transactions that wait and puts it, or answers them, or asks for a look: false, nothing begun. */
+/*
+ * Makes an entry of the transactions that wait and puts it, or answers them, or asks for a look:
+ * false, nothing begun.
+ */
 bool ks_meta_log_begin_put(struct ks_meta_log *log);
 
 /* PUTs the bytes of the attempt, for the first time or again. */
 void ks_meta_log_send(struct ks_meta_log *log);
 
-/* The valid entry in the attempt's slot is now part of the state: its own, whose record is this, or another's: NULL. */
+/*
+ * The valid entry in the attempt's slot is now part of the state: its own, whose record is this,
+ * or another's: NULL.
+ */
 void ks_meta_log_attempt_decided(struct ks_meta_log *log, const struct ks_meta_writer *record);
 
 /* The attempt's slot was trimmed, and the state has been loaded from a snapshot past it. */

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading the log (rules 2 and 8 of the metadata store, docs/durability.md). What was read counts only after a look at the trim
- * mark that was sent when the last of the entries had been answered: an entry may be gone and come back while its chunk is trimmed.
+ * Reading the log (rules 2 and 8 of the metadata store, docs/durability.md). What was read counts
+ * only after a look at the trim mark that was sent when the last of the entries had been
+ * answered: an entry may be gone and come back while its chunk is trimmed.
  */
 #include "meta/object_log.h"
 
 #include <assert.h>
 
-/* A GET whose bytes were damaged on the way and an object that is damaged look alike; the latter stays so. */
+/*
+ * A GET whose bytes were damaged on the way and an object that is damaged look alike; the latter
+ * stays so.
+ */
 #define DAMAGES_MAX 3u
 
 /* Ends the step for an object that can't be read; its key is in front of the reason. */
@@ -24,7 +28,10 @@ object_unfit(struct ks_meta_log *log, struct kafscale_error *error)
     }
 }
 
-/* --- Starting from a snapshot ---------------------------------------------------------------------- */
+/*
+ * --- Starting from a snapshot
+ * ----------------------------------------------------------------------
+ */
 
 static void on_mark_probed(struct ks_meta_log_call *call);
 static void on_snapshot(struct ks_meta_log_call *call);
@@ -108,6 +115,7 @@ adopt(struct ks_meta_log *log, struct ks_meta_state *state)
     ks_meta_state_deinit(&log->state);
     log->state = *state;
     log->is_loaded = true;
+    log->counts[KS_META_LOG_LOADS]++;
     log->failures = 0;
     log->damages = 0;
     if (ks_meta_state_find_writer(state, &log->options.incarnation) != NULL) {
@@ -147,6 +155,7 @@ snapshot_missing(struct ks_meta_log *log, const char *key)
         object_unfit(log, &error);
         return;
     }
+    log->counts[KS_META_LOG_SNAPSHOTS_MISSED]++;
     log->load.missing = log->load.low;
     begin_gallop(log, log->load.low);
 }
@@ -181,7 +190,10 @@ on_snapshot(struct ks_meta_log_call *call)
     adopt(log, &state);
 }
 
-/* --- Looking --------------------------------------------------------------------------------------- */
+/*
+ * --- Looking
+ * ---------------------------------------------------------------------------------------
+ */
 
 void
 ks_meta_log_drop_look(struct ks_meta_log *log)
@@ -266,6 +278,7 @@ ks_meta_log_begin_look(struct ks_meta_log *log)
 
     log->step = KS_META_LOG_LOOK;
     ks_meta_log_drop_look(log);
+    log->counts[KS_META_LOG_LOOKS]++;
     log->look.round = ++log->round;
     log->look.window = 1;
     get_entries(log);
@@ -336,6 +349,7 @@ take_entry(struct ks_meta_log *log, struct kafscale_blob *body, struct kafscale_
         bool is_own = ks_id_equals(&decoded.batch.writer, &log->options.incarnation) &&
                       decoded.batch.number == log->attempt.number;
 
+        log->counts[is_own ? KS_META_LOG_ENTRIES_FOUND : KS_META_LOG_SLOTS_LOST]++;
         is_own = is_own && !KS_META_LOG_HAS_FAULT(log, NONCE);
         ks_meta_log_attempt_decided(log, is_own ? &log->record : NULL);
     }
@@ -389,6 +403,7 @@ on_mark(struct ks_meta_log_call *call)
         return;
     }
     ks_meta_log_drop_look(log);
+    log->counts[KS_META_LOG_LOOKS_VOID]++;
     ks_meta_log_begin_load(log, (int64_t) chunk);
 }
 
@@ -427,7 +442,10 @@ snapshot_unvalidated(struct ks_meta_log *log)
 }
 #endif
 
-/* Sent only now that all entries were answered, and about the chunk of the first of them: marks are made in order. */
+/*
+ * Sent only now that all entries were answered, and about the chunk of the first of them: marks
+ * are made in order.
+ */
 static void
 look_at_mark(struct ks_meta_log *log)
 {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Trimming the log (rules 6 and 7 of the metadata store, docs/durability.md), in the background: the snapshot of a chunk's end;
- * when it is durable and the mark before exists, the mark; when that is durable, the entries of the chunk and the snapshot
- * before. Whoever ended the chunk begins at once; the others wait, and do what it left undone. Each step may be done twice.
+ * Trimming the log (rules 6 and 7 of the metadata store, docs/durability.md), in the background:
+ * the snapshot of a chunk's end; when it is durable and the mark before exists, the mark; when
+ * that is durable, the entries of the chunk and the snapshot before. Whoever ended the chunk
+ * begins at once; the others wait, and do what it left undone. Each step may be done twice.
  */
 #include "meta/object_log.h"
 
@@ -142,7 +143,10 @@ ks_meta_log_trimmer_loaded(struct ks_meta_log *log, uint64_t chunk)
     }
 }
 
-/* --- One job ------------------------------------------------------------------------------------- */
+/*
+ * --- One job
+ * -------------------------------------------------------------------------------------
+ */
 
 static void
 job_done(struct ks_meta_log *log)
@@ -187,6 +191,7 @@ on_grace(struct ks_meta_log_call *call)
     if (call->status == KAFSCALE_OK) {
         go_on(call->log, KS_META_TRIM_LAST);
     } else if (call->status == KAFSCALE_NOT_FOUND) {
+        call->log->counts[KS_META_LOG_CHUNKS_LEFT_BY_OTHERS]++;
         go_on(call->log, KS_META_TRIM_SNAPSHOT);
     } else {
         try_again(call->log, &call->error);
@@ -232,6 +237,7 @@ on_marked(struct ks_meta_log_call *call)
         try_again(log, &call->error);
         return;
     }
+    log->counts[KS_META_LOG_CHUNKS_TRIMMED] += call->status == KAFSCALE_OK;
     if (is_early) {
         ks_meta_log_key_snapshot(call, first_job(log)->chunk);
         ks_meta_log_put(call, ks_buffer_slice(&first_job(log)->bytes), on_snapshot);

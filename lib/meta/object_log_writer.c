@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Writing the log (rules 1, 3, 4 and 5 of the metadata store, docs/durability.md). One entry is under way at a time, and its
- * bytes are frozen: whatever the store answers, they are sent again until a look tells whose the slot is.
+ * Writing the log (rules 1, 3, 4 and 5 of the metadata store, docs/durability.md). One entry is
+ * under way at a time, and its bytes are frozen: whatever the store answers, they are sent again
+ * until a look tells whose the slot is.
  */
 #include "meta/object_log.h"
 
@@ -49,8 +50,9 @@ answer_first(struct ks_meta_log *log, enum kafscale_status status)
 }
 
 /*
- * What becomes of the first transaction that waits. A compare that fails is an answer only if the state is newer than the
- * question. Behind others in the entry it can't be judged yet: its outcome is that of the replay.
+ * What becomes of the first transaction that waits. A compare that fails is an answer only if the
+ * state is newer than the question. Behind others in the entry it can't be judged yet: its
+ * outcome is that of the replay.
  */
 static enum verdict
 judge(struct ks_meta_log *log, const struct ks_meta_request *request, size_t added_bytes)
@@ -185,13 +187,17 @@ ks_meta_log_send(struct ks_meta_log *log)
     if (!attempt->was_sent) {
         attempt->round = ++log->round;
     }
+    log->counts[attempt->was_sent ? KS_META_LOG_ENTRIES_SENT_AGAIN : KS_META_LOG_ENTRIES_SENT]++;
     attempt->was_sent = true;
     log->step = KS_META_LOG_PUT;
     ks_meta_log_key_entry(&log->call, attempt->seq);
     ks_meta_log_put(&log->call, ks_buffer_slice(&attempt->bytes), on_put);
 }
 
-/* The entry is in its slot and its chunk was not trimmed. At the time of the PUT it was the end of the log. */
+/*
+ * The entry is in its slot and its chunk was not trimmed. At the time of the PUT it was the end
+ * of the log.
+ */
 static void
 commit(struct ks_meta_log *log)
 {
@@ -227,6 +233,7 @@ on_mark(struct ks_meta_log_call *call)
         ks_meta_log_step_failed(log, &call->error);
         return;
     }
+    log->counts[KS_META_LOG_CREATES_VOID]++;
     ks_meta_log_begin_load(log, (int64_t) ks_meta_log_chunk(log, log->attempt.seq));
 }
 
@@ -255,7 +262,10 @@ on_put(struct ks_meta_log_call *call)
     ks_meta_log_get(&log->call, on_mark);
 }
 
-/* --- What became of it ----------------------------------------------------------------------------- */
+/*
+ * --- What became of it
+ * -----------------------------------------------------------------------------
+ */
 
 static void
 answer_outcomes(struct ks_meta_log *log, const struct ks_meta_writer *writer)
@@ -294,6 +304,7 @@ forgotten(struct ks_meta_log *log)
 {
     struct kafscale_error error = { 0 };
 
+    log->counts[KS_META_LOG_VOID_UNKNOWN]++;
     ks_error_set(&error, KAFSCALE_UNKNOWN, "metadata log: the writer is not registered any more");
     ks_meta_log_attempt_detach(log, &error);
     clear_attempt(log);
@@ -324,7 +335,13 @@ ks_meta_log_attempt_void(struct ks_meta_log *log)
         forgotten(log);
         return;
     }
-    ks_meta_log_attempt_decided(log, writer->number == log->attempt.number ? writer : NULL);
+    if (writer->number == log->attempt.number) {
+        log->counts[KS_META_LOG_VOID_COMMITTED]++;
+        ks_meta_log_attempt_decided(log, writer);
+    } else {
+        log->counts[KS_META_LOG_VOID_NOTHING]++;
+        ks_meta_log_attempt_decided(log, NULL);
+    }
 }
 
 void

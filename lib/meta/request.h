@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Requests of a backend from submission to completion. Answers are put on a list and told from a task, so that no completion
- * runs inside a submission or inside the machine that answers. A reserve serves refusals when memory is short.
+ * Requests of a backend from submission to completion. Answers are put on a list and told from a
+ * task, so that no completion runs inside a submission or inside the machine that answers. A
+ * reserve serves refusals when memory is short.
  */
 #ifndef KS_META_REQUEST_H
 #define KS_META_REQUEST_H
@@ -12,7 +13,10 @@
 /* So many requests can be refused for want of memory within one turn of the loop. */
 #define KS_META_RESERVE_COUNT 64
 
-/* Exactly one of `read` and `txn` is set, with its `done`. What stands below `ticket` is the backend's own. */
+/*
+ * Exactly one of `read` and `txn` is set, with its `done`. What stands below `ticket` is the
+ * backend's own.
+ */
 struct ks_meta_request {
     struct ks_list link;
     const struct kafscale_meta_read *read;

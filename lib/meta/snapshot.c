@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Written in the order of the state, so that every broker writes the same bytes for the same chunk. */
+/*
+ * Written in the order of the state, so that every broker writes the same bytes for the same
+ * chunk.
+ */
 #include "meta/snapshot.h"
 
 #include <assert.h>

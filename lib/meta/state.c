@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A sorted array of pointers: lookups are binary searches, ranges are runs, and a snapshot is written and read in order. What
- * an entry may need is allocated before its first change, so that an entry is applied whole or not at all.
+ * A sorted array of pointers: lookups are binary searches, ranges are runs, and a snapshot is
+ * written and read in order. What an entry may need is allocated before its first change, so that
+ * an entry is applied whole or not at all.
  */
 #include "meta/state.h"
 
@@ -124,7 +125,10 @@ item_bytes(const struct ks_meta_item *item)
     return strlen(item->key) + item->value_size;
 }
 
-/* Makes room for `more` elements behind `count`; the new array, or NULL with the old one untouched. */
+/*
+ * Makes room for `more` elements behind `count`; the new array, or NULL with the old one
+ * untouched.
+ */
 static void *
 reserve(void *array, size_t count, size_t more, size_t *capacity, size_t element_bytes)
 {
@@ -239,7 +243,10 @@ forget_oldest_writer(struct ks_meta_state *state)
     }
 }
 
-/* The entry is about to be applied: the record's place is made, so that a removed register can take it away again. */
+/*
+ * The entry is about to be applied: the record's place is made, so that a removed register can
+ * take it away again.
+ */
 static struct ks_meta_writer
 note_writer(struct ks_meta_state *state, const struct ks_meta_batch *batch)
 {
@@ -336,7 +343,10 @@ put_item(struct ks_meta_state *state, struct ks_meta_item *item, const struct wa
     tell(watcher, &entry, false);
 }
 
-/* Items for all writes of a batch, in order; those of transactions that fail are freed with the rest. */
+/*
+ * Items for all writes of a batch, in order; those of transactions that fail are freed with the
+ * rest.
+ */
 struct prepared {
     struct ks_meta_item **items;
     size_t count;

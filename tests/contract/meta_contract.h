@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What every metadata store must do, as one suite that runs over any backend: a backend brings a factory and gets all
- * tests.
+ * What every metadata store must do, as one suite that runs over any backend: a backend brings a
+ * factory and gets all tests.
  */
 #ifndef KS_TESTS_CONTRACT_META_CONTRACT_H
 #define KS_TESTS_CONTRACT_META_CONTRACT_H
@@ -10,8 +10,8 @@
 #include "support/meta_client.h"
 
 /*
- * `start` makes what the brokers of one installation share, empty, and returns what the others take. `open` is one broker's
- * way to it; `stop` is called when all of them are closed.
+ * `start` makes what the brokers of one installation share, empty, and returns what the others
+ * take. `open` is one broker's way to it; `stop` is called when all of them are closed.
  */
 struct meta_factory {
     const char *name;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The contract over the backends that need no server: memory, and the object log with and without small limits. */
+/*
+ * The contract over the backends that need no server: memory, and the object log with and without
+ * small limits.
+ */
 #include "contract/meta_contract.h"
 #include "store/store.h"
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A completion that does not come in a long virtual time gives KAFSCALE_STOPPED, which no test expects. */
+/*
+ * A completion that does not come in a long virtual time gives KAFSCALE_STOPPED, which no test
+ * expects.
+ */
 #include "support/meta_client.h"
 
 #include <stdio.h>

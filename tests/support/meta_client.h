@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A metadata store as a test uses it: calls that run the virtual clock until their completion has come. Values are texts.
+ * A metadata store as a test uses it: calls that run the virtual clock until their completion has
+ * come. Values are texts.
  */
 #ifndef KS_TESTS_SUPPORT_META_CLIENT_H
 #define KS_TESTS_SUPPORT_META_CLIENT_H
@@ -30,7 +31,10 @@ struct meta_result {
 
 struct meta_value meta_client_get(struct meta_client *client, const char *key, bool is_fresh);
 
-/* The keys that begin with `prefix`, each "key=value " in order, cut to the room there is. The count. */
+/*
+ * The keys that begin with `prefix`, each "key=value " in order, cut to the room there is. The
+ * count.
+ */
 size_t meta_client_range(struct meta_client *client, const char *prefix, bool is_fresh,
                          char *text_out, size_t text_bytes);
 
