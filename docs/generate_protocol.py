@@ -7,7 +7,7 @@ import os
 import re
 
 HEADLINE = re.compile(r"^api (\d+) (\w+)\s+versions (\d+)-(\d+)\s+flexible (\S+)", re.M)
-SERVED = re.compile(r"^API\((\w+),\s*(\d+),\s*(\d+)", re.M)
+SERVED = re.compile(r"^API\((\d+),\s*\w+,\s*(\d+),\s*(\d+),\s*(\d+)", re.M)
 
 HEAD = """# Protocol
 
@@ -41,22 +41,24 @@ of a decoded message borrow from the frame.
 
 ## APIs
 
-*Coded* are the versions that the codec reads and writes, *served* those that the broker advertises
-and answers. What is not served is not advertised, so that clients fall back or say so.
+*Coded* are the versions that the codec reads and writes, *served* those that the broker answers,
+*advertised* those that it tells clients. What is not served is not advertised, so that clients fall
+back or say so; where more is advertised than served, old clients look at the lowest number to learn
+what else a broker can do, and never use it.
 
-| key | API | coded | served | flexible from |
-|---|---|---|---|---|
+| key | API | coded | served | advertised | flexible from |
+|---|---|---|---|---|---|
 """
 
 
 def served_versions(root):
-    """Name of the schema -> "first-last", from the table of APIs."""
+    """Key -> the columns "served" and "advertised", from the table of APIs."""
     path = os.path.join(root, "lib/handlers/api.def")
     if not os.path.exists(path):
         return {}
     with open(path, encoding="utf-8") as file:
-        return {name.lower(): "%s-%s" % (first, last)
-                for name, first, last in SERVED.findall(file.read())}
+        return {int(key): "%s-%s | %s-%s" % (served, last, first, last)
+                for key, served, first, last in SERVED.findall(file.read())}
 
 
 def schemas(root):
@@ -72,5 +74,5 @@ def protocol(root):
     for key, name, coded, flexible in sorted(schemas(root)):
         title = "".join(word.capitalize() for word in name.split("_"))
         rows.append("| %d | %s | %s | %s | %s |" %
-                    (key, title, coded, served.get(name, ""), flexible.rstrip("+")))
+                    (key, title, coded, served.get(key, " | "), flexible.rstrip("+")))
     return HEAD + "\n".join(rows) + "\n"
