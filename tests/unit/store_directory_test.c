@@ -291,6 +291,45 @@ START_TEST(known_directories_cost_no_second_fsync_of_their_ancestors)
 }
 END_TEST
 
+/*
+ * Each allocation fails in turn: the answer is NO_MEMORY or right, and a PUT refused is not
+ * there.
+ */
+START_TEST(each_failed_allocation_is_an_answer)
+{
+    struct fixture *f = fixture_new(false);
+    enum kafscale_status status = KAFSCALE_NO_MEMORY;
+    char *text;
+
+    for (uint64_t n = 0; status == KAFSCALE_NO_MEMORY; n++) {
+        ck_assert_uint_lt(n, 20);
+        ks_alloc_fail_after(n);
+        status = store_client_put_if_absent(&f->client, "a/b", "content");
+        ks_alloc_fail_after(UINT64_MAX);
+        ck_assert_int_eq(store_client_has(&f->client, "a/b", "content"), status == KAFSCALE_OK);
+    }
+    status = KAFSCALE_NO_MEMORY;
+    for (uint64_t n = 0; status == KAFSCALE_NO_MEMORY; n++) {
+        ck_assert_uint_lt(n, 40);
+        ks_alloc_fail_after(n);
+        status = store_client_list(&f->client, "", NULL, 10, &text);
+        ks_alloc_fail_after(UINT64_MAX);
+        ck_assert_str_eq(text, status == KAFSCALE_OK ? "a/b " : "");
+        free(text);
+    }
+    status = KAFSCALE_NO_MEMORY;
+    for (uint64_t n = 0; status == KAFSCALE_NO_MEMORY; n++) {
+        ck_assert_uint_lt(n, 20);
+        ks_alloc_fail_after(n);
+        status = store_client_get(&f->client, "a/b", 0, SIZE_MAX, &text, NULL);
+        ks_alloc_fail_after(UINT64_MAX);
+        free(text);
+    }
+    ck_assert_int_eq(status, KAFSCALE_OK);
+    fixture_free(f);
+}
+END_TEST
+
 START_TEST(directory_that_cannot_be_made_is_an_error_with_its_path)
 {
     struct virtual_env v;
@@ -319,6 +358,7 @@ suite_new(void)
     tcase_add_loop_test(disk, key_below_an_object_is_refused_with_a_reason, 0, 2);
     tcase_add_test(disk, known_directories_cost_no_second_fsync_of_their_ancestors);
     tcase_add_test(disk, links_are_not_followed);
+    tcase_add_test(disk, each_failed_allocation_is_an_answer);
     tcase_add_test(root, store_is_found_again_after_a_restart);
     tcase_add_loop_test(root, vanished_or_replaced_directory_is_an_error_until_restart, 0,
                         sizeof losses / sizeof losses[0]);

@@ -200,6 +200,23 @@ START_TEST(equal_seeds_give_equal_faults)
 }
 END_TEST
 
+START_TEST(each_failed_allocation_is_an_answer)
+{
+    struct fixture *f = fixture_new();
+    enum kafscale_status status = KAFSCALE_NO_MEMORY;
+
+    for (uint64_t n = 0; status == KAFSCALE_NO_MEMORY; n++) {
+        ck_assert_uint_lt(n, 20);
+        ks_alloc_fail_after(n);
+        status = store_client_put_if_absent(&f->client, "k", "content");
+        ks_alloc_fail_after(UINT64_MAX);
+        ck_assert_int_eq(store_client_has(&f->truth, "k", "content"), status == KAFSCALE_OK);
+    }
+    ck_assert_int_eq(status, KAFSCALE_OK);
+    fixture_free(f);
+}
+END_TEST
+
 static void
 never(void *arg, enum kafscale_status status, const struct kafscale_error *error)
 {
@@ -358,6 +375,7 @@ suite_new(void)
     tcase_add_test(faults, list_pages_may_be_cut_or_lack_a_key);
     tcase_add_test(faults, script_picks_by_operation_key_and_count);
     tcase_add_test(faults, equal_seeds_give_equal_faults);
+    tcase_add_test(faults, each_failed_allocation_is_an_answer);
     tcase_add_test(faults, requests_of_a_dead_caller_may_still_act_but_never_answer);
     tcase_add_test(probes, fit_store_passes_the_probe_and_is_left_clean);
     tcase_add_test(probes, store_that_ignores_conditions_is_refused);
