@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A broker inside your program: it listens for Kafka clients and keeps their records in an object store.
+ * A broker inside your program: it listens for Kafka clients and keeps their records in an
+ * object store.
  *
- *     options -> kafscale_broker_new -> kafscale_broker_start -> ... -> kafscale_broker_stop -> kafscale_broker_free
+ *     options -> kafscale_broker_new -> _start -> ... -> _stop -> _free
  *
- * A broker has one loop thread. With kafscale_broker_start(broker, NULL, ...) it makes a thread of its own; with an event_base
- * of libevent it runs on that, and every function that doesn't say otherwise is called on the thread that runs it. Callbacks
- * come on the loop thread. Several brokers may live in one process.
+ * A broker has one loop thread. With kafscale_broker_start(broker, NULL, ...) it makes a thread
+ * of its own; with an event_base of libevent it runs on that, and every function that doesn't
+ * say otherwise is called on the thread that runs it. Callbacks come on the loop thread.
+ * Several brokers may live in one process.
  */
 #ifndef KAFSCALE_BROKER_H
 #define KAFSCALE_BROKER_H
@@ -29,26 +31,31 @@ enum kafscale_broker_state {
     KAFSCALE_BROKER_NEW,
     KAFSCALE_BROKER_STARTING, /* listens, and reads the store; requests wait */
     KAFSCALE_BROKER_READY,
-    KAFSCALE_BROKER_FENCED, /* another broker has taken over its store; it acknowledges nothing any more */
+    /* another broker has taken over its store; it acknowledges nothing any more */
+    KAFSCALE_BROKER_FENCED,
     KAFSCALE_BROKER_FAILED, /* it can't go on; it acknowledges nothing any more */
     KAFSCALE_BROKER_STOPPING,
     KAFSCALE_BROKER_STOPPED
 };
 
 /*
- * A broker in its first state, or NULL with `error` filled in. Copies the options. Warnings about options come once there is a
- * logger, at start. `error` may be NULL here and below.
+ * A broker in its first state, or NULL with `error` filled in. Copies the options. Warnings
+ * about options come once there is a logger, at start. `error` may be NULL here and below.
  */
 KAFSCALE_EXPORT KAFSCALE_MUST_CHECK struct kafscale_broker *kafscale_broker_new(
     const struct kafscale_options *options, struct kafscale_error *error);
 
-/* Before start. Without a logger the library writes nothing anywhere. Lines also come from the thread that calls start. */
+/*
+ * Before start. Without a logger the library writes nothing anywhere. Lines also come from the
+ * thread that calls start.
+ */
 KAFSCALE_EXPORT void kafscale_broker_set_logger(struct kafscale_broker *broker,
                                                 kafscale_log_write *write, void *arg);
 
 /*
- * Hears of each new state after NEW. `error` says why for FENCED and FAILED and is NULL otherwise; borrowed for the call. It may
- * call kafscale_broker_stop(), and must not call start, wait or free.
+ * Hears of each new state after NEW. `error` says why for FENCED and FAILED and is NULL
+ * otherwise; borrowed for the call. It may call kafscale_broker_stop(), and must not call
+ * start, wait or free.
  */
 typedef void kafscale_broker_changed(void *arg, enum kafscale_broker_state state,
                                      const struct kafscale_error *error);
@@ -58,26 +65,29 @@ KAFSCALE_EXPORT void kafscale_broker_set_changed(struct kafscale_broker *broker,
                                                  kafscale_broker_changed *changed, void *arg);
 
 /*
- * Binds the listeners, and only then opens the store. KAFSCALE_OK: the ports are known, and the broker becomes READY, FAILED or
- * FENCED by itself. On failure nothing is left running and the broker can only be freed. Once.
+ * Binds the listeners, and only then opens the store. KAFSCALE_OK: the ports are known, and the
+ * broker becomes READY, FAILED or FENCED by itself. On failure nothing is left running and the
+ * broker can only be freed. Once.
  *
- * `base` NULL: a thread is started, with all signals blocked. Otherwise `base` is borrowed until STOPPED, and the caller runs it.
+ * `base` NULL: a thread is started, with all signals blocked. Otherwise `base` is borrowed
+ * until STOPPED, and the caller runs it.
  */
 KAFSCALE_EXPORT KAFSCALE_MUST_CHECK enum kafscale_status kafscale_broker_start(
     struct kafscale_broker *broker, struct event_base *base, struct kafscale_error *error);
 
 /*
- * Waits until the broker is READY, at most `timeout_ms`. Otherwise answers why it isn't: KAFSCALE_UNAVAILABLE when the time is
- * over, FENCED, FAILED or another status when the start has failed, KAFSCALE_STOPPED. For brokers with a thread of their own;
- * any other thread.
+ * Waits until the broker is READY, at most `timeout_ms`. Otherwise answers why it isn't:
+ * KAFSCALE_UNAVAILABLE when the time is over, FENCED, FAILED or another status when the start
+ * has failed, KAFSCALE_STOPPED. For brokers with a thread of their own; any other thread.
  */
 KAFSCALE_EXPORT KAFSCALE_MUST_CHECK enum kafscale_status kafscale_broker_wait_ready(
     struct kafscale_broker *broker, int64_t timeout_ms, struct kafscale_error *error);
 
 /*
- * Ends a started broker: no more requests, then what was appended becomes durable (up to stop.timeout.ms), then store and
- * connections are closed, and last the state is STOPPED and `on_stopped` is called. Any thread, at any time after start; calls
- * after the first do nothing. `on_stopped` may be NULL.
+ * Ends a started broker: no more requests, then what was appended becomes durable (up to
+ * stop.timeout.ms), then store and connections are closed, and last the state is STOPPED and
+ * `on_stopped` is called. Any thread, at any time after start; calls after the first do
+ * nothing. `on_stopped` may be NULL.
  */
 KAFSCALE_EXPORT void kafscale_broker_stop(struct kafscale_broker *broker,
                                           void (*on_stopped)(void *arg), void *arg);
@@ -90,15 +100,15 @@ KAFSCALE_EXPORT enum kafscale_broker_state kafscale_broker_state(
 KAFSCALE_EXPORT uint16_t kafscale_broker_port(const struct kafscale_broker *broker);
 
 /*
- * The address that the listener of this index is bound to, as "host:port" with the real port; NULL past the last listener
- * and before start. Valid as long as the broker. Any thread.
+ * The address that the listener of this index is bound to, as "host:port" with the real port;
+ * NULL past the last listener and before start. Valid as long as the broker. Any thread.
  */
 KAFSCALE_EXPORT const char *kafscale_broker_address(const struct kafscale_broker *broker,
                                                     size_t index);
 
 /*
- * Frees a broker that was never started, failed to start, or is STOPPED. One with a thread of its own is stopped first, if need
- * be, and waited for. Accepts NULL. Not from a callback.
+ * Frees a broker that was never started, failed to start, or is STOPPED. One with a thread of
+ * its own is stopped first, if need be, and waited for. Accepts NULL. Not from a callback.
  */
 KAFSCALE_EXPORT void kafscale_broker_free(struct kafscale_broker *broker);
 

@@ -21,8 +21,9 @@ struct kafscale_slice {
 };
 
 /*
- * A block of bytes shared by counted references: a frame from a socket, an object from a store. Its bytes don't
- * change once a second reference exists. Counting is atomic, so references may be dropped on any thread.
+ * A block of bytes shared by counted references: a frame from a socket, an object from a store.
+ * Its bytes don't change once a second reference exists. Counting is atomic, so references may
+ * be dropped on any thread.
  */
 struct kafscale_blob;
 

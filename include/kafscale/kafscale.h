@@ -1,26 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * libkafscale: a message log that speaks the Kafka protocol and keeps its records in an object store, as a C library.
+ * libkafscale: a message log that speaks the Kafka protocol and keeps its records in an object
+ * store, as a C library.
  *
- * A program that links it is a broker. The whole life, without the checks (examples/embedded.c has them):
+ * A program that links it is a broker. The whole life, without the checks (examples/embedded.c
+ * has them):
  *
  *     struct kafscale_options *options = kafscale_options_new();
- *     kafscale_options_set(options, "listen", "127.0.0.1:0", &error);
- *     kafscale_options_set(options, "store", "memory", &error);
- *     struct kafscale_broker *broker = kafscale_broker_new(options, &error);
- *     kafscale_broker_start(broker, NULL, &error);
- *     kafscale_broker_wait_ready(broker, 5000, &error);
- *     ... any Kafka client, at 127.0.0.1:kafscale_broker_port(broker) ...
- *     kafscale_broker_free(broker);
- *     kafscale_options_free(options);
+ * kafscale_options_set(options, "listen", "127.0.0.1:0", &error);
+ * kafscale_options_set(options, "store", "memory", &error);     struct kafscale_broker *broker
+ * = kafscale_broker_new(options, &error);     kafscale_broker_start(broker, NULL, &error);
+ * kafscale_broker_wait_ready(broker, 5000, &error);     ... any Kafka client, at
+ * 127.0.0.1:kafscale_broker_port(broker) ...     kafscale_broker_free(broker);
+ * kafscale_options_free(options);
  *
- * What is where:
- *   status.h   how failures are told
- *   options.h  what a broker is told before it starts
- *   broker.h   a broker: start, stop, state
- *   logger.h   where diagnostics go
- *   store.h    object stores: to bring your own
- *   meta.h     metadata stores: to bring your own
+ * What is where:   status.h   how failures are told   options.h  what a broker is told before
+ * it starts   broker.h   a broker: start, stop, state   logger.h   where diagnostics go
+ * store.h    object stores: to bring your own   meta.h     metadata stores: to bring your own
  */
 #ifndef KAFSCALE_KAFSCALE_H
 #define KAFSCALE_KAFSCALE_H

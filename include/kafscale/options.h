@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a broker is told before it starts: keys and values, as text, each checked when it is set.
+ * What a broker is told before it starts: keys and values, as text, each checked when it is
+ * set.
  *
- * The keys with their kinds, defaults, limits and environment names are listed in docs/configuration.md and by
- * kafscale_option_at(). Names that Kafka or KafScale use are kept. A struct kafscale_options belongs to one thread at a time.
+ * The keys with their kinds, defaults, limits and environment names are listed in
+ * docs/configuration.md and by kafscale_option_at(). Names that Kafka or KafScale use are kept.
+ * A struct kafscale_options belongs to one thread at a time.
  */
 #ifndef KAFSCALE_OPTIONS_H
 #define KAFSCALE_OPTIONS_H
@@ -27,9 +29,9 @@ KAFSCALE_EXPORT struct kafscale_options *kafscale_options_new(void);
 KAFSCALE_EXPORT void kafscale_options_free(struct kafscale_options *options);
 
 /*
- * Sets one key, copying the value; a later value replaces an earlier one. KAFSCALE_NOT_FOUND: no such key.
- * KAFSCALE_INVALID: not a value of its kind, or outside its limits; the text gives key, value and what is allowed.
- * `error` may be NULL.
+ * Sets one key, copying the value; a later value replaces an earlier one. KAFSCALE_NOT_FOUND:
+ * no such key. KAFSCALE_INVALID: not a value of its kind, or outside its limits; the text gives
+ * key, value and what is allowed. `error` may be NULL.
  */
 KAFSCALE_EXPORT KAFSCALE_MUST_CHECK enum kafscale_status kafscale_options_set(
     struct kafscale_options *options, const char *key, const char *value,
@@ -40,17 +42,18 @@ KAFSCALE_EXPORT const char *kafscale_options_get(const struct kafscale_options *
                                                  const char *key);
 
 /*
- * Sets what the environment says: `environment` is a list of NAME=value that ends with NULL, such as `environ`. Empty values count
- * as absent. Unknown KAFSCALE_ names, and values beginning with tcp:// (which Kubernetes injects for services), are skipped with a
- * warning to `warn`, which may be NULL. A bad value of a known name fails as kafscale_options_set() does.
+ * Sets what the environment says: `environment` is a list of NAME=value that ends with NULL,
+ * such as `environ`. Empty values count as absent. Unknown KAFSCALE_ names, and values
+ * beginning with tcp:// (which Kubernetes injects for services), are skipped with a warning to
+ * `warn`, which may be NULL. A bad value of a known name fails as kafscale_options_set() does.
  */
 KAFSCALE_EXPORT KAFSCALE_MUST_CHECK enum kafscale_status kafscale_options_set_environment(
     struct kafscale_options *options, char *const *environment, kafscale_log_write *warn, void *arg,
     struct kafscale_error *error);
 
 /*
- * Checks what no single key can show, as kafscale_broker_new() will, and warns once for each key that was set and acts not. `warn`
- * and `error` may be NULL.
+ * Checks what no single key can show, as kafscale_broker_new() will, and warns once for each
+ * key that was set and acts not. `warn` and `error` may be NULL.
  */
 KAFSCALE_EXPORT KAFSCALE_MUST_CHECK enum kafscale_status kafscale_options_check(
     const struct kafscale_options *options, kafscale_log_write *warn, void *arg,

@@ -20,7 +20,7 @@ struct ks_arena_block {
 void
 ks_arena_init(struct ks_arena *arena, size_t size_bytes_max)
 {
-    *arena = (struct ks_arena) { .size_bytes_max = size_bytes_max };
+    *arena = (struct ks_arena){ .size_bytes_max = size_bytes_max };
 }
 
 void
@@ -52,7 +52,7 @@ block_new(struct ks_arena *arena, size_t size_bytes)
     if (block == NULL) {
         return NULL;
     }
-    *block = (struct ks_arena_block) { .next = arena->blocks, .size = size };
+    *block = (struct ks_arena_block){ .next = arena->blocks, .size = size };
     arena->blocks = block;
     arena->size_bytes += size;
     return block;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An arena holds what one request needs and is freed at once with it. It has a cap, so that a hostile
- * request can't grow it, and it is sticky: once an allocation failed, all later ones do.
+ * An arena holds what one request needs and is freed at once with it. It has a cap, so that a
+ * hostile request can't grow it, and it is sticky: once an allocation failed, all later ones
+ * do.
  */
 #ifndef KS_BASE_ARENA_H
 #define KS_BASE_ARENA_H
@@ -23,7 +24,10 @@ void ks_arena_init(struct ks_arena *arena, size_t size_bytes_max);
 /* Frees everything. Accepts a zeroed arena; the arena may be used again afterwards. */
 void ks_arena_deinit(struct ks_arena *arena);
 
-/* Zeroed memory aligned for any type, valid until deinit; NULL when the cap or the memory is reached. */
+/*
+ * Zeroed memory aligned for any type, valid until deinit; NULL when the cap or the memory is
+ * reached.
+ */
 void *ks_arena_alloc(struct ks_arena *arena, size_t size_bytes);
 
 /* The same for `count` elements; a product that overflows fails. */

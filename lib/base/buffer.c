@@ -10,14 +10,14 @@
 void
 ks_buffer_init(struct ks_buffer *buffer, size_t size_max)
 {
-    *buffer = (struct ks_buffer) { .size_max = size_max };
+    *buffer = (struct ks_buffer){ .size_max = size_max };
 }
 
 void
 ks_buffer_deinit(struct ks_buffer *buffer)
 {
     ks_free(buffer->data);
-    *buffer = (struct ks_buffer) { .size_max = buffer->size_max };
+    *buffer = (struct ks_buffer){ .size_max = buffer->size_max };
 }
 
 void

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A buffer is bytes that grow at the end, up to a cap. It is sticky: after a failed append it stays as it was and
- * every later append does nothing, so that one check at the end is enough.
+ * A buffer is bytes that grow at the end, up to a cap. It is sticky: after a failed append it
+ * stays as it was and every later append does nothing, so that one check at the end is enough.
  */
 #ifndef KS_BASE_BUFFER_H
 #define KS_BASE_BUFFER_H

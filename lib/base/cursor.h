@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A cursor reads untrusted bytes. Every getter checks the bounds; after the first failure the cursor stays failed
- * and gives zeros, so a decoder checks once at the end. No other code does arithmetic on input pointers.
+ * A cursor reads untrusted bytes. Every getter checks the bounds; after the first failure the
+ * cursor stays failed and gives zeros, so a decoder checks once at the end. No other code does
+ * arithmetic on input pointers.
  */
 #ifndef KS_BASE_CURSOR_H
 #define KS_BASE_CURSOR_H
@@ -17,7 +18,8 @@ struct ks_cursor {
 static inline struct ks_cursor
 ks_cursor(struct kafscale_slice bytes)
 {
-    return (struct ks_cursor) { .position = bytes.data, .end = bytes.size > 0 ? bytes.data + bytes.size : bytes.data };
+    return (struct ks_cursor){ .position = bytes.data,
+                               .end = bytes.size > 0 ? bytes.data + bytes.size : bytes.data };
 }
 
 static inline size_t
@@ -43,7 +45,10 @@ uint16_t ks_cursor_u16(struct ks_cursor *cursor);
 uint32_t ks_cursor_u32(struct ks_cursor *cursor);
 uint64_t ks_cursor_u64(struct ks_cursor *cursor);
 
-/* Unsigned LEB128 of at most 5 or 10 bytes whose spare bits are zero, as KIP-482 writes lengths. */
+/*
+ * Unsigned LEB128 of at most 5 or 10 bytes whose spare bits are zero, as KIP-482 writes
+ * lengths.
+ */
 uint32_t ks_cursor_uvarint(struct ks_cursor *cursor);
 uint64_t ks_cursor_uvarlong(struct ks_cursor *cursor);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Big-endian integers in byte arrays of any alignment: Kafka's wire order and that of our own formats.
+ * Big-endian integers in byte arrays of any alignment: Kafka's wire order and that of our own
+ * formats.
  */
 #ifndef KS_BASE_ENDIAN_H
 #define KS_BASE_ENDIAN_H

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tasks run before timers; what they add waits for the next round, so that no loop starves its descriptors. */
+/*
+ * Tasks run before timers; what they add waits for the next round, so that no loop starves its
+ * descriptors.
+ */
 #include "base/env.h"
 
 #include <assert.h>
@@ -7,7 +10,7 @@
 void
 ks_env_init(struct ks_env *env, const struct ks_env_ops *ops, void *self)
 {
-    *env = (struct ks_env) { .ops = ops, .self = self };
+    *env = (struct ks_env){ .ops = ops, .self = self };
     ks_list_init(&env->tasks);
 }
 

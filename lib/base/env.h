@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The environment is all that the core knows of the outside besides the two stores: the time, randomness, timers,
- * work for later and work for other threads. `net` implements it on libevent; tests implement it on a virtual clock
- * (tests/support/virtual_env.h). Timers and tasks are kept here, so both behave alike.
+ * The environment is all that the core knows of the outside besides the two stores: the time,
+ * randomness, timers, work for later and work for other threads. `net` implements it on
+ * libevent; tests implement it on a virtual clock (tests/support/virtual_env.h). Timers and
+ * tasks are kept here, so both behave alike.
  *
  * Everything here belongs to the loop thread. Nothing here can fail.
  */
@@ -30,7 +31,10 @@ struct ks_task {
     void *arg;
 };
 
-/* Blocking work. `run` is called on a worker thread and owns what it needs; then `done` on the loop thread. */
+/*
+ * Blocking work. `run` is called on a worker thread and owns what it needs; then `done` on the
+ * loop thread.
+ */
 struct ks_job {
     struct ks_list link;
     void (*run)(struct ks_job *job);
@@ -38,11 +42,11 @@ struct ks_job {
 };
 
 struct ks_env_ops {
-    int64_t (*now_ms)(void *self);                        /* monotonic */
-    int64_t (*wall_ms)(void *self);                       /* since 1970, for records and people only */
-    void (*random)(void *self, void *out, size_t size);   /* unpredictable bytes */
+    int64_t (*now_ms)(void *self);  /* monotonic */
+    int64_t (*wall_ms)(void *self); /* since 1970, for records and people only */
+    void (*random)(void *self, void *out, size_t size); /* unpredictable bytes */
     void (*submit)(void *self, struct ks_job *job);
-    void (*wake)(void *self);                             /* a task waits, or the first timer moved */
+    void (*wake)(void *self); /* a task waits, or the first timer moved */
 };
 
 struct ks_env {
@@ -61,7 +65,10 @@ void ks_env_random(struct ks_env *env, void *out, size_t size);
 uint64_t ks_env_random_u64(struct ks_env *env);
 void ks_env_submit(struct ks_env *env, struct ks_job *job);
 
-/* Sets (or moves) a timer to an absolute monotonic time; a time that has passed is due at the next turn of the loop. */
+/*
+ * Sets (or moves) a timer to an absolute monotonic time; a time that has passed is due at the
+ * next turn of the loop.
+ */
 void ks_env_set_timer(struct ks_env *env, struct ks_timer *timer, int64_t due_ms);
 void ks_env_cancel_timer(struct ks_env *env, struct ks_timer *timer);
 bool ks_env_timer_is_set(const struct ks_timer *timer);
@@ -73,7 +80,10 @@ void ks_env_cancel_task(struct ks_task *task);
 /* For implementers: runs the tasks that wait now and the timers due now. */
 void ks_env_run_due(struct ks_env *env);
 
-/* For implementers: when ks_env_run_due has something to do; INT64_MIN: at once, INT64_MAX: never. */
+/*
+ * For implementers: when ks_env_run_due has something to do; INT64_MIN: at once, INT64_MAX:
+ * never.
+ */
 int64_t ks_env_next_due_ms(const struct ks_env *env);
 
 #endif

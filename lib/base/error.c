@@ -10,8 +10,8 @@ const char *
 kafscale_status_text(enum kafscale_status status)
 {
     switch (status) {
-#define STATUS(name, value, text)                                                                                      \
-    case KAFSCALE_##name:                                                                                              \
+#define STATUS(name, value, text) \
+    case KAFSCALE_##name:         \
         return text;
 #include "kafscale/status.def"
 #undef STATUS

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A pairing heap (Fredman et al. 1986): joining two trees makes the greater root the other's first child. */
+/*
+ * A pairing heap (Fredman et al. 1986): joining two trees makes the greater root the other's
+ * first child.
+ */
 #include "base/heap.h"
 
 #include <assert.h>
@@ -70,7 +73,7 @@ ks_heap_insert(struct ks_heap *heap, struct ks_heap_node *node, int64_t key)
 {
     assert(!node->is_inside);
 
-    *node = (struct ks_heap_node) { .key = key, .order = heap->order_next++, .is_inside = true };
+    *node = (struct ks_heap_node){ .key = key, .order = heap->order_next++, .is_inside = true };
     heap->root = join(heap->root, node);
 }
 
@@ -96,7 +99,7 @@ ks_heap_remove(struct ks_heap *heap, struct ks_heap_node *node)
         }
         heap->root = join(heap->root, children);
     }
-    *node = (struct ks_heap_node) { 0 };
+    *node = (struct ks_heap_node){ 0 };
 }
 
 struct ks_heap_node *

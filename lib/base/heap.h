@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An intrusive min-heap over (key, order of insertion): equal keys leave in the order in which they came. It allocates
- * nothing, so nothing about it can fail.
+ * An intrusive min-heap over (key, order of insertion): equal keys leave in the order in which
+ * they came. It allocates nothing, so nothing about it can fail.
  */
 #ifndef KS_BASE_HEAP_H
 #define KS_BASE_HEAP_H

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Intrusive doubly linked lists. The list head is a node; a node that is in no list has NULL links.
+ * Intrusive doubly linked lists. The list head is a node; a node that is in no list has NULL
+ * links.
  */
 #ifndef KS_BASE_LIST_H
 #define KS_BASE_LIST_H
@@ -14,7 +15,8 @@ struct ks_list {
 };
 
 /* The struct of type `type` whose member `member` is at `node`. */
-#define KS_CONTAINER(node, type, member) ((type *) (void *) ((char *) (node) - offsetof(type, member)))
+#define KS_CONTAINER(node, type, member) \
+    ((type *) (void *) ((char *) (node) -offsetof(type, member)))
 
 static inline void
 ks_list_init(struct ks_list *list)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Lines are cut at a fixed length: a logger must not allocate, it also reports shortage of memory. */
+/*
+ * Lines are cut at a fixed length: a logger must not allocate, it also reports shortage of
+ * memory.
+ */
 #include "base/logger.h"
 
 #include <stdarg.h>

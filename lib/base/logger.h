@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Diagnostics: one event a line, `what happened key=value ...`, written by whoever decides not to pass a failure on.
+ * Diagnostics: one event a line, `what happened key=value ...`, written by whoever decides not
+ * to pass a failure on.
  */
 #ifndef KS_BASE_LOGGER_H
 #define KS_BASE_LOGGER_H

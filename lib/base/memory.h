@@ -23,8 +23,8 @@ char *ks_copy_text(const char *text);
 void ks_free(void *memory);
 
 /*
- * For tests: lets `count` allocations succeed and fails every later one; UINT64_MAX, the initial state, never fails.
- * Process-wide.
+ * For tests: lets `count` allocations succeed and fails every later one; UINT64_MAX, the
+ * initial state, never fails. Process-wide.
  */
 void ks_alloc_fail_after(uint64_t count);
 

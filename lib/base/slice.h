@@ -13,7 +13,7 @@
 static inline struct kafscale_slice
 ks_slice(const void *data, size_t size)
 {
-    return (struct kafscale_slice) { .data = data, .size = size };
+    return (struct kafscale_slice){ .data = data, .size = size };
 }
 
 static inline struct kafscale_slice

@@ -11,14 +11,14 @@
 void
 ks_table_init(struct ks_table *table, uint64_t seed)
 {
-    *table = (struct ks_table) { .seed = seed };
+    *table = (struct ks_table){ .seed = seed };
 }
 
 void
 ks_table_deinit(struct ks_table *table)
 {
     ks_free(table->buckets);
-    *table = (struct ks_table) { .seed = table->seed };
+    *table = (struct ks_table){ .seed = table->seed };
 }
 
 static uint64_t

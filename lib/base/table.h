@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An intrusive hash table from byte strings to nodes. Nodes and keys stay with their owner, who keeps the key's
- * bytes unchanged while the node is inside.
+ * An intrusive hash table from byte strings to nodes. Nodes and keys stay with their owner, who
+ * keeps the key's bytes unchanged while the node is inside.
  */
 #ifndef KS_BASE_TABLE_H
 #define KS_BASE_TABLE_H
@@ -31,15 +31,17 @@ void ks_table_deinit(struct ks_table *table);
 struct ks_table_node *ks_table_find(const struct ks_table *table, struct kafscale_slice key);
 
 /* Puts in a node whose key must not be there. KAFSCALE_NO_MEMORY leaves everything as it was. */
-KAFSCALE_MUST_CHECK enum kafscale_status
-ks_table_insert(struct ks_table *table, struct ks_table_node *node, struct kafscale_slice key);
+KAFSCALE_MUST_CHECK enum kafscale_status ks_table_insert(struct ks_table *table,
+                                                         struct ks_table_node *node,
+                                                         struct kafscale_slice key);
 
 /* Takes out a node that must be inside. */
 void ks_table_remove(struct ks_table *table, struct ks_table_node *node);
 
 /*
- * Walks all nodes in no particular order: NULL begins, NULL ends. The table must not be inserted into meanwhile; the node
- * given back may be removed only after the next one was asked for.
+ * Walks all nodes in no particular order: NULL begins, NULL ends. The table must not be
+ * inserted into meanwhile; the node given back may be removed only after the next one was asked
+ * for.
  */
 struct ks_table_node *ks_table_next(const struct ks_table *table, const struct ks_table_node *node);
 

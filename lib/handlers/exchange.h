@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One request and its answer, as they pass between whatever carries bytes (net, a simulation, another broker) and the
- * handlers. The carrier owns the exchange from its making until complete() was called, which happens exactly once for
- * each accepted exchange, also after its connection has gone.
+ * One request and its answer, as they pass between whatever carries bytes (net, a simulation,
+ * another broker) and the handlers. The carrier owns the exchange from its making until
+ * complete() was called, which happens exactly once for each accepted exchange, also after its
+ * connection has gone.
  */
 #ifndef KS_HANDLERS_EXCHANGE_H
 #define KS_HANDLERS_EXCHANGE_H
@@ -23,8 +24,9 @@ enum ks_answer_kind {
 };
 
 /*
- * The bytes of an answer after the frame's length prefix, which the carrier writes. The carrier copies parts without an
- * owner before complete() returns, and takes a reference to the owner of the others.
+ * The bytes of an answer after the frame's length prefix, which the carrier writes. The carrier
+ * copies parts without an owner before complete() returns, and takes a reference to the owner
+ * of the others.
  */
 struct ks_answer {
     enum ks_answer_kind kind;
@@ -33,7 +35,10 @@ struct ks_answer {
 };
 
 struct ks_exchange {
-    /* Set by the carrier. The frame's bytes may be changed in place by whoever handles it: batches are patched there. */
+    /*
+     * Set by the carrier. The frame's bytes may be changed in place by whoever handles it:
+     * batches are patched there.
+     */
     struct kafscale_blob *frame;
     struct kafscale_slice payload; /* inside the frame, without the length prefix */
     struct ks_request_context context;
@@ -46,9 +51,15 @@ struct ks_exchange {
 /* What takes requests. Both calls come on the loop thread. */
 struct ks_request_sink {
     void *self;
-    /* May complete the exchange before it returns, or later. Requests of one connection come in their order. */
+    /*
+     * May complete the exchange before it returns, or later. Requests of one connection come in
+     * their order.
+     */
     void (*accept)(void *self, struct ks_exchange *exchange);
-    /* The asker has gone: a waiting exchange should complete soon. Never called after complete(). */
+    /*
+     * The asker has gone: a waiting exchange should complete soon. Never called after
+     * complete().
+     */
     void (*gone)(void *self, struct ks_exchange *exchange);
 };
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Runs the suite and prints TAP, so that meson counts each test. CK_FORK=no keeps it in one process for a debugger. */
+/*
+ * Runs the suite and prints TAP, so that meson counts each test. CK_FORK=no keeps it in one
+ * process for a debugger.
+ */
 #include "support/main.h"
 
 #include <stdlib.h>

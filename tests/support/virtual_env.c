@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Deterministic: the only randomness is splitmix64 from the seed, drawn in the order of the events. */
+/*
+ * Deterministic: the only randomness is splitmix64 from the seed, drawn in the order of the
+ * events.
+ */
 #include "support/virtual_env.h"
 
 static uint64_t
@@ -60,7 +63,7 @@ static const struct ks_env_ops virtual_ops = {
 void
 virtual_env_init(struct virtual_env *v, uint64_t seed)
 {
-    *v = (struct virtual_env) { .now_ms = 1000, .random_state = seed };
+    *v = (struct virtual_env){ .now_ms = 1000, .random_state = seed };
     ks_env_init(&v->env, &virtual_ops, v);
     ks_list_init(&v->jobs);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An environment with a virtual clock and seeded randomness. Time stands still while anything can run, then jumps to
- * the next timer. Jobs run in the loop's thread, in an order drawn from the seed. The same seed gives the same run.
+ * An environment with a virtual clock and seeded randomness. Time stands still while anything
+ * can run, then jumps to the next timer. Jobs run in the loop's thread, in an order drawn from
+ * the seed. The same seed gives the same run.
  */
 #ifndef KS_TESTS_SUPPORT_VIRTUAL_ENV_H
 #define KS_TESTS_SUPPORT_VIRTUAL_ENV_H
@@ -18,13 +19,19 @@ struct virtual_env {
 
 void virtual_env_init(struct virtual_env *v, uint64_t seed);
 
-/* One event: due tasks and timers, or one job, or the jump to the next timer. False: nothing is left to do. */
+/*
+ * One event: due tasks and timers, or one job, or the jump to the next timer. False: nothing is
+ * left to do.
+ */
 bool virtual_env_step(struct virtual_env *v);
 
 /* Runs until nothing is left to do, or `limit_ms` of virtual time have passed; true when idle. */
 bool virtual_env_run_until_idle(struct virtual_env *v, int64_t limit_ms);
 
-/* Runs until *condition is true; false when `limit_ms` of virtual time passed or nothing is left to do. */
+/*
+ * Runs until *condition is true; false when `limit_ms` of virtual time passed or nothing is
+ * left to do.
+ */
 bool virtual_env_run_until(struct virtual_env *v, const bool *condition, int64_t limit_ms);
 
 /* Runs for exactly `duration_ms` of virtual time. */
