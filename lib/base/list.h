@@ -16,7 +16,7 @@ struct ks_list {
 
 /* The struct of type `type` whose member `member` is at `node`. */
 #define KS_CONTAINER(node, type, member) \
-    ((type *) (void *) ((char *) (node) -offsetof(type, member)))
+    ((type *) (void *) (((char *) (node)) - offsetof(type, member)))
 
 static inline void
 ks_list_init(struct ks_list *list)
