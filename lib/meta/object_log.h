@@ -95,6 +95,7 @@ struct ks_meta_log_attempt {
     uint64_t seq;
     uint64_t number;
     uint64_t round;
+    uint64_t forgotten; /* of the state it was evaluated in */
     struct ks_buffer bytes;
     struct ks_meta_request *requests[KS_META_TXNS_MAX];
     uint32_t request_count;

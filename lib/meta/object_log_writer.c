@@ -124,6 +124,7 @@ ks_meta_log_begin_put(struct ks_meta_log *log)
     attempt->request_count = 0;
     attempt->was_sent = false;
     attempt->seq = log->state.seq + 1;
+    attempt->forgotten = log->state.forgotten;
     attempt->number = log->number + 1;
     ks_meta_entry_begin(&attempt->bytes, attempt->seq, &log->options.incarnation, attempt->number);
     fill(log);
@@ -298,7 +299,7 @@ ks_meta_log_attempt_decided(struct ks_meta_log *log, const struct ks_meta_writer
     answer_outcomes(log, record);
 }
 
-/* No record of this writer: what became of the entry can't be told. */
+/* No record of this writer, and some were dropped meanwhile: what became of the entry can't be told. */
 static void
 forgotten(struct ks_meta_log *log)
 {
@@ -331,11 +332,11 @@ ks_meta_log_attempt_void(struct ks_meta_log *log)
         put_back(log);
         return;
     }
-    if (writer == NULL) {
+    if (writer == NULL && log->state.forgotten != log->attempt.forgotten) {
         forgotten(log);
         return;
     }
-    if (writer->number == log->attempt.number) {
+    if (writer != NULL && writer->number == log->attempt.number) {
         log->counts[KS_META_LOG_VOID_COMMITTED]++;
         ks_meta_log_attempt_decided(log, writer);
     } else {

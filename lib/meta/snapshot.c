@@ -10,7 +10,7 @@
 #define SNAPSHOT_MAGIC 0x4b534d53u /* KSMS */
 #define MARK_MAGIC 0x4b534d54u     /* KSMT */
 #define VERSION 1u
-#define HEADER_BYTES 52u
+#define HEADER_BYTES 60u
 #define OBJECT_BYTES_POSITION 8u
 #define TRAILER_BYTES 4u
 #define WRITER_BYTES 44u
@@ -65,6 +65,7 @@ ks_meta_snapshot_encode(struct ks_buffer *buffer, const struct ks_meta_state *st
     ks_buffer_append_u64(buffer, state->revision);
     ks_buffer_append_u32(buffer, (uint32_t) state->writer_count);
     ks_buffer_append_u64(buffer, state->item_count);
+    ks_buffer_append_u64(buffer, state->forgotten);
     for (size_t i = 0; i < state->writer_count; i++) {
         append_writer(buffer, &state->writers[i]);
     }
@@ -162,6 +163,7 @@ decode_body(struct ks_cursor *cursor, uint64_t chunk, struct ks_meta_state *stat
     state->revision = ks_cursor_u64(cursor);
     writer_count = ks_cursor_u32(cursor);
     item_count = ks_cursor_u64(cursor);
+    state->forgotten = ks_cursor_u64(cursor);
     if (is_other || header_bytes < HEADER_BYTES) {
         return KAFSCALE_CORRUPT;
     }

@@ -3,9 +3,9 @@
  * The state at the end of a chunk as one object, and the marks that say that the entries before
  * it may be gone. Big-endian, lengths stated:
  *
- *     snapshot  magic u32 "KSMS", version u16, header bytes u16 (52), object bytes u64, chunk u64,
- *               seq u64, revision u64, writer count u32, item count u64; writers, items, CRC-32C
- *               u32 of everything before it
+ *     snapshot  magic u32 "KSMS", version u16, header bytes u16 (60), object bytes u64, chunk u64,
+ *               seq u64, revision u64, writer count u32, item count u64, writers forgotten u64;
+ *               writers, items, CRC-32C u32 of everything before it
  *     writer    bytes u16, id 16 bytes, number u64, seq u64, revision before u64, transaction count
  *               u32, outcome bits
  *     item      bytes u32, version u64, key bytes u16, key, one zero byte, value bytes u32, value

@@ -224,6 +224,7 @@ remove_writer(struct ks_meta_state *state, struct ks_meta_writer *writer)
 
     memmove(writer, writer + 1, after * sizeof *writer);
     state->writer_count--;
+    state->forgotten++;
 }
 
 static void

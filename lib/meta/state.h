@@ -53,7 +53,8 @@ struct ks_meta_state {
     struct ks_meta_writer *writers;
     size_t writer_count;
     size_t writer_capacity;
-    size_t bytes; /* of keys and values */
+    size_t bytes;       /* of keys and values */
+    uint64_t forgotten; /* writers dropped so far: none between two states, none unknown there */
 };
 
 /* One entry of the log, decoded. The transactions' keys and values are borrowed. */

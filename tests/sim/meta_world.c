@@ -35,7 +35,7 @@ struct client {
     uint64_t known_count;
     uint32_t known_key;
     bool knows;
-    char key[16];
+    char key[48];
     char value[32];
     char token_key[16];
     struct kafscale_meta_read read;
@@ -51,6 +51,8 @@ struct broker {
     struct kafscale_meta log;
     struct ks_meta *meta;
     struct client clients[CLIENTS];
+    struct ks_id incarnation;
+    bool is_registered;
     struct ks_timer crash;
     uint64_t version_heard;
 };
@@ -78,6 +80,7 @@ struct world {
     uint32_t token_count;
     struct record records[TOKENS_MAX];
     uint32_t token_of_version[VERSIONS_MAX];
+    struct ks_id dead; /* the last broker that died, until its register is removed */
     char broken[300];
 };
 
@@ -279,6 +282,29 @@ begin_read(struct client *client)
     ks_meta_read(broker->meta, &client->read, on_read, client);
 }
 
+/* A broker registers with its first write; the register of one that died is removed by another. */
+static void
+choose_key(struct client *client, uint32_t key)
+{
+    struct world *w = client->world;
+    struct broker *broker = &w->brokers[client->broker];
+    char hex[KS_ID_HEX_BYTES];
+
+    if (client->kind == KIND_WRITE && !broker->is_registered) {
+        broker->is_registered = true;
+        ks_id_to_hex(&broker->incarnation, hex);
+        snprintf(client->key, sizeof client->key, "inc/%s", hex);
+        return;
+    }
+    if (client->kind == KIND_REMOVE && !ks_id_is_zero(&w->dead)) {
+        ks_id_to_hex(&w->dead, hex);
+        snprintf(client->key, sizeof client->key, "inc/%s", hex);
+        w->dead = (struct ks_id){ 0 };
+        return;
+    }
+    snprintf(client->key, sizeof client->key, "%c/%u", client->kind == KIND_SWAP ? 'c' : 'b', key);
+}
+
 static void
 begin_txn(struct client *client)
 {
@@ -293,7 +319,7 @@ begin_txn(struct client *client)
         .version = client->known_version,
         .status = KAFSCALE_UNKNOWN,
     };
-    snprintf(client->key, sizeof client->key, "%c/%u", client->kind == KIND_SWAP ? 'c' : 'b', key);
+    choose_key(client, key);
     snprintf(client->token_key, sizeof client->token_key, "t/%06u", client->token);
     snprintf(client->value, sizeof client->value, "%llu %u",
              (unsigned long long) (client->kind == KIND_SWAP ? client->known_count + 1 : 0),
@@ -386,6 +412,7 @@ crash_broker(struct broker *broker)
     ks_meta_abandon(broker->meta);
     ks_store_abandon(broker->store);
     broker->meta = NULL;
+    w->dead = broker->incarnation;
     w->counts->crashes++;
     for (uint32_t i = 0; i < CLIENTS; i++) {
         struct client *client = &broker->clients[i];
@@ -426,6 +453,8 @@ start_broker(struct broker *broker)
     options.incarnation.bytes[0] = (uint8_t) w->started_count;
     options.incarnation.bytes[1] = (uint8_t) (w->started_count >> 8);
     options.incarnation.bytes[15] = 1;
+    broker->incarnation = options.incarnation;
+    broker->is_registered = false;
     broker->store = ks_store_new(
         env, ks_fault_store_new(env, ks_memory_store_new(env, w->bucket), &broker->faults));
     set_faults(broker);
