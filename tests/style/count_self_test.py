@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The count at the end of tests/run is what everybody believes, so it is tested itself: no way in
+which a test can go wrong may look like success. Prints TAP.
+"""
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from count_tests import count_test  # noqa: E402
+
+GOOD = "1..2\nok 1 - a\nok 2 - b\n"
+
+# Behaviour, result by meson, output, (passed, failed, skipped).
+CASES = (
+    ("each subtest counts", "OK", GOOD, (2, 0, 0)),
+    ("a test without TAP counts as one", "OK", "all is well\n", (1, 0, 0)),
+    ("a failed test without TAP counts as one failure", "FAIL", "", (0, 1, 0)),
+    ("a failed subtest counts", "FAIL", "ok 1 - a\nnot ok 2 - b\n1..2\n", (1, 1, 0)),
+    ("a skipped subtest is neither", "OK", "1..2\nok 1 - a\nok 2 - b # SKIP no java\n", (1, 0, 1)),
+    ("a skipped test is neither", "SKIP", "", (0, 0, 1)),
+    ("a whole TAP skip is neither", "SKIP", "1..0 # SKIP no java\n", (0, 0, 1)),
+    ("a time-out after good subtests is a failure", "TIMEOUT", "ok 1 - a\n", (1, 1, 0)),
+    ("a crash after the last good subtest is a failure", "ERROR", GOOD, (2, 1, 0)),
+    ("an end before the plan is done is a failure", "OK", "1..3\nok 1 - a\n", (1, 1, 0)),
+    ("an interrupted test is a failure", "INTERRUPT", "", (0, 1, 0)),
+    ("a result that meson may invent later is a failure", "NEW", GOOD, (2, 1, 0)),
+    ("words that begin with ok are no subtest", "OK", "okay\nnot okay\n", (1, 0, 0)),
+)
+
+
+def main():
+    failed = 0
+    print("1..%d" % len(CASES))
+    for number, (name, result, output, expected) in enumerate(CASES, 1):
+        counted = count_test({"result": result, "stdout": output})
+        is_good = counted == expected
+        failed += not is_good
+        print("%s %d - %s" % ("ok" if is_good else "not ok", number, name))
+        if not is_good:
+            print("# counted %s, expected %s" % (counted, expected))
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
