@@ -57,7 +57,7 @@ close_connection(struct ks_connection *connection, const char *reason)
     ks_env_cancel_timer(server->env, &connection->timer);
 
     while (!ks_list_is_empty(&connection->requests)) {
-        ks_request_abandon(KS_CONTAINER(connection->requests.next, struct ks_request, link));
+        ks_net_request_abandon(KS_CONTAINER(connection->requests.next, struct ks_net_request, link));
     }
     connection->request_count = 0;
     ks_frame_reader_deinit(&connection->reader);
@@ -102,7 +102,7 @@ accept_frame(struct ks_connection *connection, struct kafscale_blob *frame,
              struct ks_reservation *reservation)
 {
     struct ks_server *server = connection->server;
-    struct ks_request *request = ks_request_new(connection, frame, reservation);
+    struct ks_net_request *request = ks_net_request_new(connection, frame, reservation);
 
     if (request == NULL) {
         kafscale_blob_unref(frame);
@@ -240,22 +240,22 @@ on_writable(evutil_socket_t fd, short what, void *arg)
     settle(connection);
 }
 
-static struct ks_request *
+static struct ks_net_request *
 first_complete(const struct ks_connection *connection)
 {
-    struct ks_request *request;
+    struct ks_net_request *request;
 
     if (ks_list_is_empty(&connection->requests)) {
         return NULL;
     }
-    request = KS_CONTAINER(connection->requests.next, struct ks_request, link);
+    request = KS_CONTAINER(connection->requests.next, struct ks_net_request, link);
     return request->is_complete ? request : NULL;
 }
 
 static void
-remove_request(struct ks_connection *connection, struct ks_request *request)
+remove_request(struct ks_connection *connection, struct ks_net_request *request)
 {
-    ks_request_free(request);
+    ks_net_request_free(request);
     connection->request_count--;
 }
 
@@ -270,7 +270,7 @@ gather(const struct ks_connection *connection, struct iovec *pieces, size_t *byt
 
     *bytes_out = 0;
     for (; node != &connection->requests && count < KS_TRANSPORT_PIECES_MAX; node = node->next) {
-        const struct ks_request *request = KS_CONTAINER(node, struct ks_request, link);
+        const struct ks_net_request *request = KS_CONTAINER(node, struct ks_net_request, link);
 
         if (!request->is_complete || request->kind == KS_ANSWER_CLOSE) {
             break;
@@ -287,7 +287,7 @@ gather(const struct ks_connection *connection, struct iovec *pieces, size_t *byt
 static void
 note_sent(struct ks_connection *connection, size_t size)
 {
-    struct ks_request *request;
+    struct ks_net_request *request;
 
     connection->active_ms = now_ms(connection);
     connection->output_bytes -= size;
@@ -307,7 +307,7 @@ note_sent(struct ks_connection *connection, size_t size)
 static bool
 pass_silent_answers(struct ks_connection *connection)
 {
-    struct ks_request *request;
+    struct ks_net_request *request;
 
     while ((request = first_complete(connection)) != NULL && request->kind != KS_ANSWER_SEND) {
         if (request->kind == KS_ANSWER_CLOSE) {
@@ -575,7 +575,7 @@ ks_connection_wake(struct ks_connection *connection)
 }
 
 void
-ks_connection_request_completed(struct ks_connection *connection, struct ks_request *request)
+ks_connection_request_completed(struct ks_connection *connection, struct ks_net_request *request)
 {
     if (connection->fd < 0) {
         return; /* close_connection is on its way to this request */

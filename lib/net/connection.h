@@ -40,7 +40,7 @@ struct ks_connection {
     size_t carried_charged_bytes;
     uint64_t frame_count;
 
-    struct ks_list requests; /* struct ks_request, in order */
+    struct ks_list requests; /* struct ks_net_request, in order */
     uint32_t request_count;
     size_t output_bytes; /* of complete requests, not sent */
 
@@ -65,7 +65,8 @@ void ks_connection_free(struct ks_connection *connection);
 /* Has it look at the turn's end whether it may read and what it can send. */
 void ks_connection_wake(struct ks_connection *connection);
 
-/* From ks_request: `request` has its answer. */
-void ks_connection_request_completed(struct ks_connection *connection, struct ks_request *request);
+/* From ks_net_request: `request` has its answer. */
+void ks_connection_request_completed(struct ks_connection *connection,
+                                     struct ks_net_request *request);
 
 #endif

@@ -13,7 +13,7 @@
 #include <string.h>
 
 static void
-give_back(struct ks_request *request)
+give_back(struct ks_net_request *request)
 {
     kafscale_blob_unref(request->exchange.frame);
     request->exchange.frame = NULL;
@@ -27,14 +27,14 @@ give_back(struct ks_request *request)
 static void
 complete(struct ks_exchange *exchange, const struct ks_answer *answer)
 {
-    struct ks_request *request = KS_CONTAINER(exchange, struct ks_request, exchange);
+    struct ks_net_request *request = KS_CONTAINER(exchange, struct ks_net_request, exchange);
 
     assert(!request->is_complete);
 
     request->is_complete = true;
     if (request->connection == NULL) {
         give_back(request);
-        ks_request_free(request);
+        ks_net_request_free(request);
         return;
     }
     request->kind = answer->kind;
@@ -48,11 +48,11 @@ complete(struct ks_exchange *exchange, const struct ks_answer *answer)
     ks_connection_request_completed(request->connection, request);
 }
 
-struct ks_request *
-ks_request_new(struct ks_connection *connection, struct kafscale_blob *frame,
-               const struct ks_reservation *reservation)
+struct ks_net_request *
+ks_net_request_new(struct ks_connection *connection, struct kafscale_blob *frame,
+                   const struct ks_reservation *reservation)
 {
-    struct ks_request *request = ks_alloc_zero(1, sizeof *request);
+    struct ks_net_request *request = ks_alloc_zero(1, sizeof *request);
 
     if (request == NULL) {
         return NULL;
@@ -72,7 +72,7 @@ ks_request_new(struct ks_connection *connection, struct kafscale_blob *frame,
 }
 
 void
-ks_request_free(struct ks_request *request)
+ks_net_request_free(struct ks_net_request *request)
 {
     assert(request->is_complete);
     assert(request->exchange.frame == NULL);
@@ -83,12 +83,12 @@ ks_request_free(struct ks_request *request)
 }
 
 void
-ks_request_abandon(struct ks_request *request)
+ks_net_request_abandon(struct ks_net_request *request)
 {
     struct ks_server *server = request->server;
 
     if (request->is_complete) {
-        ks_request_free(request);
+        ks_net_request_free(request);
         return;
     }
     ks_list_remove(&request->link);
@@ -98,7 +98,7 @@ ks_request_abandon(struct ks_request *request)
 }
 
 void
-ks_request_forget_server(struct ks_request *request)
+ks_net_request_forget_server(struct ks_net_request *request)
 {
     assert(request->connection == NULL);
 

@@ -14,7 +14,7 @@
 struct ks_connection;
 struct ks_server;
 
-struct ks_request {
+struct ks_net_request {
     struct ks_exchange exchange;
     struct ks_list link;              /* in its connection, or in the server's orphans */
     struct ks_connection *connection; /* NULL: gone */
@@ -27,16 +27,17 @@ struct ks_request {
 };
 
 /* Takes `frame` and the granted reservation; NULL, taking nothing, when memory is short. */
-struct ks_request *ks_request_new(struct ks_connection *connection, struct kafscale_blob *frame,
-                                  const struct ks_reservation *reservation);
+struct ks_net_request *ks_net_request_new(struct ks_connection *connection,
+                                          struct kafscale_blob *frame,
+                                          const struct ks_reservation *reservation);
 
 /* Out of any list. It must be complete. */
-void ks_request_free(struct ks_request *request);
+void ks_net_request_free(struct ks_net_request *request);
 
 /* Takes it out of its connection, which goes: freed if complete, else the sink is told. */
-void ks_request_abandon(struct ks_request *request);
+void ks_net_request_abandon(struct ks_net_request *request);
 
 /* The server goes; the request waits for its completion alone. */
-void ks_request_forget_server(struct ks_request *request);
+void ks_net_request_forget_server(struct ks_net_request *request);
 
 #endif

@@ -6,7 +6,7 @@
 #ifndef KS_NET_RESPONSE_H
 #define KS_NET_RESPONSE_H
 
-#include "handlers/exchange.h"
+#include "handlers/handlers.h"
 
 #include <sys/uio.h>
 

@@ -67,7 +67,8 @@ ks_server_free(struct ks_server *server)
         ks_connection_free(KS_CONTAINER(server->connections.next, struct ks_connection, link));
     }
     while (!ks_list_is_empty(&server->orphans)) {
-        ks_request_forget_server(KS_CONTAINER(server->orphans.next, struct ks_request, link));
+        ks_net_request_forget_server(
+            KS_CONTAINER(server->orphans.next, struct ks_net_request, link));
     }
     assert(server->account.bytes == 0);
     assert(server->account.reserve_bytes == 0);

@@ -8,7 +8,7 @@
 #ifndef KS_NET_SERVER_H
 #define KS_NET_SERVER_H
 
-#include "handlers/exchange.h"
+#include "handlers/handlers.h"
 #include "net/limits.h"
 
 struct event_base;

@@ -21,7 +21,7 @@ struct ks_server {
     struct ks_memory_account account;
     struct ks_address_counts addresses;
     struct ks_list connections; /* struct ks_connection, open or waiting to be freed */
-    struct ks_list orphans;     /* struct ks_request whose connection has gone */
+    struct ks_list orphans;     /* struct ks_net_request whose connection has gone */
     struct ks_listener listeners[KS_SERVER_LISTENERS_MAX];
     uint32_t listener_count;
     bool is_paused;
