@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The door of broker: what a broker knows and does besides keeping logs. It finds out whether the store is its own, takes
+ * over every partition, keeps topics and their configuration, gives out producer ids, and knows whether it still is the owner.
+ * It knows nothing of the wire: handlers speak Kafka on top of it.
+ *
+ * Everything belongs to the loop thread.
+ */
+#ifndef KS_BROKER_BROKER_H
+#define KS_BROKER_BROKER_H
+
+#include "broker/appender.h"
+#include "broker/broker_error.h"
+#include "broker/endpoint.h"
+#include "broker/freshness.h"
+#include "broker/options.h"
+#include "broker/producer_ids.h"
+#include "broker/state.h"
+#include "broker/topic_config.h"
+#include "broker/topic_create.h"
+#include "broker/topic_delete.h"
+#include "broker/topics.h"
+#include "broker/waiting.h"
+
+struct ks_broker;
+
+struct ks_broker_options {
+    const char *ns; /* first component of every key */
+    int32_t node_id;
+    int64_t flush_interval_ms; /* negative: what suits the store */
+    size_t flush_bytes;
+    size_t unflushed_bytes_max;
+    size_t cache_bytes_max;
+    uint32_t producers_max; /* per partition */
+    int64_t producer_expiration_ms;
+    int64_t freshness_ms;
+    bool is_single_writer; /* nobody else can be there: never look */
+    bool auto_create_topics;
+    bool is_admin_allowed; /* clients may create and delete topics */
+    bool is_delete_allowed;
+    int32_t partitions_default; /* of a topic made without a number of its own */
+    int32_t topic_partitions_max;
+    size_t topics_max;
+    int64_t partitions_max;
+    size_t fetch_bytes_max;
+    struct ks_topic_config topic_defaults;   /* what topics get that don't set it themselves */
+    const struct kafscale_options *settings; /* shown by DescribeConfigs; NULL: none */
+};
+
+/* The defaults of options.def; free of memory. */
+void ks_broker_options_init(struct ks_broker_options *options);
+
+/* What `settings` say; borrows them. To be deinit'ed. */
+KAFSCALE_MUST_CHECK enum kafscale_status ks_broker_options_from(
+    const struct kafscale_options *settings, struct ks_broker_options *options_out);
+
+void ks_broker_options_deinit(struct ks_broker_options *options);
+
+/*
+ * Takes `store`, and `meta` unless its ops are NULL: then the metadata lives in an object log in the same store. Copies the options
+ * but borrows `settings`. NULL when memory is short: store and meta then stay the caller's.
+ */
+struct ks_broker *ks_broker_new(struct ks_env *env, struct kafscale_store store,
+                                struct kafscale_meta meta, const struct ks_broker_options *options);
+
+/* What clients are told to connect to, one for each listener. Copies. Before the first request. */
+KAFSCALE_MUST_CHECK enum kafscale_status ks_broker_set_endpoints(
+    struct ks_broker *broker, const struct ks_endpoint *endpoints, size_t count);
+
+typedef void ks_broker_done(void *arg, enum kafscale_status status,
+                            const struct kafscale_error *error);
+
+/*
+ * Identity, key `sole`, topics, claims; tries again while the store is away. `done` comes once: OK (READY), FENCED, STOPPED, or why
+ * it refuses (the state is FAILED then).
+ */
+void ks_broker_start(struct ks_broker *broker, ks_broker_done *done, void *arg);
+
+/*
+ * Answers who waits, drains the log for up to `give_up_ms`, closes metadata and store. Once, in any state but before start too.
+ */
+void ks_broker_stop(struct ks_broker *broker, int64_t give_up_ms, void (*done)(void *arg),
+                    void *arg);
+
+/* Only STOPPED, or never started and with store and meta leaked to nobody: call stop first. */
+void ks_broker_free(struct ks_broker *broker);
+
+/* Hears of each new state. In the listener's memory until ks_broker_unlisten. */
+struct ks_broker_listener {
+    struct ks_list link;
+    void (*changed)(void *arg, enum ks_broker_state state, const struct kafscale_error *error);
+    void *arg;
+};
+
+void ks_broker_listen(struct ks_broker *broker, struct ks_broker_listener *listener);
+void ks_broker_unlisten(struct ks_broker_listener *listener);
+
+enum ks_broker_state ks_broker_state(const struct ks_broker *broker);
+
+/* Why it is FENCED or FAILED; no error otherwise. */
+const struct kafscale_error *ks_broker_error(const struct ks_broker *broker);
+
+struct ks_env *ks_broker_env(struct ks_broker *broker);
+const struct ks_broker_options *ks_broker_options(const struct ks_broker *broker);
+struct ks_topics *ks_broker_topics(struct ks_broker *broker);
+
+/* These four once the broker was READY, until it is STOPPED. */
+struct ks_log *ks_broker_log(struct ks_broker *broker);
+struct ks_freshness *ks_broker_freshness(struct ks_broker *broker);
+struct ks_appender *ks_broker_appender(struct ks_broker *broker);
+struct ks_producer_ids *ks_broker_producer_ids(struct ks_broker *broker);
+
+const struct ks_id *ks_broker_cluster_id(const struct ks_broker *broker);
+const struct ks_id *ks_broker_incarnation(const struct ks_broker *broker);
+
+/* For the listener of this index, or the first; never NULL. */
+const struct ks_endpoint *ks_broker_endpoint(const struct ks_broker *broker, size_t listener);
+
+#endif

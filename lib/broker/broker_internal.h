@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The inside of a struct ks_broker, shared by the files that make it up: broker.c holds it together, start.c and stop.c
+ * are its beginning and its end.
+ */
+#ifndef KS_BROKER_BROKER_INTERNAL_H
+#define KS_BROKER_BROKER_INTERNAL_H
+
+#include "broker/broker.h"
+#include "broker/identity.h"
+#include "broker/opener.h"
+
+/* The steps of a start, in their order. */
+enum ks_start_step {
+    KS_START_IDENTITY,
+    KS_START_SOLE,
+    KS_START_TOPICS,
+    KS_START_OPEN,
+    KS_START_STEP_COUNT
+};
+
+struct ks_broker {
+    struct ks_env *env;
+    struct ks_broker_options options;
+    char *ns;
+    enum ks_broker_state state;
+    struct kafscale_error error;
+    struct ks_list listeners;
+    struct ks_endpoint *endpoints;
+    size_t endpoint_count;
+    struct ks_endpoint no_endpoint;
+    struct ks_id incarnation;
+
+    struct ks_store *store;
+    struct ks_meta *meta;
+    struct ks_log *log;
+    struct ks_topics topics;
+    struct ks_opener opener;
+    struct ks_freshness freshness;
+    struct ks_appender appender;
+    struct ks_producer_ids producer_ids;
+
+    /* Start. */
+    struct ks_identity identity;
+    enum ks_start_step step;
+    bool is_step_running;
+    uint32_t failures; /* of this step, in a row */
+    struct ks_timer retry;
+    struct ks_task begin;
+    bool is_sole_sent;
+    uint64_t sole_version;
+    struct kafscale_meta_read read;
+    struct kafscale_meta_operation operation;
+    struct kafscale_meta_txn txn;
+    ks_broker_done *start_done;
+    void *start_arg;
+
+    /* Stop. */
+    int64_t give_up_ms;
+    bool is_stop_begun;
+    struct ks_task stop_task;
+    void (*stop_done)(void *arg);
+    void *stop_arg;
+};
+
+/* Moves to a state and tells the listeners. `error` may be NULL. */
+void ks_broker_move(struct ks_broker *broker, enum ks_broker_state state,
+                    const struct kafscale_error *error);
+
+/* Another broker has taken over, or an invariant is broken. Do nothing once that is known, or at stop. */
+void ks_broker_fence(struct ks_broker *broker, const char *why);
+void ks_broker_fail(struct ks_broker *broker, const struct kafscale_error *error);
+
+/* Answers the start, if that is still to be done. */
+void ks_start_answer(struct ks_broker *broker, enum kafscale_status status,
+                     const struct kafscale_error *error);
+
+/* The opener has nothing left to open. */
+void ks_start_opened(struct ks_broker *broker);
+
+/* Stops a retry that waits. */
+void ks_start_cancel(struct ks_broker *broker);
+
+/* A step of the start ended while the broker is stopping. */
+void ks_stop_go_on(struct ks_broker *broker);
+
+#endif

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From the texts of options.def to the numbers the broker works with. */
+#include "broker/broker.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#define HOUR_MS (60 * 60 * INT64_C(1000))
+#define TOPIC_PARTITIONS_MAX 10000
+
+void
+ks_broker_options_init(struct ks_broker_options *options)
+{
+    *options = (struct ks_broker_options) { .ns = "default",
+                                            .flush_interval_ms = -1,
+                                            .flush_bytes = 4u << 20,
+                                            .unflushed_bytes_max = 64u << 20,
+                                            .cache_bytes_max = 32u << 20,
+                                            .producers_max = 10000,
+                                            .producer_expiration_ms = 24 * HOUR_MS,
+                                            .freshness_ms = 1000,
+                                            .auto_create_topics = true,
+                                            .is_admin_allowed = true,
+                                            .is_delete_allowed = true,
+                                            .partitions_default = 1,
+                                            .topic_partitions_max = TOPIC_PARTITIONS_MAX,
+                                            .topics_max = 10000,
+                                            .partitions_max = 100000,
+                                            .fetch_bytes_max = 55u << 20 };
+}
+
+/* Broker-wide settings with the name of a topic key's broker key are defaults of that key. */
+static enum kafscale_status
+read_topic_defaults(const struct kafscale_options *settings, struct ks_topic_config *defaults)
+{
+    char retention_ms[32];
+    int64_t hours = ks_option_number(settings, KS_OPTION_log_retention_hours);
+
+    for (int i = 0; i < KS_TOPIC_CONFIG_COUNT; i++) {
+        enum ks_topic_config_name name = (enum ks_topic_config_name) i;
+        const char *text = kafscale_options_get(settings, ks_topic_config_keys[i].broker_key);
+        enum kafscale_status status;
+
+        if (text == NULL || strcmp(text, ks_topic_config_keys[i].default_text) == 0 ||
+            ks_topic_config_check(name, ks_slice_of_text(text), NULL) != KAFSCALE_OK) {
+            continue;
+        }
+        status = ks_topic_config_set(defaults, name, ks_slice_of_text(text));
+        if (status != KAFSCALE_OK) {
+            return status;
+        }
+    }
+    if (!ks_option_is_set(settings, KS_OPTION_log_retention_hours)) {
+        return KAFSCALE_OK;
+    }
+    snprintf(retention_ms, sizeof retention_ms, "%" PRId64, hours < 0 ? -1 : hours * HOUR_MS);
+    return ks_topic_config_set(defaults, KS_TOPIC_CONFIG_RETENTION_MS,
+                               ks_slice_of_text(retention_ms));
+}
+
+enum kafscale_status
+ks_broker_options_from(const struct kafscale_options *settings, struct ks_broker_options *options_out)
+{
+    struct ks_broker_options options;
+    enum kafscale_status status;
+
+    ks_broker_options_init(&options);
+    options.ns = ks_option_text(settings, KS_OPTION_s3_namespace);
+    options.node_id = ks_options_broker_id(settings);
+    options.flush_interval_ms = ks_option_number(settings, KS_OPTION_flush_interval_ms);
+    options.flush_bytes = (size_t) ks_option_number(settings, KS_OPTION_flush_bytes);
+    options.unflushed_bytes_max = (size_t) ks_option_number(settings, KS_OPTION_unflushed_bytes);
+    options.cache_bytes_max = (size_t) ks_option_number(settings, KS_OPTION_cache_bytes);
+    options.producers_max = (uint32_t) ks_option_number(settings, KS_OPTION_producer_ids_max);
+    options.producer_expiration_ms = ks_option_number(settings, KS_OPTION_producer_id_expiration_ms);
+    options.freshness_ms = ks_option_number(settings, KS_OPTION_freshness_ms);
+    options.auto_create_topics = ks_option_is_true(settings, KS_OPTION_auto_create_topics_enable);
+    options.is_admin_allowed = ks_option_is_true(settings, KS_OPTION_allow_admin_apis);
+    options.is_delete_allowed = ks_option_is_true(settings, KS_OPTION_delete_topic_enable);
+    options.partitions_default = (int32_t) ks_option_number(settings, KS_OPTION_num_partitions);
+    options.topics_max = (size_t) ks_option_number(settings, KS_OPTION_topics_max);
+    options.partitions_max = ks_option_number(settings, KS_OPTION_partitions_max);
+    options.fetch_bytes_max = (size_t) ks_option_number(settings, KS_OPTION_fetch_max_bytes);
+    options.settings = settings;
+    status = read_topic_defaults(settings, &options.topic_defaults);
+    if (status != KAFSCALE_OK) {
+        ks_broker_options_deinit(&options);
+        return status;
+    }
+    *options_out = options;
+    return KAFSCALE_OK;
+}
+
+void
+ks_broker_options_deinit(struct ks_broker_options *options)
+{
+    ks_topic_config_deinit(&options->topic_defaults);
+}

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Starting: four steps, each tried again with growing waits while the store can't answer. What the store says for
+ * certain (another cluster, a newer format, damage) ends the start.
+ */
+#include "broker/broker_internal.h"
+
+#include <assert.h>
+
+#define RETRY_FIRST_MS 50
+#define RETRY_LAST_MS 5000
+#define SOLE_KEY "sole"
+
+static void run_step(struct ks_broker *broker);
+
+void
+ks_start_answer(struct ks_broker *broker, enum kafscale_status status,
+                const struct kafscale_error *error)
+{
+    ks_broker_done *done = broker->start_done;
+
+    if (done != NULL) {
+        broker->start_done = NULL;
+        done(broker->start_arg, status, error);
+    }
+}
+
+void
+ks_start_cancel(struct ks_broker *broker)
+{
+    ks_env_cancel_timer(broker->env, &broker->retry);
+    ks_env_cancel_task(&broker->begin);
+}
+
+/* Whether asking again can bring another answer. */
+static bool
+is_transient(enum kafscale_status status)
+{
+    return status == KAFSCALE_UNAVAILABLE || status == KAFSCALE_UNKNOWN || status == KAFSCALE_IO ||
+           status == KAFSCALE_NO_MEMORY || status == KAFSCALE_FULL || status == KAFSCALE_CONFLICT;
+}
+
+static void
+retry_later(struct ks_broker *broker, enum kafscale_status status,
+            const struct kafscale_error *error)
+{
+    int64_t wait_ms =
+        broker->failures < 7 ? (int64_t) RETRY_FIRST_MS << broker->failures : RETRY_LAST_MS;
+
+    if (broker->failures == 0) {
+        ks_log(&broker->env->logger, KAFSCALE_LOG_WARN, "start waits for the store: %s",
+               error == NULL ? kafscale_status_text(status) : error->text);
+    }
+    broker->failures++;
+    ks_env_set_timer(broker->env, &broker->retry, ks_env_now_ms(broker->env) + wait_ms);
+}
+
+static void
+finish_step(struct ks_broker *broker, enum kafscale_status status,
+            const struct kafscale_error *error)
+{
+    struct kafscale_error own_error = { 0 };
+
+    broker->is_step_running = false;
+    if (broker->state == KS_BROKER_STOPPING) {
+        ks_stop_go_on(broker);
+        return;
+    }
+    if (broker->state != KS_BROKER_STARTING) {
+        return;
+    }
+    if (is_transient(status)) {
+        retry_later(broker, status, error);
+        return;
+    }
+    if (status != KAFSCALE_OK) {
+        ks_error_set(&own_error, status, "%s",
+                     error == NULL ? kafscale_status_text(status) : error->text);
+        ks_broker_fail(broker, &own_error);
+        return;
+    }
+    broker->failures = 0;
+    broker->step++;
+    assert(broker->step < KS_START_STEP_COUNT);
+    run_step(broker);
+}
+
+/* --- Identity ------------------------------------------------------------------------------------- */
+
+static void
+on_identity(void *arg, enum kafscale_status status, const struct kafscale_error *error)
+{
+    finish_step(arg, status, error);
+}
+
+static void
+step_identity(struct ks_broker *broker)
+{
+    broker->identity.env = broker->env;
+    broker->identity.store = broker->store;
+    broker->identity.meta = broker->meta;
+    broker->identity.ns = broker->ns;
+    ks_identity_check(&broker->identity, on_identity, broker);
+}
+
+/* --- The key `sole` ------------------------------------------------------------------------------- */
+
+static void
+on_sole_written(void *arg, enum kafscale_status status, uint64_t revision,
+                const struct kafscale_error *error)
+{
+    struct ks_broker *broker = arg;
+
+    if (status == KAFSCALE_OK) {
+        broker->sole_version = revision;
+    }
+    finish_step(broker, status, error);
+}
+
+static void
+write_sole(struct ks_broker *broker)
+{
+    broker->is_sole_sent = true;
+    broker->operation = (struct kafscale_meta_operation){
+        .key = SOLE_KEY, .value = ks_slice(broker->incarnation.bytes, KS_ID_BYTES)
+    };
+    broker->txn =
+        (struct kafscale_meta_txn){ .operations = &broker->operation, .operation_count = 1 };
+    ks_meta_txn(broker->meta, &broker->txn, on_sole_written, broker);
+}
+
+/* After an unknown outcome the key itself tells whether the write happened. */
+static void
+on_sole_read(void *arg, enum kafscale_status status, const struct kafscale_meta_entry *entries,
+             size_t entry_count, uint64_t revision, const struct kafscale_error *error)
+{
+    struct ks_broker *broker = arg;
+    struct kafscale_slice own = ks_slice(broker->incarnation.bytes, KS_ID_BYTES);
+
+    (void) revision;
+    if (status == KAFSCALE_OK && (entry_count == 0 || !ks_slice_equals(entries[0].value, own))) {
+        write_sole(broker);
+        return;
+    }
+    if (status == KAFSCALE_OK) {
+        broker->sole_version = entries[0].version;
+    }
+    finish_step(broker, status, error);
+}
+
+static void
+step_sole(struct ks_broker *broker)
+{
+    if (!broker->is_sole_sent) {
+        write_sole(broker);
+        return;
+    }
+    broker->read = (struct kafscale_meta_read){ .key = SOLE_KEY, .is_fresh = true };
+    ks_meta_read(broker->meta, &broker->read, on_sole_read, broker);
+}
+
+/* --- Topics --------------------------------------------------------------------------------------- */
+
+static void
+on_topics(void *arg, enum kafscale_status status, const struct kafscale_error *error)
+{
+    finish_step(arg, status, error);
+}
+
+static void
+step_topics(struct ks_broker *broker)
+{
+    ks_topics_load(&broker->topics, on_topics, broker);
+}
+
+/* --- Opening -------------------------------------------------------------------------------------- */
+
+static void
+on_committed(void *arg, struct ks_partition *log_partition)
+{
+    struct ks_broker *broker = arg;
+    struct ks_topic_partition *partition = ks_partition_user(log_partition);
+
+    if (partition != NULL) {
+        ks_place_wake(&partition->waiters);
+    }
+    ks_appender_go_on(&broker->appender);
+}
+
+static void
+on_log_fenced(void *arg, const struct kafscale_error *error)
+{
+    ks_broker_fence(arg, error->text);
+}
+
+static void
+on_log_failed(void *arg, const struct kafscale_error *error)
+{
+    ks_broker_fail(arg, error);
+}
+
+static void
+on_look_fenced(void *arg, const char *why)
+{
+    ks_broker_fence(arg, why);
+}
+
+static struct ks_log *
+new_log(struct ks_broker *broker)
+{
+    const struct ks_broker_options *options = &broker->options;
+    struct ks_log_events events = {
+        .arg = broker, .committed = on_committed, .fenced = on_log_fenced, .failed = on_log_failed
+    };
+    struct ks_log_options log_options = { .ns = broker->ns,
+                                          .cluster = broker->identity.record.cluster,
+                                          .incarnation = broker->incarnation,
+                                          .flush_interval_ms = options->flush_interval_ms,
+                                          .flush_bytes = options->flush_bytes,
+                                          .unflushed_bytes_max = options->unflushed_bytes_max,
+                                          .cache_bytes_max = options->cache_bytes_max,
+                                          .producers_max = options->producers_max,
+                                          .producer_expiration_ms =
+                                              options->producer_expiration_ms };
+
+    if (log_options.flush_interval_ms < 0) {
+        log_options.flush_interval_ms = ks_store_flush_interval_ms(broker->store);
+    }
+    return ks_log_new(broker->env, broker->store, broker->meta, &log_options, &events);
+}
+
+static void
+step_open(struct ks_broker *broker)
+{
+    const struct ks_broker_options *options = &broker->options;
+
+    broker->log = new_log(broker);
+    if (broker->log == NULL) {
+        finish_step(broker, KAFSCALE_NO_MEMORY, NULL);
+        return;
+    }
+    ks_freshness_init(&broker->freshness, broker->env, broker->meta, broker->log,
+                      &broker->incarnation, options->freshness_ms, options->is_single_writer,
+                      on_look_fenced, broker);
+    ks_appender_init(&broker->appender, broker->env, broker->log, options->unflushed_bytes_max);
+    broker->is_step_running = false;
+    ks_opener_start(&broker->opener, broker->log, broker->sole_version);
+}
+
+void
+ks_start_opened(struct ks_broker *broker)
+{
+    if (broker->state != KS_BROKER_STARTING || broker->step != KS_START_OPEN) {
+        return;
+    }
+    ks_broker_move(broker, KS_BROKER_READY, NULL);
+    ks_start_answer(broker, KAFSCALE_OK, NULL);
+}
+
+/* -------------------------------------------------------------------------------------------------- */
+
+static void
+run_step(struct ks_broker *broker)
+{
+    static void (*const steps[KS_START_STEP_COUNT])(struct ks_broker *) = {
+        [KS_START_IDENTITY] = step_identity,
+        [KS_START_SOLE] = step_sole,
+        [KS_START_TOPICS] = step_topics,
+        [KS_START_OPEN] = step_open,
+    };
+
+    broker->is_step_running = true;
+    steps[broker->step](broker);
+}
+
+static void
+on_retry(void *arg)
+{
+    run_step(arg);
+}
+
+void
+ks_broker_start(struct ks_broker *broker, ks_broker_done *done, void *arg)
+{
+    assert(broker->state == KS_BROKER_STARTING);
+    assert(broker->start_done == NULL);
+
+    broker->start_done = done;
+    broker->start_arg = arg;
+    broker->retry.on_due = on_retry;
+    broker->retry.arg = broker;
+    broker->begin.run = on_retry;
+    broker->begin.arg = broker;
+    ks_env_defer(broker->env, &broker->begin);
+}

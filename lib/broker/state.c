@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of states: a row per state with the states it may be left for. */
+#include "broker/state.h"
+
+#include <assert.h>
+
+#define TO(state) (1u << (state))
+
+struct state_row {
+    const char *name;
+    unsigned next;                 /* bits of states */
+    enum kafscale_log_level level; /* of the line that says it was entered */
+};
+
+static const struct state_row rows[KS_BROKER_STATE_COUNT] = {
+    [KS_BROKER_STARTING] = { "starting",
+                             TO(KS_BROKER_READY) | TO(KS_BROKER_FENCED) | TO(KS_BROKER_FAILED) |
+                                 TO(KS_BROKER_STOPPING),
+                             KAFSCALE_LOG_INFO },
+    [KS_BROKER_READY] = { "ready",
+                          TO(KS_BROKER_FENCED) | TO(KS_BROKER_FAILED) | TO(KS_BROKER_STOPPING),
+                          KAFSCALE_LOG_INFO },
+    [KS_BROKER_FENCED] = { "fenced", TO(KS_BROKER_FAILED) | TO(KS_BROKER_STOPPING),
+                           KAFSCALE_LOG_ERROR },
+    [KS_BROKER_FAILED] = { "failed", TO(KS_BROKER_STOPPING), KAFSCALE_LOG_ERROR },
+    [KS_BROKER_STOPPING] = { "stopping", TO(KS_BROKER_STOPPED), KAFSCALE_LOG_INFO },
+    [KS_BROKER_STOPPED] = { "stopped", 0, KAFSCALE_LOG_INFO },
+};
+
+const char *
+ks_broker_state_name(enum ks_broker_state state)
+{
+    assert(state < KS_BROKER_STATE_COUNT);
+
+    return rows[state].name;
+}
+
+bool
+ks_broker_state_can_move(enum ks_broker_state from, enum ks_broker_state to)
+{
+    assert(from < KS_BROKER_STATE_COUNT);
+    assert(to < KS_BROKER_STATE_COUNT);
+
+    return (rows[from].next & TO(to)) != 0;
+}
+
+void
+ks_broker_state_move(enum ks_broker_state *state, enum ks_broker_state to,
+                     const struct ks_logger *logger, const char *why)
+{
+    assert(ks_broker_state_can_move(*state, to));
+
+    ks_log(logger, rows[to].level, "broker %s: was %s%s%s", rows[to].name, rows[*state].name,
+           why == NULL ? "" : ": ", why == NULL ? "" : why);
+    *state = to;
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Stopping: no new work, the log drains, then the metadata store and the object store are closed, each after all that uses
+ * it. Requests that wait are answered by whatever they wait for.
+ */
+#include "broker/broker_internal.h"
+
+#include <assert.h>
+
+static void
+on_store_closed(void *arg)
+{
+    struct ks_broker *broker = arg;
+
+    ks_log_free(broker->log);
+    broker->log = NULL;
+    ks_freshness_deinit(&broker->freshness);
+    ks_appender_deinit(&broker->appender);
+    ks_producer_ids_deinit(&broker->producer_ids);
+    ks_opener_deinit(&broker->opener);
+    ks_topics_deinit(&broker->topics);
+    ks_broker_move(broker, KS_BROKER_STOPPED, NULL);
+    broker->stop_done(broker->stop_arg);
+}
+
+static void
+on_meta_closed(void *arg)
+{
+    struct ks_broker *broker = arg;
+
+    ks_store_close(broker->store, on_store_closed, broker);
+}
+
+static void
+close_stores(void *arg)
+{
+    struct ks_broker *broker = arg;
+
+    ks_freshness_end(&broker->freshness, KAFSCALE_STOPPED);
+    ks_meta_watch(broker->meta, NULL, NULL);
+    ks_meta_close(broker->meta, on_meta_closed, broker);
+}
+
+void
+ks_stop_go_on(struct ks_broker *broker)
+{
+    if (broker->is_stop_begun) {
+        return;
+    }
+    broker->is_stop_begun = true;
+    ks_start_answer(broker, KAFSCALE_STOPPED, NULL);
+    if (broker->log != NULL) {
+        ks_log_stop(broker->log, broker->give_up_ms, close_stores, broker);
+        return;
+    }
+    broker->stop_task.run = close_stores;
+    broker->stop_task.arg = broker;
+    ks_env_defer(broker->env, &broker->stop_task);
+}
+
+void
+ks_broker_stop(struct ks_broker *broker, int64_t give_up_ms, void (*done)(void *arg), void *arg)
+{
+    assert(broker->stop_done == NULL);
+
+    broker->stop_done = done;
+    broker->stop_arg = arg;
+    broker->give_up_ms = give_up_ms;
+    ks_broker_move(broker, KS_BROKER_STOPPING, NULL);
+    ks_start_cancel(broker);
+    ks_opener_end(&broker->opener);
+    ks_appender_end(&broker->appender);
+    ks_topics_wake_all(&broker->topics);
+    if (!broker->is_step_running) {
+        ks_stop_go_on(broker);
+    }
+}

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Big-endian, a version first; counts and lengths are checked, since a metadata store is an input. */
+#include "broker/topic_record.h"
+
+#include <stdio.h>
+
+#define RECORD_VERSION 1
+#define FLAG_LATER_LIFE 1u
+#define TOPIC_KEY_PREFIX "topic/"
+#define RESERVED_PREFIX "__kafscale"
+
+void
+ks_topic_record_key(const struct ks_id *id, char key_out[KS_TOPIC_KEY_BYTES])
+{
+    char hex[KS_ID_HEX_BYTES];
+
+    ks_id_to_hex(id, hex);
+    snprintf(key_out, KS_TOPIC_KEY_BYTES, TOPIC_KEY_PREFIX "%s", hex);
+}
+
+void
+ks_name_record_key(const char *name, char key_out[KS_NAME_KEY_BYTES])
+{
+    snprintf(key_out, KS_NAME_KEY_BYTES, "name/%s", name);
+}
+
+bool
+ks_topic_record_key_parse(const char *key, struct ks_id *id_out)
+{
+    size_t prefix = strlen(TOPIC_KEY_PREFIX);
+
+    return strncmp(key, TOPIC_KEY_PREFIX, prefix) == 0 &&
+           strlen(key + prefix) == KS_ID_HEX_BYTES - 1 && ks_id_from_hex(key + prefix, id_out);
+}
+
+static void
+append_text(struct ks_buffer *out, const char *text)
+{
+    ks_buffer_append_u16(out, (uint16_t) strlen(text));
+    ks_buffer_append(out, text, strlen(text));
+}
+
+void
+ks_topic_record_encode(const struct ks_topic_record *record, struct ks_buffer *out)
+{
+    uint16_t count = 0;
+
+    for (size_t i = 0; i < KS_TOPIC_CONFIG_COUNT; i++) {
+        count = (uint16_t) (count + (record->config.values[i] != NULL));
+    }
+    ks_buffer_append_u8(out, RECORD_VERSION);
+    ks_buffer_append_u8(out, record->is_later_life ? FLAG_LATER_LIFE : 0);
+    ks_buffer_append_u32(out, (uint32_t) record->partition_count);
+    append_text(out, record->name);
+    ks_buffer_append_u16(out, count);
+    for (size_t i = 0; i < KS_TOPIC_CONFIG_COUNT; i++) {
+        if (record->config.values[i] != NULL) {
+            append_text(out, ks_topic_config_keys[i].key);
+            append_text(out, record->config.values[i]);
+        }
+    }
+}
+
+/* A key that a newer broker stored and this one doesn't know is left alone, not an error. */
+static enum kafscale_status
+decode_config(struct ks_cursor *cursor, struct ks_topic_config *config)
+{
+    uint16_t count = ks_cursor_u16(cursor);
+
+    for (uint16_t i = 0; i < count && !ks_cursor_failed(cursor); i++) {
+        struct kafscale_slice key = ks_cursor_take(cursor, ks_cursor_u16(cursor));
+        struct kafscale_slice value = ks_cursor_take(cursor, ks_cursor_u16(cursor));
+        int place = ks_topic_config_find(key);
+        enum kafscale_status status;
+
+        if (place < 0 || ks_cursor_failed(cursor) ||
+            ks_topic_config_check((enum ks_topic_config_name) place, value, NULL) != KAFSCALE_OK) {
+            continue;
+        }
+        status = ks_topic_config_set(config, (enum ks_topic_config_name) place, value);
+        if (status != KAFSCALE_OK) {
+            return status;
+        }
+    }
+    return KAFSCALE_OK;
+}
+
+enum kafscale_status
+ks_topic_record_decode(struct kafscale_slice bytes, struct ks_topic_record *record_out,
+                       struct kafscale_error *error)
+{
+    struct ks_cursor cursor = ks_cursor(bytes);
+    uint8_t version = ks_cursor_u8(&cursor);
+    uint8_t flags = ks_cursor_u8(&cursor);
+    uint32_t partition_count = ks_cursor_u32(&cursor);
+    struct kafscale_slice name = ks_cursor_take(&cursor, ks_cursor_u16(&cursor));
+    enum kafscale_status status;
+
+    if (ks_cursor_failed(&cursor) || version < RECORD_VERSION || partition_count == 0 ||
+        partition_count > INT32_MAX || ks_topic_name_check(name, NULL) != KAFSCALE_OK) {
+        return ks_error_set(error, KAFSCALE_CORRUPT, "the record of a topic is damaged");
+    }
+    record_out->is_later_life = (flags & FLAG_LATER_LIFE) != 0;
+    record_out->partition_count = (int32_t) partition_count;
+    memcpy(record_out->name, name.data, name.size);
+    record_out->name[name.size] = '\0';
+    status = decode_config(&cursor, &record_out->config);
+    if (status != KAFSCALE_OK) {
+        return ks_error_set(error, status, "out of memory for the record of a topic");
+    }
+    if (ks_cursor_failed(&cursor)) {
+        return ks_error_set(error, KAFSCALE_CORRUPT, "the record of a topic is damaged");
+    }
+    return KAFSCALE_OK;
+}
+
+void
+ks_topic_record_deinit(struct ks_topic_record *record)
+{
+    ks_topic_config_deinit(&record->config);
+}
+
+void
+ks_name_record_encode(const struct ks_name_record *record, uint8_t out[KS_NAME_RECORD_BYTES])
+{
+    out[0] = RECORD_VERSION;
+    out[1] = record->is_alive ? 1 : 0;
+    memcpy(out + 2, record->id.bytes, KS_ID_BYTES);
+}
+
+enum kafscale_status
+ks_name_record_decode(struct kafscale_slice bytes, struct ks_name_record *record_out,
+                      struct kafscale_error *error)
+{
+    struct ks_cursor cursor = ks_cursor(bytes);
+    uint8_t version = ks_cursor_u8(&cursor);
+    struct ks_name_record record = { .is_alive = ks_cursor_u8(&cursor) != 0 };
+
+    ks_cursor_copy(&cursor, record.id.bytes, KS_ID_BYTES);
+    if (ks_cursor_failed(&cursor) || version < RECORD_VERSION) {
+        return ks_error_set(error, KAFSCALE_CORRUPT, "the record of a topic name is damaged");
+    }
+    *record_out = record;
+    return KAFSCALE_OK;
+}
+
+static bool
+is_name_byte(uint8_t byte)
+{
+    return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
+           (byte >= '0' && byte <= '9') || byte == '.' || byte == '_' || byte == '-';
+}
+
+enum kafscale_status
+ks_topic_name_check(struct kafscale_slice name, struct kafscale_error *error)
+{
+    if (name.size == 0 || name.size > KS_TOPIC_NAME_BYTES_MAX) {
+        return ks_error_set(error, KAFSCALE_INVALID, "A topic name has 1 to %d characters",
+                            KS_TOPIC_NAME_BYTES_MAX);
+    }
+    for (size_t i = 0; i < name.size; i++) {
+        if (!is_name_byte(name.data[i])) {
+            return ks_error_set(error, KAFSCALE_INVALID,
+                                "A topic name consists of ASCII letters, digits, '.', '_' and '-'");
+        }
+    }
+    if (ks_slice_equals(name, ks_slice_of_text(".")) ||
+        ks_slice_equals(name, ks_slice_of_text(".."))) {
+        return ks_error_set(error, KAFSCALE_INVALID, "A topic name can't be '.' or '..'");
+    }
+    if (name.size >= strlen(RESERVED_PREFIX) &&
+        memcmp(name.data, RESERVED_PREFIX, strlen(RESERVED_PREFIX)) == 0) {
+        return ks_error_set(error, KAFSCALE_INVALID, "Topic names beginning with %s are reserved",
+                            RESERVED_PREFIX);
+    }
+    return KAFSCALE_OK;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the metadata store keeps about topics: `topic/<id>` describes a living topic, `name/<topic>` says which life of the
+ * name is the newest and whether it lives. Name records are kept for ever, so that no two lives share a key in the store.
+ */
+#ifndef KS_BROKER_TOPIC_RECORD_H
+#define KS_BROKER_TOPIC_RECORD_H
+
+#include "broker/topic_config.h"
+
+#define KS_TOPIC_NAME_BYTES_MAX 249
+#define KS_TOPIC_KEY_BYTES 64
+#define KS_NAME_KEY_BYTES (KS_TOPIC_NAME_BYTES_MAX + 8)
+#define KS_NAME_RECORD_BYTES 18
+
+struct ks_topic_record {
+    struct ks_id id; /* in the key, not in the value */
+    char name[KS_TOPIC_NAME_BYTES_MAX + 1];
+    int32_t partition_count;
+    bool is_later_life; /* stored under {topic}@{8 hex} instead of {topic} */
+    struct ks_topic_config config;
+};
+
+struct ks_name_record {
+    bool is_alive;
+    struct ks_id id; /* of the newest life */
+};
+
+/* "topic/<32 hex>" and "name/<topic>". */
+void ks_topic_record_key(const struct ks_id *id, char key_out[KS_TOPIC_KEY_BYTES]);
+void ks_name_record_key(const char *name, char key_out[KS_NAME_KEY_BYTES]);
+
+/* The id in a key of topic/; false for any other key. */
+bool ks_topic_record_key_parse(const char *key, struct ks_id *id_out);
+
+/* Appends to an initialised buffer; check ks_buffer_failed. */
+void ks_topic_record_encode(const struct ks_topic_record *record, struct ks_buffer *out);
+
+/* Gives everything but the id; `record_out` is zeroed, and deinit'ed by the caller also after a failure. */
+KAFSCALE_MUST_CHECK enum kafscale_status ks_topic_record_decode(struct kafscale_slice bytes,
+                                                                struct ks_topic_record *record_out,
+                                                                struct kafscale_error *error);
+
+void ks_topic_record_deinit(struct ks_topic_record *record);
+
+void ks_name_record_encode(const struct ks_name_record *record, uint8_t out[KS_NAME_RECORD_BYTES]);
+
+KAFSCALE_MUST_CHECK enum kafscale_status ks_name_record_decode(struct kafscale_slice bytes,
+                                                               struct ks_name_record *record_out,
+                                                               struct kafscale_error *error);
+
+/*
+ * A name of 1 to 249 of [a-zA-Z0-9._-], neither "." nor "..", and not one of ours (beginning with "__kafscale"). The text of the
+ * error is for the client.
+ */
+KAFSCALE_MUST_CHECK enum kafscale_status ks_topic_name_check(struct kafscale_slice name,
+                                                             struct kafscale_error *error);
+
+#endif

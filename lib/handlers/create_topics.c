@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * CreateTopics. Any replication factor is taken, since programs ask for 3 and the object store is the one replica; the answer says 1.
+ */
+#include "handlers/api.h"
+#include "handlers/internal.h"
+#include "handlers/topic_configs.h"
+
+#include <assert.h>
+
+/* One topic of the request. */
+struct create_entry {
+    struct ks_topic_create create;
+    struct ks_topic_config config;
+    struct create_topics *all;
+    const struct kafka_create_topics_request_topic *asked;
+    struct kafka_create_topics_response_topic *out;
+    int32_t partition_count;
+};
+
+struct create_topics {
+    struct ks_request *request;
+    const struct kafka_create_topics_request *asked;
+    struct kafka_create_topics_response response;
+    struct create_entry *entries;
+    size_t due;
+};
+
+static void
+refuse(struct create_entry *entry, int16_t code, const char *text)
+{
+    entry->out->error_code = code;
+    entry->out->error_message = ks_request_text(entry->all->request, text);
+}
+
+/* --- The answer ----------------------------------------------------------------------------------- */
+
+static void
+fill_configs(struct create_entry *entry)
+{
+    struct ks_request *request = entry->all->request;
+    const struct ks_topic_config *defaults = &ks_broker_options(request->broker)->topic_defaults;
+    struct kafka_create_topics_response_topic *out = entry->out;
+
+    out->configs = kafka_array_new(
+        &request->arena, &kafka_create_topics_response_topic_config_message, KS_TOPIC_CONFIG_COUNT);
+    for (int i = 0; out->configs != NULL && i < KS_TOPIC_CONFIG_COUNT; i++) {
+        enum ks_topic_config_name name = (enum ks_topic_config_name) i;
+        struct kafka_create_topics_response_topic_config *config = &out->configs[i];
+
+        config->name = ks_slice_of_text(ks_topic_config_keys[i].key);
+        config->value =
+            ks_request_text(request, ks_topic_config_text(&entry->config, defaults, name));
+        config->config_source = (int8_t) ks_topic_config_source(&entry->config, defaults, name);
+    }
+    out->configs_count = KS_TOPIC_CONFIG_COUNT;
+}
+
+static void
+on_created(struct ks_topic_create *create, enum ks_broker_error error)
+{
+    struct create_entry *entry = create->arg;
+    struct create_topics *all = entry->all;
+
+    assert(all->due > 0);
+    if (error != KS_BROKER_ERROR_NONE) {
+        refuse(entry, ks_kafka_error(error), create->error.text);
+    } else {
+        memcpy(entry->out->topic_id, create->id.bytes, KS_ID_BYTES);
+        entry->out->num_partitions = entry->partition_count;
+        entry->out->replication_factor = 1;
+        fill_configs(entry);
+    }
+    ks_topic_config_deinit(&entry->config);
+    all->due--;
+    if (all->due == 0) {
+        ks_request_answer(all->request, &all->response);
+    }
+}
+
+/* --- Checks --------------------------------------------------------------------------------------- */
+
+static bool
+take_config(struct create_entry *entry,
+            const struct kafka_create_topics_request_topic_config *asked)
+{
+    struct kafscale_error error = { 0 };
+    int name = ks_topic_config_find(asked->name);
+
+    if (name < 0) {
+        ks_error_set(&error, KAFSCALE_INVALID, "Unknown topic config name: %.*s",
+                     (int) (asked->name.size < 100 ? asked->name.size : 100),
+                     (const char *) asked->name.data);
+    } else if (asked->value.data == NULL) {
+        ks_error_set(&error, KAFSCALE_INVALID, "Null value not supported for topic config: %s",
+                     ks_topic_config_keys[name].key);
+    } else if (ks_topic_config_check((enum ks_topic_config_name) name, asked->value, &error) ==
+               KAFSCALE_OK) {
+        if (ks_topic_config_set(&entry->config, (enum ks_topic_config_name) name, asked->value) ==
+            KAFSCALE_OK) {
+            return true;
+        }
+        ks_error_set(&error, KAFSCALE_NO_MEMORY, "out of memory");
+    }
+    refuse(entry, KAFKA_ERROR_INVALID_CONFIG, error.text);
+    return false;
+}
+
+static bool
+take_configs(struct create_entry *entry)
+{
+    for (int32_t i = 0; i < entry->asked->configs_count; i++) {
+        if (!take_config(entry, &entry->asked->configs[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* An assignment names partitions 0, 1, 2 ... in any order, and some replica for each. */
+static bool
+is_assignment_valid(const struct create_entry *entry)
+{
+    int32_t count = entry->asked->assignments_count;
+    uint8_t *seen = ks_request_alloc(entry->all->request, (size_t) count, sizeof *seen);
+
+    for (int32_t i = 0; seen != NULL && i < count; i++) {
+        int32_t index = entry->asked->assignments[i].partition_index;
+
+        if (index < 0 || index >= count || seen[index] != 0 ||
+            entry->asked->assignments[i].broker_ids_count < 1) {
+            return false;
+        }
+        seen[index] = 1;
+    }
+    return seen != NULL;
+}
+
+static bool
+take_counts(struct create_entry *entry)
+{
+    const struct kafka_create_topics_request_topic *asked = entry->asked;
+
+    entry->partition_count = asked->num_partitions;
+    if (asked->assignments_count > 0) {
+        if (asked->num_partitions != -1 || asked->replication_factor != -1) {
+            refuse(entry, KAFKA_ERROR_INVALID_REQUEST,
+                   "Both partitions or replication factor and an assignment were given");
+            return false;
+        }
+        if (!is_assignment_valid(entry)) {
+            refuse(entry, KAFKA_ERROR_INVALID_REPLICA_ASSIGNMENT,
+                   "An assignment names each partition from 0 on once, with a replica");
+            return false;
+        }
+        entry->partition_count = asked->assignments_count;
+        return true;
+    }
+    if (asked->replication_factor != -1 && asked->replication_factor < 1) {
+        refuse(entry, KAFKA_ERROR_INVALID_REPLICATION_FACTOR,
+               "Replication factor must be larger than 0");
+        return false;
+    }
+    if (asked->num_partitions == -1) {
+        entry->partition_count = ks_broker_options(entry->all->request->broker)->partitions_default;
+    }
+    return true;
+}
+
+/* Names are few: a request has at most as many topics as its frame justifies, and a table would cost more than it saves. */
+static bool
+is_repeated(const struct create_topics *all, int32_t i)
+{
+    for (int32_t j = 0; j < all->asked->topics_count; j++) {
+        if (j != i && ks_slice_equals(all->asked->topics[j].name, all->asked->topics[i].name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void
+begin(struct create_topics *all, int32_t i)
+{
+    struct create_entry *entry = &all->entries[i];
+    struct ks_request *request = all->request;
+    struct ks_topic_create *create = &entry->create;
+    enum ks_broker_error error = ks_serving_error(request->broker);
+    int64_t timeout_ms = all->asked->timeout_ms > 0 ? all->asked->timeout_ms : 0;
+
+    if (error != KS_BROKER_ERROR_NONE) {
+        refuse(entry, KAFKA_ERROR_NOT_CONTROLLER, ks_broker_error_text(error));
+        return;
+    }
+    if (!ks_broker_options(request->broker)->is_admin_allowed) {
+        refuse(entry, KAFKA_ERROR_POLICY_VIOLATION, "Creating topics is switched off");
+        return;
+    }
+    if (is_repeated(all, i)) {
+        refuse(entry, KAFKA_ERROR_INVALID_REQUEST, "Duplicate topic name.");
+        return;
+    }
+    if (!take_counts(entry) || !take_configs(entry)) {
+        ks_topic_config_deinit(&entry->config);
+        return;
+    }
+    create->name = entry->asked->name;
+    create->partition_count = entry->partition_count;
+    create->config = &entry->config;
+    create->is_dry_run = all->asked->validate_only;
+    create->open_deadline_ms = ks_env_now_ms(request->env) + timeout_ms;
+    create->done = on_created;
+    create->arg = entry;
+    all->due++;
+    ks_topic_create(ks_broker_topics(request->broker), create);
+}
+
+void
+ks_handle_create_topics(struct ks_request *request)
+{
+    const struct kafka_create_topics_request *asked = request->body;
+    struct create_topics *all = ks_request_alloc(request, 1, sizeof *all);
+    size_t count = (size_t) asked->topics_count;
+
+    if (all == NULL) {
+        ks_request_close(request);
+        return;
+    }
+    all->request = request;
+    all->asked = asked;
+    kafka_message_init(&kafka_create_topics_response_message, &all->response);
+    all->response.topics =
+        kafka_array_new(&request->arena, &kafka_create_topics_response_topic_message, count);
+    all->response.topics_count = asked->topics_count;
+    all->entries = ks_request_alloc(request, count, sizeof *all->entries);
+    for (int32_t i = 0; !ks_arena_failed(&request->arena) && i < asked->topics_count; i++) {
+        all->entries[i].all = all;
+        all->entries[i].asked = &asked->topics[i];
+        all->entries[i].out = &all->response.topics[i];
+        all->response.topics[i].name = asked->topics[i].name;
+        begin(all, i);
+    }
+    if (all->due == 0) {
+        ks_request_answer(request, &all->response);
+    }
+}

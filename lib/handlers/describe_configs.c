@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * DescribeConfigs of topics, from the table of topic keys, and of this broker, from the table of options. Keys that were asked for and
+ * don't exist are left out, as in Kafka; null asks for all.
+ */
+#include "handlers/api.h"
+#include "handlers/internal.h"
+#include "handlers/topic_configs.h"
+
+#include <stdio.h>
+
+#define RESOURCE_TOPIC 2
+#define RESOURCE_BROKER 4
+#define SYNONYMS_MAX 3
+
+#define TYPE_BOOLEAN 1
+#define TYPE_STRING 2
+#define TYPE_LONG 5
+#define TYPE_PASSWORD 9
+
+struct describe {
+    struct ks_request *request;
+    const struct kafka_describe_configs_request *asked;
+};
+
+static bool
+is_asked(const struct kafka_describe_configs_request_resource *resource, const char *key)
+{
+    for (int32_t i = 0; i < resource->configuration_keys_count; i++) {
+        if (ks_slice_equals(resource->configuration_keys[i], ks_slice_of_text(key))) {
+            return true;
+        }
+    }
+    return resource->configuration_keys_count < 0;
+}
+
+static void
+refuse(struct kafka_describe_configs_response_result *out, int16_t code, const char *text)
+{
+    out->error_code = code;
+    out->error_message = ks_slice_of_text(text);
+}
+
+/* --- Topics --------------------------------------------------------------------------------------- */
+
+static void
+add_synonym(struct kafka_describe_configs_response_result_config *out, const char *key,
+            struct kafscale_slice value, enum ks_config_source source)
+{
+    struct kafka_describe_configs_response_result_config_synonym *synonym;
+
+    if (out->synonyms == NULL) {
+        return;
+    }
+    synonym = &out->synonyms[out->synonyms_count];
+    out->synonyms_count++;
+    synonym->name = ks_slice_of_text(key);
+    synonym->value = value;
+    synonym->source = (int8_t) source;
+}
+
+/* All places that name a value, the one that counts first. */
+static void
+fill_synonyms(struct describe *describe, const struct ks_topic_config *config,
+              enum ks_topic_config_name name,
+              struct kafka_describe_configs_response_result_config *out)
+{
+    struct ks_request *request = describe->request;
+    const struct ks_topic_config *defaults = &ks_broker_options(request->broker)->topic_defaults;
+    const struct ks_topic_config_key *key = &ks_topic_config_keys[name];
+
+    out->synonyms = kafka_array_new(&request->arena,
+                                    &kafka_describe_configs_response_result_config_synonym_message,
+                                    SYNONYMS_MAX);
+    if (config->values[name] != NULL) {
+        add_synonym(out, key->key, out->value, KS_SOURCE_TOPIC);
+    }
+    if (defaults->values[name] != NULL) {
+        add_synonym(out, key->broker_key, ks_slice_of_text(defaults->values[name]),
+                    KS_SOURCE_BROKER);
+    }
+    add_synonym(out, key->broker_key, ks_slice_of_text(key->default_text), KS_SOURCE_DEFAULT);
+}
+
+static void
+fill_topic_key(struct describe *describe, const struct ks_topic_config *config,
+               enum ks_topic_config_name name,
+               struct kafka_describe_configs_response_result_config *out)
+{
+    const struct ks_topic_config *defaults =
+        &ks_broker_options(describe->request->broker)->topic_defaults;
+    const struct ks_topic_config_key *key = &ks_topic_config_keys[name];
+
+    out->name = ks_slice_of_text(key->key);
+    out->value = ks_slice_of_text(ks_topic_config_text(config, defaults, name));
+    out->config_source = (int8_t) ks_topic_config_source(config, defaults, name);
+    out->config_type = ks_config_type_number(key->type);
+    if (describe->asked->include_documentation) {
+        out->documentation = ks_slice_of_text(key->help);
+    }
+    if (describe->asked->include_synonyms) {
+        fill_synonyms(describe, config, name, out);
+    }
+}
+
+static void
+describe_topic(struct describe *describe,
+               const struct kafka_describe_configs_request_resource *resource,
+               struct kafka_describe_configs_response_result *out)
+{
+    struct ks_request *request = describe->request;
+    struct ks_topic *topic = ks_find_topic(request, resource->resource_name, NULL, false);
+    enum ks_broker_error doubt = ks_request_doubt(request);
+
+    if (ks_topic_name_check(resource->resource_name, NULL) != KAFSCALE_OK) {
+        refuse(out, KAFKA_ERROR_INVALID_TOPIC, "The topic name is not legal");
+        return;
+    }
+    if (topic == NULL) {
+        refuse(out,
+               doubt == KS_BROKER_ERROR_NONE ? KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION
+                                             : KAFKA_ERROR_REQUEST_TIMED_OUT,
+               "There is no such topic");
+        return;
+    }
+    out->configs =
+        kafka_array_new(&request->arena, &kafka_describe_configs_response_result_config_message,
+                        KS_TOPIC_CONFIG_COUNT);
+    for (int i = 0; out->configs != NULL && i < KS_TOPIC_CONFIG_COUNT; i++) {
+        if (is_asked(resource, ks_topic_config_keys[i].key)) {
+            fill_topic_key(describe, &topic->record.config, (enum ks_topic_config_name) i,
+                           &out->configs[out->configs_count]);
+            out->configs_count++;
+        }
+    }
+}
+
+/* --- The broker ----------------------------------------------------------------------------------- */
+
+static int8_t
+option_type(const struct kafscale_option *option)
+{
+    if (option->is_secret) {
+        return TYPE_PASSWORD;
+    }
+    if (strcmp(option->kind, "boolean") == 0) {
+        return TYPE_BOOLEAN;
+    }
+    return strcmp(option->kind, "integer") == 0 ? TYPE_LONG : TYPE_STRING;
+}
+
+/* Secrets are never shown, not even to whoever set them. */
+static void
+fill_option(struct describe *describe, const struct kafscale_option *option,
+            struct kafka_describe_configs_response_result_config *out)
+{
+    const struct kafscale_options *settings =
+        ks_broker_options(describe->request->broker)->settings;
+    const char *value = kafscale_options_get(settings, option->key);
+    bool is_default = value == NULL || strcmp(value, option->default_value) == 0;
+
+    out->name = ks_slice_of_text(option->key);
+    out->is_sensitive = option->is_secret;
+    if (!option->is_secret && value != NULL) {
+        out->value = ks_request_text(describe->request, value);
+    }
+    out->read_only = true;
+    out->config_source = (int8_t) (is_default ? KS_SOURCE_DEFAULT : KS_SOURCE_BROKER);
+    out->config_type = option_type(option);
+    if (describe->asked->include_documentation) {
+        out->documentation = ks_slice_of_text(option->help);
+    }
+}
+
+static bool
+is_own_name(const struct ks_request *request, struct kafscale_slice name)
+{
+    char text[16];
+
+    snprintf(text, sizeof text, "%d", (int) ks_broker_options(request->broker)->node_id);
+    return ks_slice_equals(name, ks_slice_of_text(text));
+}
+
+static size_t
+count_options(void)
+{
+    struct kafscale_option option;
+    size_t count = 0;
+
+    while (kafscale_option_at(count, &option) == KAFSCALE_OK) {
+        count++;
+    }
+    return count;
+}
+
+/* An empty name asks for what was set for all brokers at run time: nothing can be. */
+static void
+describe_broker(struct describe *describe,
+                const struct kafka_describe_configs_request_resource *resource,
+                struct kafka_describe_configs_response_result *out)
+{
+    struct ks_request *request = describe->request;
+    struct kafscale_option option;
+    size_t count = count_options();
+
+    if (resource->resource_name.size == 0) {
+        return;
+    }
+    if (!is_own_name(request, resource->resource_name)) {
+        refuse(out, KAFKA_ERROR_INVALID_REQUEST,
+               "The name of a broker is its id, and this broker has another");
+        return;
+    }
+    if (ks_broker_options(request->broker)->settings == NULL) {
+        return;
+    }
+    out->configs = kafka_array_new(&request->arena,
+                                   &kafka_describe_configs_response_result_config_message, count);
+    for (size_t i = 0; out->configs != NULL && kafscale_option_at(i, &option) == KAFSCALE_OK; i++) {
+        if (is_asked(resource, option.key)) {
+            fill_option(describe, &option, &out->configs[out->configs_count]);
+            out->configs_count++;
+        }
+    }
+}
+
+/* -------------------------------------------------------------------------------------------------- */
+
+static bool
+has_unknown_topic(struct ks_request *request, const struct kafka_describe_configs_request *asked)
+{
+    for (int32_t i = 0; i < asked->resources_count; i++) {
+        if (asked->resources[i].resource_type == RESOURCE_TOPIC &&
+            ks_find_topic(request, asked->resources[i].resource_name, NULL, false) == NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void
+run(struct ks_request *request)
+{
+    struct describe describe = { .request = request, .asked = request->body };
+    struct kafka_describe_configs_response response;
+    int32_t count = describe.asked->resources_count;
+
+    if (has_unknown_topic(request, describe.asked) && !ks_request_is_fresh(request, run)) {
+        return;
+    }
+    kafka_message_init(&kafka_describe_configs_response_message, &response);
+    response.results = kafka_array_new(
+        &request->arena, &kafka_describe_configs_response_result_message, (size_t) count);
+    response.results_count = count;
+    for (int32_t i = 0; response.results != NULL && i < count; i++) {
+        const struct kafka_describe_configs_request_resource *resource =
+            &describe.asked->resources[i];
+        struct kafka_describe_configs_response_result *out = &response.results[i];
+
+        out->resource_type = resource->resource_type;
+        out->resource_name = resource->resource_name;
+        if (resource->resource_type == RESOURCE_TOPIC) {
+            describe_topic(&describe, resource, out);
+        } else if (resource->resource_type == RESOURCE_BROKER) {
+            describe_broker(&describe, resource, out);
+        } else {
+            refuse(out, KAFKA_ERROR_INVALID_REQUEST, "Topics and brokers have configurations here");
+        }
+    }
+    ks_request_answer(request, &response);
+}
+
+void
+ks_handle_describe_configs(struct ks_request *request)
+{
+    run(request);
+}

@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Produce: each batch is checked, then appended where it lies in the frame. The answer leaves when every batch is durable or refused,
+ * or the client's time is over: then it says "timed out" while the batches stay, so the request lives until the last of
+ * them is settled.
+ */
+#include "handlers/api.h"
+#include "handlers/internal.h"
+
+#include <assert.h>
+
+#define NO_TIMEOUT_MS 30000
+#define ZSTD_VERSION_MIN 7
+#define RECORD_ERRORS_VERSION 8
+
+/* One partition of the request. */
+struct produce_entry {
+    struct ks_pending_append pending;
+    struct produce *produce;
+    struct kafka_produce_response_topic_partition *out;
+    const char *message;
+    int16_t code;
+    bool is_due;   /* appended or queued, and not settled */
+    bool is_fault; /* of the batch itself */
+    int64_t append_time_ms;
+    int64_t log_start;
+};
+
+struct produce {
+    struct ks_request *request;
+    const struct kafka_produce_request *asked;
+    struct kafka_produce_response response;
+    struct produce_entry *entries;
+    size_t entry_count;
+    size_t due;
+    struct ks_timer timer;
+    bool is_over; /* the client's time */
+};
+
+/* --- The answer ----------------------------------------------------------------------------------- */
+
+static void
+fill(struct produce *produce, struct produce_entry *entry)
+{
+    struct kafka_produce_response_topic_partition *out = entry->out;
+
+    out->error_code = entry->code;
+    if (entry->code == KAFKA_ERROR_NONE) {
+        out->base_offset = entry->pending.append.base_offset;
+        out->log_append_time_ms = entry->append_time_ms;
+        out->log_start_offset = entry->log_start;
+        return;
+    }
+    out->base_offset = -1;
+    if (entry->message != NULL) {
+        out->error_message = ks_slice_of_text(entry->message);
+    }
+    if (!entry->is_fault || entry->code != KAFKA_ERROR_INVALID_RECORD ||
+        produce->request->header.api_version < RECORD_ERRORS_VERSION) {
+        return;
+    }
+    out->record_errors = kafka_array_new(
+        &produce->request->arena, &kafka_produce_response_topic_partition_record_error_message, 1);
+    if (out->record_errors != NULL) {
+        out->record_errors_count = 1;
+        out->record_errors[0].batch_index_error_message = ks_slice_of_text(entry->message);
+    }
+}
+
+static bool
+has_errors(const struct produce *produce)
+{
+    for (size_t i = 0; i < produce->entry_count; i++) {
+        if (produce->entries[i].code != KAFKA_ERROR_NONE) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void
+send(struct produce *produce)
+{
+    struct ks_request *request = produce->request;
+
+    ks_env_cancel_timer(request->env, &produce->timer);
+    if (produce->asked->acks == 0) {
+        /* The only way to tell a client that waits for no answer. */
+        if (has_errors(produce)) {
+            ks_request_close(request);
+        } else {
+            ks_request_answer_nothing(request);
+        }
+        return;
+    }
+    for (size_t i = 0; i < produce->entry_count; i++) {
+        struct produce_entry *entry = &produce->entries[i];
+
+        if (entry->is_due) {
+            entry->code = KAFKA_ERROR_REQUEST_TIMED_OUT;
+        }
+        fill(produce, entry);
+    }
+    ks_request_answer(request, &produce->response);
+}
+
+/* What can't be said without having looked: done, unknown, and what an older owner's state says of a sequence. */
+static bool
+is_doubtful(int16_t code)
+{
+    return code == KAFKA_ERROR_NONE || code == KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION ||
+           code == KAFKA_ERROR_OUT_OF_ORDER_SEQUENCE_NUMBER ||
+           code == KAFKA_ERROR_INVALID_PRODUCER_EPOCH;
+}
+
+/* A broker that is stopping still acknowledges what it has made durable; one that was fenced doesn't. */
+static void
+apply_doubt(struct produce *produce)
+{
+    struct ks_request *request = produce->request;
+    enum ks_broker_error doubt = ks_request_doubt(request);
+    bool is_stopping = ks_broker_state(request->broker) == KS_BROKER_STOPPING;
+
+    if (doubt == KS_BROKER_ERROR_NONE || (is_stopping && !request->has_looked)) {
+        return;
+    }
+    for (size_t i = 0; i < produce->entry_count; i++) {
+        if (!produce->entries[i].is_due && is_doubtful(produce->entries[i].code)) {
+            produce->entries[i].code = ks_kafka_error(doubt);
+            produce->entries[i].message = NULL;
+        }
+    }
+}
+
+static void
+answer(struct ks_request *request)
+{
+    struct produce *produce = request->state;
+
+    if (ks_request_is_answered(request)) {
+        return;
+    }
+    if (!produce->is_over && !ks_request_is_fresh(request, answer)) {
+        return;
+    }
+    apply_doubt(produce);
+    send(produce);
+}
+
+/* --- Appending ------------------------------------------------------------------------------------ */
+
+static void
+on_appended(struct ks_pending_append *pending, enum ks_broker_error error)
+{
+    struct produce_entry *entry = pending->arg;
+    struct produce *produce = entry->produce;
+    struct ks_request *request = produce->request;
+
+    assert(produce->due > 0);
+    /* The topic may go any time from now on. */
+    if (pending->partition->log != NULL) {
+        entry->log_start = ks_partition_log_start(pending->partition->log);
+    }
+    entry->is_due = false;
+    entry->code = ks_kafka_error(error);
+    if (error != KS_BROKER_ERROR_NONE) {
+        entry->message = ks_broker_error_text(error);
+    }
+    produce->due--;
+    if (produce->due == 0 && !produce->is_over) {
+        answer(request);
+    }
+    ks_request_release(request);
+}
+
+/* What was appended stays; what still queues is taken back, so that it can't be appended after the client sent it again. */
+static void
+on_timeout(void *arg)
+{
+    struct produce *produce = arg;
+    struct ks_request *request = produce->request;
+
+    ks_request_hold(request);
+    produce->is_over = true;
+    for (size_t i = 0; i < produce->entry_count; i++) {
+        if (produce->entries[i].is_due) {
+            ks_appender_give_up(ks_broker_appender(request->broker), &produce->entries[i].pending);
+        }
+    }
+    ks_freshness_cancel(&request->look);
+    if (!ks_freshness_is_fresh(ks_broker_freshness(request->broker))) {
+        request->has_looked = true;
+        request->looked = KAFSCALE_UNAVAILABLE;
+    }
+    answer(request);
+    ks_request_release(request);
+}
+
+static int16_t
+fault_code(enum ks_batch_fault fault)
+{
+    switch (fault) {
+    case KS_BATCH_FAULT_NONE:
+        return KAFKA_ERROR_NONE;
+    case KS_BATCH_FAULT_CORRUPT:
+        return KAFKA_ERROR_CORRUPT_MESSAGE;
+    case KS_BATCH_FAULT_TOO_LARGE:
+        return KAFKA_ERROR_MESSAGE_TOO_LARGE;
+    case KS_BATCH_FAULT_TIMESTAMP:
+        return KAFKA_ERROR_INVALID_TIMESTAMP;
+    case KS_BATCH_FAULT_CODEC:
+        return KAFKA_ERROR_UNSUPPORTED_COMPRESSION_TYPE;
+    case KS_BATCH_FAULT_MISSING:
+    case KS_BATCH_FAULT_MULTIPLE:
+    case KS_BATCH_FAULT_OLD_MAGIC:
+    case KS_BATCH_FAULT_INVALID:
+        break;
+    }
+    return KAFKA_ERROR_INVALID_RECORD;
+}
+
+static struct ks_batch_rules
+rules_of(const struct produce *produce, const struct ks_topic *topic)
+{
+    const struct ks_topic_config *config = &topic->record.config;
+    const struct ks_topic_config *defaults =
+        &ks_broker_options(produce->request->broker)->topic_defaults;
+    const char *type = ks_topic_config_text(config, defaults, KS_TOPIC_CONFIG_TIMESTAMP_TYPE);
+
+    return (struct ks_batch_rules){
+        .bytes_max =
+            (size_t) ks_topic_config_number(config, defaults, KS_TOPIC_CONFIG_MAX_MESSAGE_BYTES),
+        .zstd_allowed = produce->request->header.api_version >= ZSTD_VERSION_MIN,
+        .append_time = strcmp(type, "LogAppendTime") == 0,
+        .wall_ms = ks_env_wall_ms(produce->request->env),
+        .timestamp_before_max_ms =
+            ks_topic_config_number(config, defaults, KS_TOPIC_CONFIG_TIMESTAMP_BEFORE_MAX_MS),
+        .timestamp_after_max_ms =
+            ks_topic_config_number(config, defaults, KS_TOPIC_CONFIG_TIMESTAMP_AFTER_MAX_MS)
+    };
+}
+
+/* The carrier allows changes inside the frame (handlers/exchange.h). */
+static void
+stamp(struct produce_entry *entry, const struct ks_batch_rules *rules)
+{
+    struct ks_batch *batch = &entry->pending.append.batch;
+    struct kafscale_blob *frame = entry->produce->request->frame;
+    uint8_t *bytes =
+        kafscale_blob_data(frame) + (batch->bytes.data - kafscale_blob_slice(frame).data);
+
+    ks_batch_set_append_time(bytes, batch->bytes.size, rules->wall_ms);
+    entry->append_time_ms = rules->wall_ms;
+    if (ks_batch_parse(ks_slice(bytes, batch->bytes.size), batch, NULL) != KAFSCALE_OK) {
+        entry->code = KAFKA_ERROR_INVALID_RECORD;
+    }
+}
+
+static void
+check_batch(struct produce_entry *entry, const struct kafka_records *records)
+{
+    struct ks_batch_rules rules = rules_of(entry->produce, entry->pending.partition->topic);
+    struct kafscale_slice bytes = records->part_count == 0 ? ks_slice(NULL, 0) : records->parts[0];
+    struct ks_batch *batch = &entry->pending.append.batch;
+    enum ks_batch_fault fault = ks_batch_check_produced(bytes, &rules, batch);
+
+    if (fault != KS_BATCH_FAULT_NONE) {
+        entry->code = fault_code(fault);
+        entry->message = ks_batch_fault_text(fault);
+        entry->is_fault = true;
+        return;
+    }
+    if (ks_batch_is_transactional(batch)) {
+        entry->code = KAFKA_ERROR_INVALID_TXN_STATE;
+        entry->message = "transactions are not served by this broker";
+        return;
+    }
+    if (rules.append_time) {
+        stamp(entry, &rules);
+    }
+}
+
+static void
+append(struct produce_entry *entry)
+{
+    struct produce *produce = entry->produce;
+    struct ks_request *request = produce->request;
+
+    entry->pending.append.owner = request->frame;
+    entry->pending.done = on_appended;
+    entry->pending.arg = entry;
+    entry->is_due = true;
+    produce->due++;
+    ks_request_hold(request);
+    ks_appender_append(ks_broker_appender(request->broker), &entry->pending);
+}
+
+static void
+begin_entry(struct produce_entry *entry, struct ks_topic *topic,
+            const struct kafka_produce_request_topic_partition *asked)
+{
+    enum ks_broker_error error =
+        ks_find_partition(entry->produce->request, topic, asked->index, &entry->pending.partition);
+
+    entry->append_time_ms = -1;
+    entry->out->index = asked->index;
+    if (entry->code != KAFKA_ERROR_NONE) {
+        return;
+    }
+    if (error != KS_BROKER_ERROR_NONE) {
+        entry->code = ks_kafka_error(error);
+        entry->message = ks_broker_error_text(error);
+        return;
+    }
+    check_batch(entry, &asked->records);
+    if (entry->code == KAFKA_ERROR_NONE) {
+        append(entry);
+    }
+}
+
+static size_t
+count_partitions(const struct kafka_produce_request *asked)
+{
+    size_t count = 0;
+
+    for (int32_t i = 0; i < asked->topics_count; i++) {
+        count += (size_t) asked->topics[i].partitions_count;
+    }
+    return count;
+}
+
+static bool
+make_response(struct produce *produce)
+{
+    const struct kafka_produce_request *asked = produce->asked;
+    struct ks_arena *arena = &produce->request->arena;
+    struct kafka_produce_response *response = &produce->response;
+
+    kafka_message_init(&kafka_produce_response_message, response);
+    response->topics =
+        kafka_array_new(arena, &kafka_produce_response_topic_message, (size_t) asked->topics_count);
+    response->topics_count = asked->topics_count;
+    for (int32_t i = 0; response->topics != NULL && i < asked->topics_count; i++) {
+        struct kafka_produce_response_topic *topic = &response->topics[i];
+
+        topic->name = asked->topics[i].name;
+        memcpy(topic->topic_id, asked->topics[i].topic_id, KS_ID_BYTES);
+        topic->partitions_count = asked->topics[i].partitions_count;
+        topic->partitions = kafka_array_new(arena, &kafka_produce_response_topic_partition_message,
+                                            (size_t) topic->partitions_count);
+    }
+    produce->entry_count = count_partitions(asked);
+    produce->entries =
+        ks_request_alloc(produce->request, produce->entry_count, sizeof *produce->entries);
+    return !ks_arena_failed(arena);
+}
+
+static void
+begin_entries(struct produce *produce, int16_t code)
+{
+    const struct kafka_produce_request *asked = produce->asked;
+    size_t next = 0;
+
+    for (int32_t i = 0; i < asked->topics_count; i++) {
+        struct ks_topic *topic =
+            ks_find_topic(produce->request, asked->topics[i].name, NULL, false);
+
+        for (int32_t j = 0; j < asked->topics[i].partitions_count; j++) {
+            struct produce_entry *entry = &produce->entries[next];
+
+            next++;
+            entry->produce = produce;
+            entry->code = code;
+            entry->out = &produce->response.topics[i].partitions[j];
+            begin_entry(entry, topic, &asked->topics[i].partitions[j]);
+        }
+    }
+}
+
+static bool
+is_acks_valid(int16_t acks)
+{
+    return acks >= -1 && acks <= 1;
+}
+
+static void
+start_timer(struct produce *produce)
+{
+    struct ks_request *request = produce->request;
+    int64_t timeout_ms = produce->asked->timeout_ms;
+
+    if (timeout_ms < 0 || (timeout_ms == 0 && produce->asked->acks != -1)) {
+        timeout_ms = NO_TIMEOUT_MS;
+    }
+    produce->timer.on_due = on_timeout;
+    produce->timer.arg = produce;
+    ks_env_set_timer(request->env, &produce->timer, ks_env_now_ms(request->env) + timeout_ms);
+}
+
+void
+ks_handle_produce(struct ks_request *request)
+{
+    struct produce *produce = ks_request_alloc(request, 1, sizeof *produce);
+
+    if (produce == NULL) {
+        ks_request_close(request);
+        return;
+    }
+    request->state = produce;
+    produce->request = request;
+    produce->asked = request->body;
+    if (!make_response(produce)) {
+        ks_request_close(request);
+        return;
+    }
+    begin_entries(produce, is_acks_valid(produce->asked->acks) ? KAFKA_ERROR_NONE
+                                                               : KAFKA_ERROR_INVALID_REQUIRED_ACKS);
+    start_timer(produce);
+    if (produce->due == 0) {
+        answer(request);
+    }
+}

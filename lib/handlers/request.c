@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From bytes to a struct and back; owners of large pieces are found by walking both lists in step. */
+#include "handlers/request.h"
+
+#include "handlers/api.h"
+#include "handlers/internal.h"
+
+#include <assert.h>
+
+#define ARENA_BYTES_MAX (256u << 20)
+#define COPIED_BYTES_MAX (256u << 20)
+
+struct ks_request *
+ks_request_new(struct ks_handlers *handlers, struct ks_broker *broker, struct ks_exchange *exchange)
+{
+    struct ks_request *request = ks_alloc_zero(1, sizeof *request);
+
+    if (request == NULL) {
+        return NULL;
+    }
+    request->handlers = handlers;
+    request->broker = broker;
+    request->env = ks_broker_env(broker);
+    request->exchange = exchange;
+    request->frame = kafscale_blob_ref(exchange->frame);
+    request->listener = exchange->context.listener;
+    request->holds = 1;
+    ks_arena_init(&request->arena, ARENA_BYTES_MAX);
+    exchange->request = request;
+    return request;
+}
+
+enum kafscale_status
+ks_request_read_header(struct ks_request *request)
+{
+    struct kafscale_error error = { 0 };
+
+    return kafka_request_header_decode(request->exchange->payload, &request->header,
+                                       &request->encoded, &error);
+}
+
+enum kafscale_status
+ks_request_read_body(struct ks_request *request)
+{
+    const struct kafka_message *message = kafka_api_find(request->api->key)->request;
+    struct kafscale_error error = { 0 };
+    void *body = ks_arena_alloc(&request->arena, message->size_bytes);
+    enum kafscale_status status;
+
+    if (body == NULL) {
+        return KAFSCALE_NO_MEMORY;
+    }
+    status = kafka_decode(message, request->header.api_version, request->encoded, &request->arena,
+                          body, &error);
+    request->body = body;
+    return status;
+}
+
+void
+ks_request_hold(struct ks_request *request)
+{
+    request->holds++;
+}
+
+void
+ks_request_release(struct ks_request *request)
+{
+    assert(request->holds > 0);
+
+    request->holds--;
+    if (request->holds > 0) {
+        return;
+    }
+    assert(request->exchange == NULL);
+    ks_freshness_cancel(&request->look);
+    ks_handlers_forget(request->handlers, request);
+    kafscale_blob_unref(request->frame);
+    ks_arena_deinit(&request->arena);
+    ks_free(request);
+}
+
+bool
+ks_request_is_answered(const struct ks_request *request)
+{
+    return request->exchange == NULL;
+}
+
+void *
+ks_request_alloc(struct ks_request *request, size_t count, size_t element_bytes)
+{
+    return ks_arena_alloc_array(&request->arena, count, element_bytes);
+}
+
+static void
+complete(struct ks_request *request, const struct ks_answer *answer)
+{
+    struct ks_exchange *exchange = request->exchange;
+
+    assert(exchange != NULL);
+
+    request->exchange = NULL;
+    exchange->request = NULL;
+    exchange->complete(exchange, answer);
+    ks_request_release(request);
+}
+
+void
+ks_request_close(struct ks_request *request)
+{
+    struct ks_answer answer = { .kind = KS_ANSWER_CLOSE };
+
+    complete(request, &answer);
+}
+
+void
+ks_request_answer_nothing(struct ks_request *request)
+{
+    struct ks_answer answer = { .kind = KS_ANSWER_NONE };
+
+    complete(request, &answer);
+}
+
+/* The frame's length is the carrier's to write. */
+static struct kafscale_slice
+without_length(struct kafscale_slice first)
+{
+    assert(first.size >= KAFKA_FRAME_LENGTH_BYTES);
+
+    return ks_slice(first.data + KAFKA_FRAME_LENGTH_BYTES, first.size - KAFKA_FRAME_LENGTH_BYTES);
+}
+
+/* Both lists are in the order of the response; small parts were copied by the writer and are passed over. */
+static void
+give_owners(struct kafscale_part *out, const struct kafscale_slice *written, size_t written_count,
+            const struct kafscale_part *parts, size_t part_count)
+{
+    size_t next = 0;
+
+    for (size_t i = 0; i < written_count; i++) {
+        out[i] = (struct kafscale_part){ .bytes = written[i] };
+        while (next < part_count && parts[next].bytes.size < KAFKA_REFERENCE_BYTES_MIN) {
+            next++;
+        }
+        if (next < part_count && written[i].data == parts[next].bytes.data) {
+            out[i].owner = parts[next].owner;
+            next++;
+        }
+    }
+    out[0].bytes = without_length(written[0]);
+}
+
+static enum kafscale_status
+send(struct ks_request *request, struct kafka_writer *writer, const void *response,
+     const struct kafscale_part *parts, size_t part_count)
+{
+    struct kafscale_error error = { 0 };
+    const struct kafscale_slice *written;
+    struct kafscale_part *out;
+    size_t written_count;
+    enum kafscale_status status = kafka_response_encode(&request->header, response, writer, &error);
+    struct ks_answer answer = { .kind = KS_ANSWER_SEND };
+
+    if (status == KAFSCALE_OK) {
+        status = kafka_writer_finish(writer, &written, &written_count);
+    }
+    if (status != KAFSCALE_OK) {
+        ks_log(&request->env->logger, KAFSCALE_LOG_ERROR,
+               "response not encoded api=%s version=%d error=\"%s\"", request->api->name,
+               (int) request->header.api_version, error.text);
+        return status;
+    }
+    out = ks_arena_alloc_array(&request->arena, written_count, sizeof *out);
+    if (out == NULL) {
+        return KAFSCALE_NO_MEMORY;
+    }
+    give_owners(out, written, written_count, parts, part_count);
+    answer.parts = out;
+    answer.part_count = written_count;
+    complete(request, &answer);
+    return KAFSCALE_OK;
+}
+
+void
+ks_request_answer_with_parts(struct ks_request *request, const void *response,
+                             const struct kafscale_part *parts, size_t part_count)
+{
+    struct kafka_writer writer;
+    enum kafscale_status status = KAFSCALE_NO_MEMORY;
+
+    kafka_writer_init(&writer, COPIED_BYTES_MAX);
+    if (!ks_arena_failed(&request->arena)) {
+        status = send(request, &writer, response, parts, part_count);
+    }
+    kafka_writer_deinit(&writer);
+    if (status != KAFSCALE_OK) {
+        ks_request_close(request);
+    }
+}
+
+void
+ks_request_answer(struct ks_request *request, const void *response)
+{
+    ks_request_answer_with_parts(request, response, NULL, 0);
+}
+
+static void
+on_look(struct ks_look *look, enum kafscale_status status)
+{
+    struct ks_request *request = look->arg;
+
+    request->has_looked = true;
+    request->looked = status;
+    request->on_looked(request);
+}
+
+bool
+ks_request_is_fresh(struct ks_request *request, void (*on_looked)(struct ks_request *request))
+{
+    struct ks_freshness *freshness = ks_broker_freshness(request->broker);
+
+    if (request->has_looked || ks_broker_state(request->broker) != KS_BROKER_READY ||
+        ks_freshness_is_fresh(freshness)) {
+        return true;
+    }
+    request->on_looked = on_looked;
+    request->look = (struct ks_look){ .done = on_look, .arg = request };
+    ks_freshness_await(freshness, &request->look);
+    return false;
+}
+
+enum ks_broker_error
+ks_request_doubt(const struct ks_request *request)
+{
+    enum ks_broker_error error = ks_serving_error(request->broker);
+
+    if (error != KS_BROKER_ERROR_NONE || !request->has_looked) {
+        return error;
+    }
+    return request->looked == KAFSCALE_OK ? KS_BROKER_ERROR_NONE : KS_BROKER_ERROR_NOT_OWNER;
+}
