@@ -92,6 +92,7 @@ struct ks_meta_log_load {
 struct ks_meta_log_attempt {
     bool is_active;
     bool was_sent;
+    bool may_act; /* a PUT was answered with less than a certain "no" */
     uint64_t seq;
     uint64_t number;
     uint64_t round;

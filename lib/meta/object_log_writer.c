@@ -123,6 +123,7 @@ ks_meta_log_begin_put(struct ks_meta_log *log)
     ks_buffer_init(&attempt->bytes, KS_META_ENTRY_BYTES_MAX);
     attempt->request_count = 0;
     attempt->was_sent = false;
+    attempt->may_act = false;
     attempt->seq = log->state.seq + 1;
     attempt->forgotten = log->state.forgotten;
     attempt->number = log->number + 1;
@@ -243,6 +244,14 @@ on_put(struct ks_meta_log_call *call)
 {
     struct ks_meta_log *log = call->log;
     bool is_created = call->status == KAFSCALE_OK;
+    bool is_certain = call->status == KAFSCALE_UNAVAILABLE || call->status == KAFSCALE_NO_MEMORY;
+
+    if (is_certain && !log->attempt.may_act) {
+        put_back(log);
+        ks_meta_log_step_failed(log, &call->error);
+        return;
+    }
+    log->attempt.may_act = true;
 
     if (call->status == KAFSCALE_EXISTS) {
         if (!KS_META_LOG_HAS_FAULT(log, LOOK)) {
@@ -299,7 +308,10 @@ ks_meta_log_attempt_decided(struct ks_meta_log *log, const struct ks_meta_writer
     answer_outcomes(log, record);
 }
 
-/* No record of this writer, and some were dropped meanwhile: what became of the entry can't be told. */
+/*
+ * No record of this writer, and some were dropped meanwhile: what became of the entry can't be
+ * told.
+ */
 static void
 forgotten(struct ks_meta_log *log)
 {
