@@ -204,7 +204,7 @@ static enum kafscale_status
 search_batch(const struct ks_batch *batch, struct search *search, struct kafscale_error *error)
 {
     struct ks_records records;
-    struct ks_record record;
+    struct ks_record record = { 0 };
     enum kafscale_status status = ks_records_init(&records, batch, KS_PLAIN_BYTES_MAX, error);
 
     if (status != KAFSCALE_OK) {
