@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Records go in and come out: Produce and Fetch on a whole broker. */
+#include "support/client.h"
+#include "support/main.h"
+
+static struct broker_fixture fixture;
+static struct test_broker *broker;
+
+static void
+set_up(void)
+{
+    broker_fixture_init(&fixture, 1);
+    broker = test_broker_start(&fixture);
+    ck_assert_int_eq(client_create(broker, "a", 2), KAFKA_ERROR_NONE);
+}
+
+static void
+tear_down(void)
+{
+    test_broker_stop(broker);
+    broker_fixture_deinit(&fixture);
+}
+
+static size_t
+fetch_count(const char *topic, int32_t partition, int64_t offset)
+{
+    struct test_call *fetch = client_fetch_begin(broker, topic, partition, offset, 0);
+    const struct kafka_fetch_response_topic_partition *fetched = client_fetched(fetch);
+    size_t count;
+
+    ck_assert_int_eq(fetched->error_code, KAFKA_ERROR_NONE);
+    count = client_count_records(&fetched->records);
+    call_free(fetch);
+    return count;
+}
+
+START_TEST(produced_records_are_fetched_in_order_with_their_offsets)
+{
+    struct client_batch batch = client_batch("a", 1);
+    int64_t offset;
+
+    batch.count = 3;
+    ck_assert_int_eq(client_produce(broker, &batch, &offset), KAFKA_ERROR_NONE);
+    ck_assert_int_eq(offset, 0);
+    ck_assert_int_eq(client_produce(broker, &batch, &offset), KAFKA_ERROR_NONE);
+    ck_assert_int_eq(offset, 3);
+    ck_assert_uint_eq(fetch_count("a", 1, 0), 6);
+    /* An offset inside a batch brings the whole batch. */
+    ck_assert_uint_eq(fetch_count("a", 1, 4), 3);
+    ck_assert_uint_eq(fetch_count("a", 1, 6), 0);
+    ck_assert_uint_eq(fetch_count("a", 0, 0), 0);
+}
+END_TEST
+
+START_TEST(records_survive_a_restart)
+{
+    struct client_batch batch = client_batch("a", 0);
+    int64_t offset;
+
+    ck_assert_int_eq(client_produce(broker, &batch, &offset), KAFKA_ERROR_NONE);
+    test_broker_stop(broker);
+    broker = test_broker_start(&fixture);
+    ck_assert_uint_eq(fetch_count("a", 0, 0), 1);
+    ck_assert_int_eq(client_produce(broker, &batch, &offset), KAFKA_ERROR_NONE);
+    ck_assert_int_eq(offset, 1);
+    ck_assert_uint_ge(fetch_count("a", 0, 0), 1);
+    ck_assert_uint_eq(fetch_count("a", 0, 1), 1);
+}
+END_TEST
+
+START_TEST(a_repeated_idempotent_batch_is_stored_once)
+{
+    struct client_batch batch = client_batch("a", 0);
+    int64_t offset = -1;
+
+    batch.producer_id = 7;
+    ck_assert_int_eq(client_produce(broker, &batch, &offset), KAFKA_ERROR_NONE);
+    ck_assert_int_eq(client_produce(broker, &batch, &offset), KAFKA_ERROR_NONE);
+    ck_assert_int_eq(offset, 0);
+    ck_assert_uint_eq(fetch_count("a", 0, 0), 1);
+    batch.sequence = 5;
+    ck_assert_int_eq(client_produce(broker, &batch, &offset),
+                     KAFKA_ERROR_OUT_OF_ORDER_SEQUENCE_NUMBER);
+    batch.producer_epoch = 1;
+    batch.sequence = 0;
+    ck_assert_int_eq(client_produce(broker, &batch, &offset), KAFKA_ERROR_NONE);
+    batch.producer_epoch = 0;
+    batch.sequence = 1;
+    ck_assert_int_eq(client_produce(broker, &batch, &offset), KAFKA_ERROR_INVALID_PRODUCER_EPOCH);
+}
+END_TEST
+
+START_TEST(a_fetch_waits_for_records_and_is_woken_by_them)
+{
+    struct client_batch batch = client_batch("a", 0);
+    struct test_call *fetch = client_fetch_begin(broker, "a", 0, 0, 30000);
+    int64_t begun_ms = fixture.v.now_ms;
+
+    ck_assert(!fetch->is_done);
+    ck_assert_int_eq(client_produce(broker, &batch, NULL), KAFKA_ERROR_NONE);
+    ck_assert_uint_eq(client_count_records(&client_fetched(fetch)->records), 1);
+    ck_assert_int_lt(fixture.v.now_ms - begun_ms, 30000);
+    call_free(fetch);
+}
+END_TEST
+
+START_TEST(a_fetch_without_records_ends_after_its_time)
+{
+    struct test_call *fetch = client_fetch_begin(broker, "a", 0, 0, 500);
+    int64_t begun_ms = fixture.v.now_ms;
+    const struct kafka_fetch_response_topic_partition *fetched = client_fetched(fetch);
+
+    ck_assert_int_eq(fixture.v.now_ms - begun_ms, 500);
+    ck_assert_int_eq(fetched->error_code, KAFKA_ERROR_NONE);
+    ck_assert_int_eq(fetched->high_watermark, 0);
+    ck_assert(!fetched->records.is_null);
+    call_free(fetch);
+}
+END_TEST
+
+START_TEST(a_waiting_fetch_ends_when_its_client_leaves)
+{
+    struct test_call *fetch = client_fetch_begin(broker, "a", 0, 0, 60000);
+    int64_t begun_ms = fixture.v.now_ms;
+
+    call_leave(fetch);
+    call_wait(fetch);
+    ck_assert_int_lt(fixture.v.now_ms - begun_ms, 1000);
+    call_free(fetch);
+}
+END_TEST
+
+START_TEST(a_waiting_fetch_ends_when_its_topic_is_deleted)
+{
+    struct test_call *fetch = client_fetch_begin(broker, "a", 0, 0, 60000);
+
+    ck_assert_int_eq(client_delete(broker, "a"), KAFKA_ERROR_NONE);
+    ck_assert_int_eq(client_fetched(fetch)->error_code, KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION);
+    call_free(fetch);
+}
+END_TEST
+
+START_TEST(offsets_outside_the_log_are_out_of_range)
+{
+    struct test_call *fetch = client_fetch_begin(broker, "a", 0, 1, 500);
+
+    ck_assert_int_eq(client_fetched(fetch)->error_code, KAFKA_ERROR_OFFSET_OUT_OF_RANGE);
+    ck_assert_int_eq(client_fetched(fetch)->log_start_offset, 0);
+    call_free(fetch);
+    fetch = client_fetch_begin(broker, "a", 0, -5, 500);
+    ck_assert_int_eq(client_fetched(fetch)->error_code, KAFKA_ERROR_OFFSET_OUT_OF_RANGE);
+    call_free(fetch);
+}
+END_TEST
+
+START_TEST(unknown_partitions_are_refused)
+{
+    struct client_batch batch = client_batch("a", 9);
+    struct test_call *fetch = client_fetch_begin(broker, "a", 9, 0, 500);
+
+    ck_assert_int_eq(client_produce(broker, &batch, NULL), KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION);
+    ck_assert_int_eq(client_fetched(fetch)->error_code, KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION);
+    call_free(fetch);
+}
+END_TEST
+
+/* The batch stays: the client's second try is told so by the same offset. */
+START_TEST(a_produce_times_out_while_its_batch_stays)
+{
+    struct ks_fate slow = { .fault = KS_FAULT_NONE, .effect_ms = 5000 };
+    struct client_batch batch = client_batch("a", 0);
+    struct test_call *produce;
+    int64_t offset = -1;
+
+    batch.producer_id = 3;
+    ks_fault_store_next(broker->faults, KS_STORE_PUT, "/wal/", slow, 1);
+    produce = client_produce_begin(broker, &batch, 100);
+    ck_assert_int_eq(client_produced(produce, NULL), KAFKA_ERROR_REQUEST_TIMED_OUT);
+    call_free(produce);
+    ck_assert_int_eq(client_produce(broker, &batch, &offset), KAFKA_ERROR_NONE);
+    ck_assert_int_eq(offset, 0);
+    ck_assert_uint_eq(fetch_count("a", 0, 0), 1);
+}
+END_TEST
+
+START_TEST(small_answers_are_copied_and_large_ones_referenced)
+{
+    struct client_batch batch = client_batch("a", 0);
+    struct test_call *fetch;
+
+    batch.count = 1000;
+    ck_assert_int_eq(client_produce(broker, &batch, NULL), KAFKA_ERROR_NONE);
+    fetch = client_fetch_begin(broker, "a", 0, 0, 0);
+    ck_assert_uint_eq(client_count_records(&client_fetched(fetch)->records), 1000);
+    ck_assert_uint_gt(fetch->owned_bytes, 4096);
+    call_free(fetch);
+}
+END_TEST
+
+Suite *
+suite_new(void)
+{
+    Suite *suite = suite_create("handlers produce and fetch");
+    TCase *tests = tcase_create("all");
+
+    tcase_add_checked_fixture(tests, set_up, tear_down);
+    tcase_set_timeout(tests, 60);
+    tcase_add_test(tests, produced_records_are_fetched_in_order_with_their_offsets);
+    tcase_add_test(tests, records_survive_a_restart);
+    tcase_add_test(tests, a_repeated_idempotent_batch_is_stored_once);
+    tcase_add_test(tests, a_fetch_waits_for_records_and_is_woken_by_them);
+    tcase_add_test(tests, a_fetch_without_records_ends_after_its_time);
+    tcase_add_test(tests, a_waiting_fetch_ends_when_its_client_leaves);
+    tcase_add_test(tests, a_waiting_fetch_ends_when_its_topic_is_deleted);
+    tcase_add_test(tests, offsets_outside_the_log_are_out_of_range);
+    tcase_add_test(tests, unknown_partitions_are_refused);
+    tcase_add_test(tests, a_produce_times_out_while_its_batch_stays);
+    tcase_add_test(tests, small_answers_are_copied_and_large_ones_referenced);
+    suite_add_tcase(suite, tests);
+    return suite;
+}
