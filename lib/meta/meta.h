@@ -26,11 +26,15 @@ struct ks_meta *ks_meta_new(struct ks_env *env, struct kafscale_meta inner);
 
 /*
  * One read or transaction; keys, values and the request struct stay valid until `done` has
- * returned, which is called once, never from inside this call. KAFSCALE_INVALID,
- * KAFSCALE_TOO_LARGE: the request itself is at fault. KAFSCALE_FULL: a limit of memory or of
- * waiting requests. KAFSCALE_UNAVAILABLE: the store can't be reached, nothing happened.
- * KAFSCALE_STOPPED: closing. Transactions that wait together are carried out in the order in
- * which they were submitted.
+ * returned, which is called once, never from inside this call. Transactions that wait together are
+ * carried out in the order in which they were submitted.
+ *
+ * To tell apart: KAFSCALE_CONFLICT, KAFSCALE_UNKNOWN (kafscale/meta.h). KAFSCALE_INVALID,
+ * KAFSCALE_TOO_LARGE: the request itself is at fault. KAFSCALE_FULL, KAFSCALE_NO_MEMORY: a limit.
+ * KAFSCALE_UNAVAILABLE: the store can't be reached, nothing happened. KAFSCALE_CORRUPT,
+ * KAFSCALE_UNSUPPORTED: an object, which the error names, can't be read; asking again looks again.
+ * KAFSCALE_FENCED: this writer is not registered any more; KAFSCALE_FAILED: the store can't be
+ * trusted; both stay so. KAFSCALE_STOPPED: closing.
  */
 void ks_meta_read(struct ks_meta *meta, const struct kafscale_meta_read *read,
                   kafscale_meta_read_done *done, void *arg);

@@ -33,8 +33,7 @@ struct meta_world_counts {
     uint64_t refused;
     uint64_t reads;
     uint64_t crashes;
-    uint64_t entries_shared; /* transactions committed beyond one an entry */
-    uint64_t calls;          /* store requests of broker 0 */
+    uint64_t calls; /* store requests of broker 0 */
 };
 
 /* Mostly the smallest that leave room for something, so that chunks end all the time. */
