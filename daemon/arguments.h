@@ -24,7 +24,8 @@ KAFSCALE_MUST_CHECK enum kafscale_status arguments_parse(int argc, char *const *
 void arguments_deinit(struct arguments *arguments);
 
 /*
- * Default, then --config FILE, then the environment, then --set: the later counts. Warnings go to `warn`.
+ * Default, then --config FILE, then the environment, then --set: the later counts. Warnings go to
+ * `warn`.
  */
 KAFSCALE_MUST_CHECK enum kafscale_status arguments_apply(const struct arguments *arguments,
                                                          char *const *environment,

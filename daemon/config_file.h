@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The configuration file: key=value lines as in Kafka's server.properties. Spaces around key and value don't count, lines
- * that are empty or begin with # or ! are skipped. Of two lines with one key the later counts.
+ * The configuration file: key=value lines as in Kafka's server.properties. Spaces around key and
+ * value don't count, lines that are empty or begin with # or ! are skipped. Of two lines with one
+ * key the later counts.
  */
 #ifndef KAFSCALED_CONFIG_FILE_H
 #define KAFSCALED_CONFIG_FILE_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * kafscaled: a broker and nothing else. The main thread reads the configuration, starts the broker on a thread of its own,
- * and then waits for signals and for the broker's end.
+ * kafscaled: a broker and nothing else. The main thread reads the configuration, starts the
+ * broker on a thread of its own, and then waits for signals and for the broker's end.
  */
 #include "arguments.h"
 #include "report.h"
@@ -22,7 +22,10 @@
 
 enum { EXIT_USAGE = 2 };
 
-/* What the broker's thread tells the main thread: the state, and a tick of the eventfd to look at it. */
+/*
+ * What the broker's thread tells the main thread: the state, and a tick of the eventfd to look at
+ * it.
+ */
 struct daemon {
     struct kafscale_broker *broker;
     int signal_fd;
@@ -129,7 +132,10 @@ wait_for_end(struct daemon *daemon)
     }
 }
 
-/* Blocked before the broker's threads exist, so that they inherit it and the signals come to signal_fd only. */
+/*
+ * Blocked before the broker's threads exist, so that they inherit it and the signals come to
+ * signal_fd only.
+ */
 static bool
 daemon_init(struct daemon *daemon)
 {

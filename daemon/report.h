@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What kafscaled says: diagnostics on stderr, one line an event with its time; help and configuration on stdout.
+ * What kafscaled says: diagnostics on stderr, one line an event with its time; help and
+ * configuration on stdout.
  */
 #ifndef KAFSCALED_REPORT_H
 #define KAFSCALED_REPORT_H

@@ -1,0 +1,503 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The public broker: options, loop, server, stores and the core, put together in the order in
+ * which they must start and taken apart in the opposite one. What it knows of threads is the
+ * latch that other threads wait on; everything else happens on the loop.
+ */
+#include "kafscale/kafscale.h"
+
+#include "broker/broker.h"
+#include "handlers/handlers.h"
+#include "net/net.h"
+#include "store/store.h"
+
+#include <assert.h>
+#include <stdatomic.h>
+
+enum { MARK_READY = 1, MARK_ENDED = 2, MARK_STOP_CALLED = 4, MARK_STOPPED = 8 };
+
+struct kafscale_broker {
+    struct kafscale_options *options;
+    struct ks_logger logger;
+    kafscale_broker_changed *changed;
+    void *changed_arg;
+
+    /* For other threads. `why` is written before MARK_ENDED is raised. */
+    _Atomic(enum kafscale_broker_state) state;
+    struct ks_latch latch;
+    struct kafscale_error why;
+    struct ks_task stop_call;
+    void (*on_stopped)(void *arg);
+    void *stopped_arg;
+
+    /* The loop thread's. */
+    struct ks_loop *loop;
+    struct ks_loop_thread thread;
+    struct ks_server *server;
+    struct ks_broker *core;
+    struct ks_broker_listener listener;
+    struct ks_handlers *handlers;
+    struct ks_task end_task;
+    bool is_tearing_down;
+    bool has_own_loop;
+
+    /* Unchanged once started. */
+    char (*addresses)[KS_ENDPOINT_TEXT_BYTES];
+    struct ks_endpoint *advertised;
+    size_t address_count;
+    uint16_t port;
+};
+
+/* --- States ----------------------------------------------------------------------------------- */
+
+static void
+move(struct kafscale_broker *broker, enum kafscale_broker_state state,
+     const struct kafscale_error *error)
+{
+    atomic_store(&broker->state, state);
+    if (broker->changed != NULL) {
+        broker->changed(broker->changed_arg, state, error);
+    }
+}
+
+/* The broker can't go on. It still answers, with errors, until its owner stops it. */
+static void
+end_badly(struct kafscale_broker *broker, enum kafscale_broker_state state,
+          const struct kafscale_error *error)
+{
+    if (broker->why.status != KAFSCALE_OK || broker->is_tearing_down) {
+        return;
+    }
+    broker->why = *error;
+    ks_error_set(&broker->why, KAFSCALE_FAILED, "the broker failed");
+    move(broker, state, &broker->why);
+    ks_latch_raise(&broker->latch, MARK_ENDED);
+}
+
+static void
+on_core_changed(void *arg, enum ks_broker_state state, const struct kafscale_error *error)
+{
+    struct kafscale_broker *broker = arg;
+
+    if (state == KS_BROKER_READY && !broker->is_tearing_down) {
+        ks_server_pause(broker->server, false);
+        move(broker, KAFSCALE_BROKER_READY, NULL);
+        ks_latch_raise(&broker->latch, MARK_READY);
+    }
+    if (state == KS_BROKER_FENCED) {
+        end_badly(broker, KAFSCALE_BROKER_FENCED, error);
+    }
+    if (state == KS_BROKER_FAILED) {
+        end_badly(broker, KAFSCALE_BROKER_FAILED, error);
+    }
+}
+
+/* --- Making ----------------------------------------------------------------------------------- */
+
+const char *
+kafscale_version(void)
+{
+    return KAFSCALE_VERSION;
+}
+
+struct kafscale_broker *
+kafscale_broker_new(const struct kafscale_options *options, struct kafscale_error *error)
+{
+    struct kafscale_error unused = { 0 };
+    struct kafscale_broker *broker;
+
+    error = error == NULL ? &unused : error;
+    if (kafscale_options_check(options, NULL, NULL, error) != KAFSCALE_OK) {
+        return NULL;
+    }
+    broker = ks_alloc_zero(1, sizeof *broker);
+    if (broker == NULL) {
+        ks_error_set(error, KAFSCALE_NO_MEMORY, "broker: no memory");
+        return NULL;
+    }
+    broker->options = ks_options_copy(options);
+    if (broker->options == NULL) {
+        ks_error_set(error, KAFSCALE_NO_MEMORY, "broker: no memory");
+        ks_free(broker);
+        return NULL;
+    }
+    broker->logger.level = ks_options_log_level(options);
+    ks_latch_init(&broker->latch);
+    return broker;
+}
+
+void
+kafscale_broker_set_logger(struct kafscale_broker *broker, kafscale_log_write *write, void *arg)
+{
+    broker->logger.write = write;
+    broker->logger.arg = arg;
+}
+
+void
+kafscale_broker_set_changed(struct kafscale_broker *broker, kafscale_broker_changed *changed,
+                            void *arg)
+{
+    broker->changed = changed;
+    broker->changed_arg = arg;
+}
+
+/* --- Listening -------------------------------------------------------------------------------- */
+
+static struct ks_net_limits
+limits_of(const struct kafscale_options *options)
+{
+    struct ks_net_limits limits = ks_net_limits_default();
+
+    limits.connections_max = (uint32_t) ks_option_number(options, KS_OPTION_max_connections);
+    limits.requests_pipelined_max =
+        (uint32_t) ks_option_number(options, KS_OPTION_connection_requests_max);
+    limits.frame_bytes_max =
+        (uint32_t) ks_option_number(options, KS_OPTION_socket_request_max_bytes);
+    limits.memory_bytes_max = (size_t) ks_option_number(options, KS_OPTION_memory_bytes);
+    limits.idle_ms_max = ks_option_number(options, KS_OPTION_connections_max_idle_ms);
+    limits.response_window_ms = ks_option_number(options, KS_OPTION_response_timeout_ms);
+    return limits;
+}
+
+/*
+ * The server exists, paused, before there is anybody to answer: ports are bound before the store
+ * is touched.
+ */
+static void
+accept_exchange(void *self, struct ks_exchange *exchange)
+{
+    const struct kafscale_broker *broker = self;
+    const struct ks_request_sink *sink = ks_handlers_sink(broker->handlers);
+
+    sink->accept(sink->self, exchange);
+}
+
+static void
+exchange_gone(void *self, struct ks_exchange *exchange)
+{
+    const struct kafscale_broker *broker = self;
+    const struct ks_request_sink *sink = ks_handlers_sink(broker->handlers);
+
+    sink->gone(sink->self, exchange);
+}
+
+static enum kafscale_status
+listen_on(struct kafscale_broker *broker, size_t index, struct kafscale_error *error)
+{
+    struct ks_endpoint endpoint;
+    enum kafscale_status status;
+    uint32_t listener;
+    bool is_there = ks_options_listen(broker->options, index, &endpoint);
+
+    assert(is_there);
+    ks_endpoint_format(&endpoint, broker->addresses[index]);
+    status = ks_server_listen(broker->server, broker->addresses[index], &listener, error);
+    if (status != KAFSCALE_OK) {
+        return status;
+    }
+    assert(listener == index);
+    endpoint.port = ks_server_port(broker->server, listener);
+    ks_endpoint_format(&endpoint, broker->addresses[index]);
+    ks_options_advertised(broker->options, index, &endpoint, &broker->advertised[index]);
+    return KAFSCALE_OK;
+}
+
+static enum kafscale_status
+listen_all(struct kafscale_broker *broker, struct kafscale_error *error)
+{
+    struct ks_request_sink sink = { .self = broker,
+                                    .accept = accept_exchange,
+                                    .gone = exchange_gone };
+    struct ks_net_limits limits = limits_of(broker->options);
+    struct ks_endpoint endpoint;
+    enum kafscale_status status;
+    size_t count = 0;
+
+    status = ks_server_new(ks_loop_env(broker->loop), ks_loop_base(broker->loop), &limits, &sink,
+                           &broker->server, error);
+    if (status != KAFSCALE_OK) {
+        return status;
+    }
+    ks_server_pause(broker->server, true);
+    while (ks_options_listen(broker->options, count, &endpoint)) {
+        count++;
+    }
+    broker->addresses = ks_alloc_zero(count, sizeof *broker->addresses);
+    broker->advertised = ks_alloc_zero(count, sizeof *broker->advertised);
+    if (broker->addresses == NULL || broker->advertised == NULL) {
+        return ks_error_set(error, KAFSCALE_NO_MEMORY, "listeners: no memory");
+    }
+    for (size_t i = 0; i < count && status == KAFSCALE_OK; i++) {
+        status = listen_on(broker, i, error);
+    }
+    if (status == KAFSCALE_OK) {
+        broker->address_count = count;
+        broker->port = ks_server_port(broker->server, 0);
+    }
+    return status;
+}
+
+/* --- Taking apart ----------------------------------------------------------------------------- */
+
+/* Last of all, and from the loop itself: the core is stopped, and no request waits for anybody. */
+static void
+on_torn_down(void *arg)
+{
+    struct kafscale_broker *broker = arg;
+
+    ks_server_free(broker->server);
+    broker->server = NULL;
+    ks_handlers_free(broker->handlers);
+    broker->handlers = NULL;
+    ks_broker_free(broker->core);
+    broker->core = NULL;
+    move(broker, KAFSCALE_BROKER_STOPPED, NULL);
+    if (broker->on_stopped != NULL) {
+        broker->on_stopped(broker->stopped_arg);
+    }
+    ks_latch_raise(&broker->latch, MARK_STOPPED);
+    if (broker->has_own_loop) {
+        ks_loop_stop(broker->loop);
+    }
+}
+
+static void
+on_core_stopped(void *arg)
+{
+    struct kafscale_broker *broker = arg;
+
+    broker->end_task = (struct ks_task){ .run = on_torn_down, .arg = broker };
+    ks_env_defer(ks_loop_env(broker->loop), &broker->end_task);
+}
+
+static void
+tear_down(void *arg)
+{
+    struct kafscale_broker *broker = arg;
+
+    assert(!broker->is_tearing_down);
+    broker->is_tearing_down = true;
+    move(broker, KAFSCALE_BROKER_STOPPING, NULL);
+    ks_server_stop_listening(broker->server);
+    ks_server_pause(broker->server, true);
+    ks_broker_unlisten(&broker->listener);
+    ks_broker_stop(broker->core, ks_option_number(broker->options, KS_OPTION_stop_timeout_ms),
+                   on_core_stopped, broker);
+}
+
+void
+kafscale_broker_stop(struct kafscale_broker *broker, void (*on_stopped)(void *arg), void *arg)
+{
+    assert(atomic_load(&broker->state) != KAFSCALE_BROKER_NEW);
+
+    if ((ks_latch_raise(&broker->latch, MARK_STOP_CALLED) & MARK_STOP_CALLED) != 0) {
+        return;
+    }
+    broker->on_stopped = on_stopped;
+    broker->stopped_arg = arg;
+    broker->stop_call = (struct ks_task){ .run = tear_down, .arg = broker };
+    ks_loop_call(broker->loop, &broker->stop_call);
+}
+
+/* What start has made before there was a core. */
+static void
+undo_start(struct kafscale_broker *broker)
+{
+    ks_server_free(broker->server);
+    broker->server = NULL;
+    ks_loop_free(broker->loop);
+    broker->loop = NULL;
+    broker->address_count = 0;
+    broker->port = 0;
+    atomic_store(&broker->state, KAFSCALE_BROKER_STOPPED);
+}
+
+void
+kafscale_broker_free(struct kafscale_broker *broker)
+{
+    if (broker == NULL) {
+        return;
+    }
+    assert(!ks_loop_thread_is_current(&broker->thread));
+    if (broker->thread.is_started) {
+        kafscale_broker_stop(broker, NULL, NULL);
+        ks_loop_thread_join(&broker->thread);
+    }
+    assert(broker->core == NULL);
+    ks_loop_free(broker->loop);
+    ks_latch_deinit(&broker->latch);
+    kafscale_options_free(broker->options);
+    ks_free(broker->addresses);
+    ks_free(broker->advertised);
+    ks_free(broker);
+}
+
+/* --- Starting --------------------------------------------------------------------------------- */
+
+static enum kafscale_status
+open_store(const struct kafscale_broker *broker, struct kafscale_store *store_out,
+           struct kafscale_error *error)
+{
+    struct ks_env *env = ks_loop_env(broker->loop);
+    const char *directory = ks_options_store_directory(broker->options);
+
+    if (directory != NULL) {
+        return ks_directory_store_open(env, directory, ks_system_files(), store_out, error);
+    }
+    *store_out = ks_memory_store_new(env, NULL);
+    if (store_out->ops == NULL) {
+        return ks_error_set(error, KAFSCALE_NO_MEMORY, "store: no memory");
+    }
+    return KAFSCALE_OK;
+}
+
+static void
+ignore_closed(void *arg)
+{
+    (void) arg;
+}
+
+static enum kafscale_status
+make_core(struct kafscale_broker *broker, struct kafscale_error *error)
+{
+    struct ks_broker_options core_options;
+    struct kafscale_store store;
+    enum kafscale_status status;
+
+    if (ks_broker_options_from(broker->options, &core_options) != KAFSCALE_OK) {
+        return ks_error_set(error, KAFSCALE_NO_MEMORY, "broker: no memory");
+    }
+    status = open_store(broker, &store, error);
+    if (status != KAFSCALE_OK) {
+        goto out;
+    }
+    broker->core =
+        ks_broker_new(ks_loop_env(broker->loop), store, (struct kafscale_meta){ 0 }, &core_options);
+    if (broker->core == NULL) {
+        status = ks_error_set(error, KAFSCALE_NO_MEMORY, "broker: no memory");
+        store.ops->close(store.self, ignore_closed, NULL);
+        ks_env_run_due(ks_loop_env(broker->loop));
+    }
+
+out:
+    ks_broker_options_deinit(&core_options);
+    return status;
+}
+
+static void
+on_core_started(void *arg, enum kafscale_status status, const struct kafscale_error *error)
+{
+    (void) arg;
+    (void) status;
+    (void) error;
+}
+
+/*
+ * From here on there is a core, whose end takes turns of the loop: what fails ends the broker,
+ * not the call.
+ */
+static void
+start_core(struct kafscale_broker *broker)
+{
+    struct kafscale_error error = { 0 };
+
+    broker->listener.changed = on_core_changed;
+    broker->listener.arg = broker;
+    ks_broker_listen(broker->core, &broker->listener);
+    move(broker, KAFSCALE_BROKER_STARTING, NULL);
+    broker->handlers = ks_handlers_new(broker->core);
+    if (broker->handlers == NULL || ks_broker_set_endpoints(broker->core, broker->advertised,
+                                                            broker->address_count) != KAFSCALE_OK) {
+        ks_error_set(&error, KAFSCALE_NO_MEMORY, "broker: no memory");
+        end_badly(broker, KAFSCALE_BROKER_FAILED, &error);
+        return;
+    }
+    ks_broker_start(broker->core, on_core_started, broker);
+}
+
+static enum kafscale_status
+start_thread(struct kafscale_broker *broker, struct kafscale_error *error)
+{
+    enum kafscale_status status = ks_loop_thread_start(&broker->thread, broker->loop, error);
+
+    if (status != KAFSCALE_OK) {
+        ks_latch_raise(&broker->latch, MARK_STOP_CALLED);
+        tear_down(broker);
+        ks_loop_run(broker->loop);
+    }
+    return status;
+}
+
+enum kafscale_status
+kafscale_broker_start(struct kafscale_broker *broker, struct event_base *base,
+                      struct kafscale_error *error)
+{
+    struct ks_loop_options loop_options = { .logger = broker->logger };
+    struct kafscale_error unused = { 0 };
+    enum kafscale_status status;
+
+    assert(atomic_load(&broker->state) == KAFSCALE_BROKER_NEW);
+
+    error = error == NULL ? &unused : error;
+    broker->has_own_loop = base == NULL;
+    status =
+        kafscale_options_check(broker->options, broker->logger.write, broker->logger.arg, error);
+    if (status == KAFSCALE_OK) {
+        status = ks_loop_new(base, &loop_options, &broker->loop, error);
+    }
+    if (status == KAFSCALE_OK) {
+        status = listen_all(broker, error);
+    }
+    if (status == KAFSCALE_OK) {
+        status = make_core(broker, error);
+    }
+    if (status != KAFSCALE_OK) {
+        undo_start(broker);
+        return status;
+    }
+    start_core(broker);
+    return base == NULL ? start_thread(broker, error) : KAFSCALE_OK;
+}
+
+/* --- Asking ----------------------------------------------------------------------------------- */
+
+enum kafscale_status
+kafscale_broker_wait_ready(struct kafscale_broker *broker, int64_t timeout_ms,
+                           struct kafscale_error *error)
+{
+    struct kafscale_error unused = { 0 };
+    uint32_t marks;
+
+    assert(!ks_loop_thread_is_current(&broker->thread));
+
+    error = error == NULL ? &unused : error;
+    marks = ks_latch_wait(&broker->latch, MARK_READY | MARK_ENDED | MARK_STOPPED, timeout_ms);
+    if ((marks & MARK_ENDED) != 0) {
+        return ks_error_set(error, broker->why.status, "%s", broker->why.text);
+    }
+    if ((marks & MARK_STOPPED) != 0) {
+        return ks_error_set(error, KAFSCALE_STOPPED, "the broker has been stopped");
+    }
+    if ((marks & MARK_READY) != 0) {
+        return KAFSCALE_OK;
+    }
+    return ks_error_set(error, KAFSCALE_UNAVAILABLE, "the broker is not ready yet");
+}
+
+enum kafscale_broker_state
+kafscale_broker_state(const struct kafscale_broker *broker)
+{
+    return atomic_load(&broker->state);
+}
+
+uint16_t
+kafscale_broker_port(const struct kafscale_broker *broker)
+{
+    return broker->port;
+}
+
+const char *
+kafscale_broker_address(const struct kafscale_broker *broker, size_t index)
+{
+    return index < broker->address_count ? broker->addresses[index] : NULL;
+}

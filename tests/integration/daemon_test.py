@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The daemon as its users see it: started, asked with kcat, signalled, started wrongly. Prints TAP.
+
+Usage: daemon_test.py KAFSCALED
+"""
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+
+CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
+LIMIT_S = 60
+
+
+class Daemon:
+    """One kafscaled on a free port, with a directory of its own."""
+
+    def __init__(self, root, *settings, environment=None, cwd=None):
+        self.log = open(os.path.join(root, "log"), "a+", encoding="utf-8")
+        arguments = [BINARY] + [word for setting in settings for word in ("--set", setting)]
+        self.process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=self.log, text=True,
+                                        cwd=cwd, env={**clean_environment(), **(environment or {})})
+        self.address = None
+
+    def wait_ready(self):
+        line = self.process.stdout.readline()
+        found = re.fullmatch(r"broker listening on (\S+)\n", line)
+        if not found:
+            raise AssertionError("no ready line but %r\n%s" % (line, self.said()))
+        self.address = found.group(1)
+        return self
+
+    def said(self):
+        self.log.seek(0)
+        return self.log.read()
+
+    def stop(self, number=signal.SIGTERM):
+        self.process.send_signal(number)
+        return self.ended()
+
+    def ended(self):
+        code = self.process.wait(timeout=LIMIT_S)
+        self.process.stdout.close()
+        return code
+
+
+def clean_environment():
+    return {k: v for k, v in os.environ.items() if not k.startswith(("KAFSCALE_", "POD_NAME"))}
+
+
+def run(*arguments, environment=None, code=0, **more):
+    done = subprocess.run([BINARY, *arguments], capture_output=True, text=True, timeout=LIMIT_S, check=False,
+                          env={**clean_environment(), **(environment or {})}, **more)
+    assert done.returncode == code, (arguments, done.returncode, done.stdout, done.stderr)
+    return done
+
+
+def kcat(address, *arguments, text=None):
+    done = subprocess.run(["kcat", "-b", address, *arguments], input=text, capture_output=True, text=True,
+                          timeout=LIMIT_S, check=False)
+    assert done.returncode == 0, (arguments, done.returncode, done.stderr)
+    return done.stdout
+
+
+def start(root, *settings, **more):
+    defaults = ("listen=127.0.0.1:0", "store=dir:" + os.path.join(root, "data"))
+    return Daemon(root, *defaults, *settings, **more).wait_ready()
+
+
+def numbers(count):
+    return "".join("%d\n" % i for i in range(count))
+
+
+# --- Tests: each gets a directory of its own ------------------------------------------------------
+
+def kcat_lists_produces_and_consumes_through_each_codec(root):
+    daemon = start(root)
+    for codec in CODECS:
+        kcat(daemon.address, "-P", "-t", codec, "-z", codec, text=numbers(1000))
+        got = kcat(daemon.address, "-C", "-t", codec, "-o", "beginning", "-e", "-q")
+        assert got == numbers(1000), (codec, got[:100])
+    listed = kcat(daemon.address, "-L")
+    for codec in CODECS:
+        assert 'topic "%s" with 1 partitions' % codec in listed, listed
+    assert daemon.stop() == 0, daemon.said()
+
+
+def kcat_reads_from_any_offset_and_by_time(root):
+    daemon = start(root)
+    before_ms = int(time.time() * 1000)
+    kcat(daemon.address, "-P", "-t", "t", "-X", "enable.idempotence=true", text=numbers(100))
+    got = kcat(daemon.address, "-C", "-t", "t", "-o", "90", "-e", "-q", "-f", "%o:%s\n")
+    assert got == "".join("%d:%d\n" % (i, i) for i in range(90, 100)), got
+    got = kcat(daemon.address, "-C", "-t", "t", "-o", "-3", "-e", "-q")
+    assert got == "97\n98\n99\n", got
+    found = kcat(daemon.address, "-Q", "-t", "t:0:%d" % before_ms)
+    assert "t [0] offset 0" in found, found
+    assert daemon.stop() == 0, daemon.said()
+
+
+def records_survive_a_restart_and_a_kill(root):
+    for round_number, number in enumerate((signal.SIGTERM, signal.SIGKILL, signal.SIGINT)):
+        daemon = start(root)
+        got = kcat(daemon.address, "-C", "-t", "kept", "-o", "beginning", "-e", "-q") if round_number else ""
+        assert got == numbers(100) * round_number, (round_number, got[-100:])
+        kcat(daemon.address, "-P", "-t", "kept", text=numbers(100))
+        code = daemon.stop(number)
+        assert code == (-9 if number == signal.SIGKILL else 0), daemon.said()
+
+
+def signals_stop_within_two_seconds_with_idle_clients(root):
+    for number in (signal.SIGTERM, signal.SIGINT):
+        daemon = start(root)
+        host, port = daemon.address.rsplit(":", 1)
+        idle = [socket.create_connection((host, int(port))) for _ in range(20)]
+        idle[0].sendall(b"\0\0\0")
+        kcat(daemon.address, "-P", "-t", "t", text="x\n")
+        consumer = subprocess.Popen(["kcat", "-b", daemon.address, "-C", "-t", "t", "-o", "beginning", "-u", "-q"],
+                                    stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        assert consumer.stdout.readline() == "x\n"
+        begun = time.monotonic()
+        assert daemon.stop(number) == 0, daemon.said()
+        assert time.monotonic() - begun < 2, "took %.1f s" % (time.monotonic() - begun)
+        consumer.kill()
+        consumer.wait()
+        consumer.stdout.close()
+        for connection in idle:
+            connection.close()
+
+
+def a_second_daemon_on_the_port_fails_and_nothing_else_happens(root):
+    first = start(root)
+    kcat(first.address, "-P", "-t", "t", text=numbers(10))
+    other = os.path.join(root, "other")
+    for directory in (other, os.path.join(root, "data")):
+        done = run("--set", "listen=" + first.address, "--set", "store=dir:" + directory, code=1)
+        assert first.address in done.stderr, done.stderr
+        assert done.stdout == "", done.stdout
+    assert not os.path.exists(other)
+    assert kcat(first.address, "-C", "-t", "t", "-o", "beginning", "-e", "-q") == numbers(10)
+    kcat(first.address, "-P", "-t", "t", text=numbers(10))
+    assert first.stop() == 0, first.said()
+
+
+def a_second_daemon_on_the_directory_takes_over_and_the_first_ends(root):
+    first = start(root, "freshness.ms=100")
+    kcat(first.address, "-P", "-t", "t", text=numbers(10))
+    second = start(root, "freshness.ms=100")
+    assert kcat(second.address, "-C", "-t", "t", "-o", "beginning", "-e", "-q") == numbers(10)
+    subprocess.run(["kcat", "-b", first.address, "-P", "-t", "t", "-X", "message.timeout.ms=3000"], input="lost\n",
+                   text=True, timeout=LIMIT_S, capture_output=True, check=False)
+    assert first.ended() != 0, first.said()
+    assert "another broker" in first.said(), first.said()
+    kcat(second.address, "-P", "-t", "t", text=numbers(10))
+    assert kcat(second.address, "-C", "-t", "t", "-o", "beginning", "-e", "-q") == numbers(10) * 2
+    assert second.stop() == 0, second.said()
+
+
+def nothing_configured_serves_from_kafscale_data(root):
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", 9092))
+        except OSError:
+            return "port 9092 is taken"
+    daemon = Daemon(root, cwd=root).wait_ready()
+    assert daemon.address == "127.0.0.1:9092"
+    assert os.path.isdir(os.path.join(root, "kafscale-data"))
+    said = daemon.said()
+    assert "127.0.0.1:9092" in said and "kafscale-data" in said, said
+    assert daemon.stop() == 0
+    return None
+
+
+def the_environment_configures_it_as_kafscale(root):
+    daemon = Daemon(root, environment={
+        "KAFSCALE_BROKER_ADDR": "127.0.0.1:0", "KAFSCALE_USE_MEMORY_S3": "true", "KAFSCALE_S3_BUCKET": "b",
+        "KAFSCALE_AUTO_CREATE_PARTITIONS": "3", "KAFSCALE_BROKER_ID": "7", "KAFSCALE_NO_SUCH": "1",
+        "KAFSCALE_BROKER_PORT": "tcp://10.0.0.1:9092"}).wait_ready()
+    kcat(daemon.address, "-P", "-t", "t", text="x\n")
+    listed = kcat(daemon.address, "-L", "-t", "t")
+    assert 'topic "t" with 3 partitions' in listed, listed
+    assert "broker 7 at " + daemon.address in listed, listed
+    said = daemon.said()
+    for name in ("KAFSCALE_NO_SUCH", "KAFSCALE_BROKER_PORT", "s3.bucket"):
+        assert len(re.findall(name, said)) == 1, (name, said)
+    assert daemon.stop() == 0
+
+
+def wrong_configurations_end_at_once_with_the_reason(root):
+    config = os.path.join(root, "config")
+    with open(config, "w", encoding="utf-8") as file:
+        file.write("num.partitions=2\nno.such.key=1\n")
+    for arguments, part in (
+            (("--set", "num.partitions=0"), "from 1 to 10000"),
+            (("--set", "no.such.key=1"), "no.such.key"),
+            (("--config", config), "line 2"),
+            (("--config", config + ".absent"), "config.absent"),
+            (("--set", "store=s3://bucket"), "S3 store is not part of this version"),
+            (("--set", "s3.secret.key=x"), "s3.secret.key"),
+            (("--port", "1"), "--port")):
+        done = run(*arguments, code=2)
+        assert part in done.stderr, (arguments, done.stderr)
+        assert done.stdout == "", done.stdout
+    assert not os.path.exists("kafscale-data")
+
+
+def help_version_and_configuration_are_printed(root):
+    assert "--set key=value" in run("--help").stdout
+    assert re.fullmatch(r"kafscaled \d+\.\d+\.\d+\n", run("--version").stdout)
+    options = run("--help-options").stdout
+    assert "flush.interval.ms (an integer from -1 to 60000, default '-1')" in options, options
+    shown = run("--check-config", "--set", "num.partitions=5", environment={"KAFSCALE_S3_SECRET_KEY": "hunter2"})
+    assert "\nnum.partitions=5\n" in shown.stdout, shown.stdout
+    assert "hunter2" not in shown.stdout + shown.stderr
+    config = os.path.join(root, "config")
+    with open(config, "w", encoding="utf-8") as file:
+        file.write(shown.stdout)
+    assert run("--check-config", "--config", config).stdout == shown.stdout
+
+
+TESTS = (
+    kcat_lists_produces_and_consumes_through_each_codec,
+    kcat_reads_from_any_offset_and_by_time,
+    records_survive_a_restart_and_a_kill,
+    signals_stop_within_two_seconds_with_idle_clients,
+    a_second_daemon_on_the_port_fails_and_nothing_else_happens,
+    a_second_daemon_on_the_directory_takes_over_and_the_first_ends,
+    nothing_configured_serves_from_kafscale_data,
+    the_environment_configures_it_as_kafscale,
+    wrong_configurations_end_at_once_with_the_reason,
+    help_version_and_configuration_are_printed,
+)
+
+
+def run_test(test):
+    root = tempfile.mkdtemp(prefix="kafscaled-")
+    try:
+        return test(root), None
+    except Exception:  # whatever it is, it is this test's failure
+        return None, traceback.format_exc()
+    finally:
+        shutil.rmtree(root)
+
+
+def main():
+    failed = 0
+    print("1..%d" % len(TESTS))
+    for number, test in enumerate(TESTS, 1):
+        skip, failure = run_test(test)
+        name = test.__name__.replace("_", " ")
+        failed += failure is not None
+        print("%sok %d - %s%s" % ("not " if failure else "", number, name, " # SKIP " + skip if skip else ""))
+        for line in (failure or "").splitlines():
+            print("# " + line)
+        sys.stdout.flush()
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    BINARY = os.path.abspath(sys.argv[1])
+    sys.exit(main())
