@@ -86,6 +86,9 @@ enum ks_meta_log_fault {
     KS_META_LOG_FAULT_DELETE,      /* 7: entries go before their chunk is marked */
     KS_META_LOG_FAULT_NEWEST,      /* 7: the newest marked snapshot goes too */
     KS_META_LOG_FAULT_START,       /* 8: the snapshot of the start counts as the newest state */
+    KS_META_LOG_FAULT_OVERWRITE,   /* entries are put whether or not their slot is taken */
+    KS_META_LOG_FAULT_WRITER,      /* 5: the last j of a writer is not looked at */
+    KS_META_LOG_FAULT_MARK_GONE,   /* 7: a mark goes when the next one exists */
     KS_META_LOG_FAULT_COUNT
 };
 

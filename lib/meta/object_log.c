@@ -125,7 +125,7 @@ ks_meta_log_put(struct ks_meta_log_call *call, struct kafscale_slice bytes,
         .key = call->key,
         .parts = &call->part,
         .part_count = 1,
-        .if_absent = true,
+        .if_absent = !KS_META_LOG_HAS_FAULT(call->log, OVERWRITE),
     };
     call->done = done;
     call->log->calls_in_flight++;

@@ -305,11 +305,18 @@ remove_entries(struct ks_meta_log *log, struct ks_meta_trim_job *job)
     }
 }
 
+static void on_finished(struct ks_meta_log_call *call);
+
 static void
 on_older_removed(struct ks_meta_log_call *call)
 {
     if (call->status != KAFSCALE_OK) {
         try_again(call->log, &call->error);
+        return;
+    }
+    if (KS_META_LOG_HAS_FAULT(call->log, MARK_GONE)) {
+        ks_meta_log_key_mark(call, first_job(call->log)->chunk - 1);
+        ks_meta_log_remove(call, on_finished);
         return;
     }
     go_on(call->log, KS_META_TRIM_FINISH);

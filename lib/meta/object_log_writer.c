@@ -304,7 +304,7 @@ ks_meta_log_attempt_decided(struct ks_meta_log *log, const struct ks_meta_writer
         put_back(log);
         return;
     }
-    assert(record->number == log->attempt.number);
+    assert(record->number == log->attempt.number || KS_META_LOG_HAS_FAULT(log, WRITER));
     answer_outcomes(log, record);
 }
 
@@ -348,7 +348,8 @@ ks_meta_log_attempt_void(struct ks_meta_log *log)
         forgotten(log);
         return;
     }
-    if (writer != NULL && writer->number == log->attempt.number) {
+    if (writer != NULL &&
+        (writer->number == log->attempt.number || KS_META_LOG_HAS_FAULT(log, WRITER))) {
         log->counts[KS_META_LOG_VOID_COMMITTED]++;
         ks_meta_log_attempt_decided(log, writer);
     } else {

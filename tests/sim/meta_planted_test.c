@@ -33,6 +33,9 @@ static const char *const fault_names[KS_META_LOG_FAULT_COUNT] = {
     [KS_META_LOG_FAULT_MARK_ORDER] = "marks in order",
     [KS_META_LOG_FAULT_DELETE] = "mark before delete",
     [KS_META_LOG_FAULT_NEWEST] = "newest snapshot stays",
+    [KS_META_LOG_FAULT_OVERWRITE] = "put if absent",
+    [KS_META_LOG_FAULT_WRITER] = "last j",
+    [KS_META_LOG_FAULT_MARK_GONE] = "marks stay",
     [KS_META_LOG_FAULT_START] = "look after the start",
 };
 
