@@ -43,6 +43,7 @@ struct ks_slot {
     size_t part_count;
     size_t part_capacity;
     size_t body_bytes;
+    size_t entries_bytes; /* of the directory */
     int64_t first_append_ms;
     uint32_t attempts;
     uint32_t odd_reads; /* of something that is neither ours nor a seal */
@@ -75,6 +76,9 @@ struct ks_log {
     struct ks_task cut_task;
     struct ks_timer cut_timer;
 
+    struct ks_list answers;  /* appends whose answer is on its way through the loop */
+    struct ks_list readings; /* from objects */
+
     struct ks_list cache; /* committed batches in memory, oldest first */
     size_t cache_bytes;
 
@@ -83,6 +87,7 @@ struct ks_log {
 
     bool is_draining;
     bool is_released; /* the closed ends were sent */
+    bool is_stopped;  /* the end of ks_log_stop is being told, or was */
     bool is_freed;    /* goes when nothing is under way any more */
     size_t busy;      /* requests under way in store and meta, and timers that will make some */
     void (*stopped)(void *arg);
@@ -125,10 +130,15 @@ void ks_append_answer(struct ks_log *log, struct ks_append *append, enum ks_appe
 void ks_cache_add(struct ks_log *log, struct ks_cached_batch *cached);
 void ks_cache_drop_partition(struct ks_log *log, struct ks_partition *partition);
 
+/* --- read.c: for a log that is going: nothing is asked again --- */
+void ks_readings_silence(struct ks_log *log);
+
 /* --- stop.c --- */
 void ks_stop_continue(struct ks_log *log);
 
 /* --- open.c --- */
 void ks_openings_abandon(struct ks_log *log);
+/* The log drains: what is being opened gives up without waiting for its timer. */
+void ks_openings_hurry(struct ks_log *log);
 
 #endif

@@ -124,7 +124,34 @@ wait(struct ks_dead_log *dead, struct ks_timer *timer, void (*on_due)(void *), v
 static bool
 is_over(const struct ks_dead_log *dead)
 {
-    return dead->is_ending || dead->log->is_freed || dead->log->status != KAFSCALE_OK;
+    return dead->is_ending || dead->log->is_freed || ks_log_status(dead->log) != KAFSCALE_OK;
+}
+
+static bool
+stop_waiting(struct ks_dead_log *dead, struct ks_timer *timer)
+{
+    if (!ks_env_timer_is_set(timer)) {
+        return false;
+    }
+    ks_env_cancel_timer(dead->log->env, timer);
+    return true;
+}
+
+void
+ks_dead_log_silence(struct ks_dead_log *dead)
+{
+    size_t stopped = stop_waiting(dead, &dead->retry);
+
+    for (size_t i = 0; i < dead->slot_count; i++) {
+        stopped += stop_waiting(dead, &dead->slots[i]->retry);
+    }
+    if (stopped > 0) {
+        give_up(dead, KAFSCALE_STOPPED);
+    }
+    /* The last one may free it all. */
+    for (; stopped > 0; stopped--) {
+        end(dead);
+    }
 }
 
 /* --- One slot --- */
@@ -239,7 +266,7 @@ on_slot(void *arg, enum kafscale_status status, struct kafscale_blob *body, uint
         get_slot(slot, more);
     } else if (status == KAFSCALE_OK) {
         advance(dead);
-    } else if (status == KAFSCALE_UNSUPPORTED ||
+    } else if (status == KAFSCALE_UNSUPPORTED || status == KAFSCALE_FAILED ||
                (status == KAFSCALE_CORRUPT && ++slot->damaged_reads >= READS_MAX)) {
         damaged(slot, status, &error);
     } else {
@@ -377,18 +404,16 @@ chain_holds(const struct ks_dead_log *dead, const struct ks_dead_slot *slot)
     return slot->header.chain == dead->slots[slot->sequence - dead->trim - 1]->header.crc;
 }
 
-/* The first free slot, or the seal, or the closed end was reached. */
+/*
+ * The first free slot, or the seal, was reached. Below the closed end it is a hole: the trim mark, read again, says whether one
+ * that may be.
+ */
 static void
 reach_end(struct ks_dead_log *dead, const struct ks_dead_slot *slot)
 {
-    if (slot->sequence < dead->closed_end) {
-        (void) ks_error_set(&dead->error, KAFSCALE_CORRUPT, "object '%s' is missing or a seal",
-                            slot->key);
-        give_up(dead, KAFSCALE_CORRUPT);
-        return;
-    }
     dead->is_at_end = true;
-    if (slot->state == DEAD_SLOT_ABSENT && dead->must_seal && !ks_is_planted(KS_PLANTED_SEAL)) {
+    if (slot->state == DEAD_SLOT_ABSENT && dead->must_seal && slot->sequence >= dead->closed_end &&
+        !ks_is_planted(KS_PLANTED_SEAL)) {
         seal(dead);
         return;
     }
@@ -493,6 +518,10 @@ on_trim(void *arg, enum kafscale_status status, const struct kafscale_meta_entry
             dead->end = UINT64_MAX;
             advance(dead);
         }
+    } else if (dead->end < dead->closed_end) {
+        (void) ks_error_set(&dead->error, KAFSCALE_CORRUPT, "object '%s' is missing or a seal",
+                            dead->slots[dead->end - dead->trim]->key);
+        give_up(dead, KAFSCALE_CORRUPT);
     } else {
         give_up(dead, KAFSCALE_OK);
     }

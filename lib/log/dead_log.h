@@ -12,6 +12,7 @@ struct ks_dead_slot;
 
 struct ks_dead_log {
     struct ks_list link;
+    struct ks_table_node node; /* by incarnation */
     struct ks_log *log;
     struct ks_id incarnation;
     uint32_t source;
@@ -49,6 +50,9 @@ void ks_dead_log_free(struct ks_dead_log *dead);
 
 /* Reads and seals; `done` comes once, never before this has returned. */
 void ks_dead_log_start(struct ks_dead_log *dead, void (*done)(struct ks_dead_log *), void *arg);
+
+/* For a log that is going: waits for nothing but requests under way. It may complete and be freed. */
+void ks_dead_log_silence(struct ks_dead_log *dead);
 
 /* The directory of a slot (trim <= sequence < end) and where the body begins in its object. */
 struct kafscale_slice ks_dead_log_directory(const struct ks_dead_log *dead, uint64_t sequence,

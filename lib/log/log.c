@@ -52,6 +52,7 @@ ks_log_new(struct ks_env *env, struct ks_store *store, struct ks_meta *meta,
     ks_table_init(&log->partitions, ks_env_random_u64(env));
     ks_writer_init(log);
     ks_list_init(&log->cache);
+    ks_list_init(&log->readings);
     ks_list_init(&log->openings);
     return log;
 }
@@ -98,11 +99,12 @@ ks_log_free(struct ks_log *log)
     if (log->status == KAFSCALE_OK) {
         log->status = KAFSCALE_STOPPED;
     }
+    /* What only waits for a timer goes at once; what is under way is waited for. */
+    ks_log_begin(log);
     ks_writer_silence(log);
+    ks_readings_silence(log);
     ks_openings_abandon(log);
-    if (log->busy == 0) {
-        really_free(log);
-    }
+    ks_log_end(log);
 }
 
 void

@@ -96,7 +96,7 @@ KAFSCALE_MUST_CHECK enum kafscale_status ks_log_open(struct ks_log *log,
 /* The open partition of this name, or NULL. Valid until ks_log_forget or ks_log_free. */
 struct ks_partition *ks_log_find(struct ks_log *log, const struct ks_partition_name *name);
 
-/* The topic was deleted: drops the partition. Its waiting appends answer NOT_FOUND. */
+/* The topic was deleted: drops the partition. Its waiting appends answer NOT_OWNER. */
 void ks_log_forget(struct ks_log *log, struct ks_partition *partition);
 
 const struct ks_partition_name *ks_partition_name_of(const struct ks_partition *partition);

@@ -11,28 +11,29 @@
 
 #define ITEMS_PER_TRANSACTION 500
 #define REGISTER_BYTES_MAX (512u << 10)
+/* Long chains: a transaction of the metadata log has 8 MiB at most. */
+#define TRANSACTION_BYTES_MAX (4u << 20)
 
 static void read_registers(struct ks_opening *opening);
-static void move_on(struct ks_opening *opening);
 
 /* --- The parts --- */
 
-struct ks_dead_log *
-ks_opening_find_dead(struct ks_opening *opening, const struct ks_id *incarnation)
+bool
+ks_opening_is_over(const struct ks_opening *opening)
 {
-    for (struct ks_list *node = opening->dead_logs.next; node != &opening->dead_logs;
-         node = node->next) {
-        struct ks_dead_log *dead = KS_CONTAINER(node, struct ks_dead_log, link);
-
-        if (ks_id_equals(&dead->incarnation, incarnation)) {
-            return dead;
-        }
-    }
-    return NULL;
+    return opening->log->is_freed || ks_log_status(opening->log) != KAFSCALE_OK;
 }
 
-static void
-lose(struct ks_opening_item *item, enum kafscale_status result)
+struct ks_opening_item *
+ks_opening_find_item(const struct ks_opening *opening, const struct ks_partition_name *name)
+{
+    struct ks_table_node *node = ks_table_find(&opening->by_name, ks_slice(name, sizeof *name));
+
+    return node == NULL ? NULL : KS_CONTAINER(node, struct ks_opening_item, node);
+}
+
+void
+ks_opening_lose(struct ks_opening_item *item, enum kafscale_status result)
 {
     ks_partition_free(item->partition);
     item->partition = NULL;
@@ -47,7 +48,7 @@ lose_all(struct ks_opening *opening, enum kafscale_status result)
         struct ks_opening_item *item = &opening->items[i];
 
         if (item->state != KS_ITEM_ACTIVE && item->state != KS_ITEM_LOST) {
-            lose(item, result);
+            ks_opening_lose(item, result);
         }
     }
 }
@@ -59,10 +60,10 @@ opening_free(struct ks_opening *opening)
         ks_register_deinit(&opening->items[i].reg);
         ks_register_deinit(&opening->items[i].wanted);
         ks_partition_free(opening->items[i].partition);
+        ks_free(opening->items[i].sections);
     }
-    while (!ks_list_is_empty(&opening->dead_logs)) {
-        ks_dead_log_free(KS_CONTAINER(opening->dead_logs.next, struct ks_dead_log, link));
-    }
+    ks_opening_free_dead_logs(opening);
+    ks_table_deinit(&opening->by_name);
     ks_list_remove(&opening->link);
     ks_free(opening->items);
     ks_free(opening);
@@ -89,12 +90,12 @@ adopt(struct ks_log *log, struct ks_opening_item *item)
 
     assert(partition != NULL);
     if (ks_log_find(log, &item->name) != NULL) {
-        lose(item, KAFSCALE_EXISTS);
+        ks_opening_lose(item, KAFSCALE_EXISTS);
         return;
     }
     if (ks_table_insert(&log->partitions, &partition->node,
                         ks_slice(&partition->name, sizeof partition->name)) != KAFSCALE_OK) {
-        lose(item, KAFSCALE_NO_MEMORY);
+        ks_opening_lose(item, KAFSCALE_NO_MEMORY);
         return;
     }
     partition->reg = item->reg;
@@ -121,7 +122,7 @@ finish(struct ks_opening *opening)
     opening_free(opening);
     log->opening = NULL;
     if (!is_freed) {
-        done(arg, log->status, &log->error);
+        done(arg, ks_log_status(log), &log->error);
         if (log->opening == NULL && !log->is_freed) {
             start_next(log);
         }
@@ -229,6 +230,7 @@ struct move {
     struct ks_opening *opening;
     struct ks_opening_item **items;
     size_t item_count;
+    size_t bytes;
     struct kafscale_meta_compare *compares;
     struct kafscale_meta_operation *operations;
     struct kafscale_meta_txn txn;
@@ -270,12 +272,11 @@ on_moved(void *arg, enum kafscale_status status, uint64_t revision,
     take_outcome(move, status, revision);
     if (status != KAFSCALE_OK) {
         opening->must_read = true;
-        opening->was_interrupted |= status != KAFSCALE_CONFLICT;
     }
     move_free(move);
     opening->transactions_left--;
     if (opening->transactions_left == 0) {
-        move_on(opening);
+        ks_opening_move_on(opening);
     }
 }
 
@@ -302,6 +303,7 @@ add_item(struct move *move, struct ks_opening_item *item)
             (struct kafscale_meta_operation){ .key = item->key,
                                               .value = ks_slice(copy, value.size) };
         move->items[move->item_count++] = item;
+        move->bytes += value.size;
     }
     ks_buffer_deinit(&value);
     return copy != NULL;
@@ -375,16 +377,16 @@ move_items(struct ks_opening *opening, enum ks_item_state state)
             move = move_new(opening, items_max);
         }
         if (move == NULL) {
-            lose(item, KAFSCALE_NO_MEMORY);
+            ks_opening_lose(item, KAFSCALE_NO_MEMORY);
             continue;
         }
         status = next_register(opening, item);
         if (status != KAFSCALE_OK) {
-            lose(item, status);
+            ks_opening_lose(item, status);
         } else if (item->state != KS_ITEM_LOST && !add_item(move, item)) {
-            lose(item, KAFSCALE_NO_MEMORY);
+            ks_opening_lose(item, KAFSCALE_NO_MEMORY);
         }
-        if (move->item_count == items_max) {
+        if (move->item_count == items_max || move->bytes >= TRANSACTION_BYTES_MAX) {
             submit(move);
             move = NULL;
         }
@@ -399,7 +401,13 @@ move_items(struct ks_opening *opening, enum ks_item_state state)
 static void
 retry_reading(void *arg)
 {
-    read_registers(arg);
+    struct ks_opening *opening = arg;
+
+    if (ks_opening_is_over(opening)) {
+        ks_opening_move_on(opening);
+        return;
+    }
+    read_registers(opening);
 }
 
 static void
@@ -412,6 +420,18 @@ read_later(struct ks_opening *opening)
                      ks_env_now_ms(env) + ks_log_backoff_ms(opening->log, opening->attempts++));
 }
 
+/*
+ * Whether another broker claimed after our own claim. It has won: two that claim back from each other would never finish
+ * a replay.
+ */
+static bool
+was_overtaken(const struct ks_log *log, const struct ks_opening_item *item,
+              const struct ks_register *reg)
+{
+    return (item->state == KS_ITEM_CLAIMED || item->state == KS_ITEM_REPLAYED) &&
+           is_own_claim(log, &item->reg) && !ks_id_equals(&reg->owner, &log->options.incarnation);
+}
+
 /* What a register as just read means for an item that is not done. */
 static void
 take_register(struct ks_opening *opening, struct ks_opening_item *item,
@@ -422,7 +442,7 @@ take_register(struct ks_opening *opening, struct ks_opening_item *item,
     if (entry != NULL && ks_register_decode(entry->value, &reg, &opening->error) != KAFSCALE_OK) {
         ks_log(&opening->log->env->logger, KAFSCALE_LOG_ERROR, "register '%s': %s", item->key,
                opening->error.text);
-        lose(item, opening->error.status);
+        ks_opening_lose(item, opening->error.status);
         opening->error = (struct kafscale_error){ 0 };
         return;
     }
@@ -432,6 +452,11 @@ take_register(struct ks_opening *opening, struct ks_opening_item *item,
         ks_register_deinit(&item->reg);
         item->reg = reg;
         item->version = entry->version;
+        return;
+    }
+    if (was_overtaken(opening->log, item, &reg)) {
+        ks_register_deinit(&reg);
+        ks_opening_lose(item, KAFSCALE_FENCED);
         return;
     }
     ks_register_deinit(&item->reg);
@@ -495,17 +520,11 @@ take_registers(struct ks_opening *opening, const struct kafscale_meta_entry *ent
             continue;
         }
         if (opening->read.is_prefix && find_entry(entries, entry_count, item->topic_key) == NULL) {
-            lose(item, KAFSCALE_NOT_FOUND);
+            ks_opening_lose(item, KAFSCALE_NOT_FOUND);
             continue;
         }
         take_register(opening, item, find_entry(entries, entry_count, item->key));
     }
-}
-
-static bool
-is_over(const struct ks_opening *opening)
-{
-    return opening->log->is_freed || opening->log->status != KAFSCALE_OK;
 }
 
 static void
@@ -516,16 +535,16 @@ on_registers(void *arg, enum kafscale_status status, const struct kafscale_meta_
 
     (void) revision;
     (void) error;
-    if (status != KAFSCALE_OK && !is_over(opening)) {
+    if (status != KAFSCALE_OK && !ks_opening_is_over(opening)) {
         read_later(opening);
         return;
     }
-    if (!is_over(opening) && !is_sole(opening, entries, entry_count)) {
+    if (!ks_opening_is_over(opening) && !is_sole(opening, entries, entry_count)) {
         lose_all(opening, KAFSCALE_FENCED);
-    } else if (!is_over(opening)) {
+    } else if (!ks_opening_is_over(opening)) {
         take_registers(opening, entries, entry_count);
     }
-    move_on(opening);
+    ks_opening_move_on(opening);
 }
 
 /* One register by its key; several, or after a surprise, with everything that was compared. */
@@ -535,7 +554,6 @@ read_registers(struct ks_opening *opening)
     bool is_plain = opening->open.count == 1 && !opening->must_read;
 
     opening->must_read = false;
-    opening->was_interrupted = false;
     opening->read = (struct kafscale_meta_read){ .key = is_plain ? opening->items[0].key : "",
                                                  .is_prefix = !is_plain,
                                                  .is_fresh = true };
@@ -555,90 +573,11 @@ has_items(const struct ks_opening *opening, enum ks_item_state state)
     return false;
 }
 
-static void
-on_dead_log(struct ks_dead_log *dead)
-{
-    struct ks_opening *opening = dead->arg;
-
-    if (dead->status != KAFSCALE_OK && dead->status != KAFSCALE_STOPPED) {
-        ks_log(&opening->log->env->logger, KAFSCALE_LOG_ERROR, "log of an earlier run: %s",
-               dead->error.text);
-    }
-    opening->dead_logs_left--;
-    if (opening->dead_logs_left == 0) {
-        move_on(opening);
-    }
-}
-
-/* Notes that an element's log must be read, and how far. */
-static enum kafscale_status
-want_dead_log(struct ks_opening *opening, const struct ks_chain_element *element)
-{
-    struct ks_dead_log *dead = ks_opening_find_dead(opening, &element->incarnation);
-
-    if (dead == NULL) {
-        dead = ks_dead_log_new(opening->log, &element->incarnation);
-        if (dead == NULL) {
-            return KAFSCALE_NO_MEMORY;
-        }
-        ks_list_append(&opening->dead_logs, &dead->link);
-    }
-    if (element->closed_end == KS_END_OPEN) {
-        dead->must_seal = true;
-    } else if (element->closed_end > dead->closed_end) {
-        dead->closed_end = element->closed_end;
-    }
-    return KAFSCALE_OK;
-}
-
-static void
-want_dead_logs(struct ks_opening *opening)
-{
-    for (size_t i = 0; i < opening->open.count; i++) {
-        struct ks_opening_item *item = &opening->items[i];
-
-        for (size_t j = 0; item->state == KS_ITEM_CLAIMED && j < item->reg.chain_count; j++) {
-            const struct ks_chain_element *element = &item->reg.chain[j];
-
-            if (ks_element_is_replayed(opening, item, element) &&
-                want_dead_log(opening, element) != KAFSCALE_OK) {
-                lose(item, KAFSCALE_NO_MEMORY);
-            }
-        }
-    }
-}
-
-static void
-start_dead_logs(struct ks_opening *opening)
-{
-    for (struct ks_list *node = opening->dead_logs.next; node != &opening->dead_logs;
-         node = node->next) {
-        opening->dead_logs_left++;
-    }
-    for (struct ks_list *node = opening->dead_logs.next; node != &opening->dead_logs;
-         node = node->next) {
-        ks_dead_log_start(KS_CONTAINER(node, struct ks_dead_log, link), on_dead_log, opening);
-    }
-}
-
-static void
-replay_items(struct ks_opening *opening)
-{
-    for (size_t i = 0; i < opening->open.count; i++) {
-        if (opening->items[i].state == KS_ITEM_CLAIMED) {
-            ks_replay_item(opening, &opening->items[i]);
-        }
-    }
-    while (!ks_list_is_empty(&opening->dead_logs)) {
-        ks_dead_log_free(KS_CONTAINER(opening->dead_logs.next, struct ks_dead_log, link));
-    }
-}
-
 /* Does what can be done now; comes back after each transaction and each reading. */
-static void
-move_on(struct ks_opening *opening)
+void
+ks_opening_move_on(struct ks_opening *opening)
 {
-    if (is_over(opening)) {
+    if (ks_opening_is_over(opening)) {
         lose_all(opening, KAFSCALE_STOPPED);
         finish(opening);
         return;
@@ -653,13 +592,13 @@ move_on(struct ks_opening *opening)
     }
     if (has_items(opening, KS_ITEM_CLAIMED)) {
         if (ks_list_is_empty(&opening->dead_logs)) {
-            want_dead_logs(opening);
-            start_dead_logs(opening);
+            ks_opening_read_dead_logs(opening);
         }
-        if (opening->dead_logs_left > 0) {
+        if (opening->dead_logs_under_way > 0) {
             return;
         }
-        replay_items(opening);
+        ks_replay_items(opening);
+        ks_opening_free_dead_logs(opening);
     }
     move_items(opening, KS_ITEM_REPLAYED);
     if (opening->transactions_left == 0) {
@@ -685,6 +624,10 @@ opening_fill(struct ks_opening *opening)
         item->topic_name = open->topic_names[i];
         ks_register_key(&item->name, item->key);
         ks_topic_key(&item->name.topic, item->topic_key);
+        if (ks_table_insert(&opening->by_name, &item->node,
+                            ks_slice(&item->name, sizeof item->name)) != KAFSCALE_OK) {
+            return false;
+        }
     }
     return true;
 }
@@ -703,6 +646,8 @@ ks_log_open(struct ks_log *log, const struct ks_log_open *open, ks_log_open_done
     opening->done = done;
     opening->arg = arg;
     ks_list_init(&opening->dead_logs);
+    ks_table_init(&opening->dead_by_incarnation, ks_env_random_u64(log->env));
+    ks_table_init(&opening->by_name, ks_env_random_u64(log->env));
     if (!opening_fill(opening)) {
         opening_free(opening);
         return KAFSCALE_NO_MEMORY;
@@ -731,5 +676,16 @@ ks_openings_abandon(struct ks_log *log)
         opening_free(log->opening);
         log->opening = NULL;
         log->busy--;
+    }
+    if (log->opening != NULL) {
+        ks_opening_silence_dead_logs(log->opening);
+    }
+}
+
+void
+ks_openings_hurry(struct ks_log *log)
+{
+    if (log->opening != NULL && ks_env_timer_is_set(&log->opening->retry)) {
+        ks_env_set_timer(log->env, &log->opening->retry, ks_env_now_ms(log->env));
     }
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Opening partitions, for open.c (claims and activates) and replay.c (rebuilds what the logs say).
+ * Opening partitions, for open.c (claims and activates), opening_logs.c (reads earlier logs) and replay.c (rebuilds what the logs say).
  */
 #ifndef KS_LOG_OPENING_H
 #define KS_LOG_OPENING_H
@@ -16,8 +16,17 @@ enum ks_item_state {
     KS_ITEM_LOST, /* `result` says why */
 };
 
+/* A section of an object in a dead log, for one element of a chain. */
+struct ks_replay_section {
+    uint64_t sequence;
+    const uint8_t *entries;
+    uint32_t entries_bytes;
+    uint32_t element;
+};
+
 /* One partition on its way. */
 struct ks_opening_item {
+    struct ks_table_node node;
     struct ks_partition_name name;
     const char *topic_name;
     char key[KS_REGISTER_KEY_BYTES];
@@ -29,6 +38,9 @@ struct ks_opening_item {
     struct ks_register wanted; /* what the transaction under way would make of it */
     bool wants_active;
     struct ks_partition *partition;
+    struct ks_replay_section *sections; /* found in the dead logs */
+    size_t section_count;
+    size_t section_capacity;
 };
 
 struct ks_opening {
@@ -38,11 +50,13 @@ struct ks_opening {
     ks_log_open_done *done;
     void *arg;
     struct ks_opening_item *items;
+    struct ks_table by_name; /* items */
     struct ks_list dead_logs;
-    size_t dead_logs_left;
+    struct ks_table dead_by_incarnation;
+    struct ks_list *dead_next; /* the first that was not begun */
+    size_t dead_logs_under_way;
     size_t transactions_left;
-    bool must_read;       /* an outcome was not plain: look at the registers again */
-    bool was_interrupted; /* ... and wait a little before, for the store is in trouble */
+    bool must_read; /* an outcome was not plain: look at the registers again */
     uint32_t attempts;
     struct kafscale_meta_read read;
     struct ks_timer retry;
@@ -50,9 +64,28 @@ struct ks_opening {
 };
 
 /* The dead log of an incarnation, or NULL. */
-struct ks_dead_log *ks_opening_find_dead(struct ks_opening *opening,
+struct ks_dead_log *ks_opening_find_dead(const struct ks_opening *opening,
                                          const struct ks_id *incarnation);
 
+struct ks_opening_item *ks_opening_find_item(const struct ks_opening *opening,
+                                             const struct ks_partition_name *name);
+
+/* Does what can be done now; comes back after each transaction and each reading. It may complete and free the opening. */
+void ks_opening_move_on(struct ks_opening *opening);
+
+/* Whether the log takes no more partitions: what is under way gives up. */
+bool ks_opening_is_over(const struct ks_opening *opening);
+
+void ks_opening_lose(struct ks_opening_item *item, enum kafscale_status result);
+
+/* --- opening_logs.c: the dead logs of the claimed items --- */
+/* Begins to read them, unless there are none; each that ends, and the last, moves the opening on. */
+void ks_opening_read_dead_logs(struct ks_opening *opening);
+/* For a log that is going: waits for nothing but requests under way. */
+void ks_opening_silence_dead_logs(struct ks_opening *opening);
+void ks_opening_free_dead_logs(struct ks_opening *opening);
+
+/* --- replay.c --- */
 /* Whether an element may hold records that must be replayed. */
 bool ks_element_is_replayed(const struct ks_opening *opening, const struct ks_opening_item *item,
                             const struct ks_chain_element *element);
@@ -61,5 +94,8 @@ bool ks_element_is_replayed(const struct ks_opening *opening, const struct ks_op
  * Makes the partition of an item from the dead logs its chain names: state REPLAYED, or LOST with the reason in the log.
  */
 void ks_replay_item(struct ks_opening *opening, struct ks_opening_item *item);
+
+/* The same for all claimed items, with one walk through each dead log. */
+void ks_replay_items(struct ks_opening *opening);
 
 #endif

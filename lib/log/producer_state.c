@@ -90,8 +90,12 @@ find_batch(const struct ks_producer *producer, int32_t first_sequence, int32_t l
 static int32_t
 next_sequence(const struct ks_producer *producer)
 {
-    int32_t last = producer->batches[producer->batch_count - 1].last_sequence;
+    int32_t last;
 
+    if (producer->batch_count == 0) {
+        return producer->expected_sequence;
+    }
+    last = producer->batches[producer->batch_count - 1].last_sequence;
     return last == INT32_MAX ? 0 : last + 1;
 }
 
@@ -136,6 +140,23 @@ add(struct ks_producer_table *producers, int64_t id)
     }
     ks_list_append(&producers->by_use, &producer->by_use);
     return producer;
+}
+
+void
+ks_producer_note_refused(struct ks_producer_table *producers, int64_t id, int16_t epoch,
+                         int32_t first_sequence, int64_t now_ms)
+{
+    struct ks_producer *producer;
+
+    if (find(producers, id) != NULL) {
+        return;
+    }
+    producer = add(producers, id);
+    if (producer != NULL) {
+        producer->epoch = epoch;
+        producer->expected_sequence = first_sequence;
+        producer->used_ms = now_ms;
+    }
 }
 
 enum kafscale_status

@@ -24,6 +24,7 @@ struct ks_producer {
     int64_t id;
     int16_t epoch;
     uint8_t batch_count;
+    int32_t expected_sequence; /* without batches: of the first one, which was refused */
     struct ks_producer_batch batches[KS_PRODUCER_BATCHES]; /* oldest first */
     int64_t used_ms;
 };
@@ -55,6 +56,13 @@ enum ks_sequence_check ks_producer_check(struct ks_producer_table *producers, in
                                          int16_t epoch, int32_t first_sequence,
                                          int32_t last_sequence, int64_t now_ms,
                                          struct ks_producer_batch *original_out);
+
+/*
+ * Notes that a batch which was next was refused, so that none after it overtakes it: of a producer without state the first
+ * batch alone may begin anywhere. Without memory nothing is noted.
+ */
+void ks_producer_note_refused(struct ks_producer_table *producers, int64_t id, int16_t epoch,
+                              int32_t first_sequence, int64_t now_ms);
 
 /* Notes a batch that was appended (or is replayed). NO_MEMORY leaves everything as it was. */
 KAFSCALE_MUST_CHECK enum kafscale_status ks_producer_note(struct ks_producer_table *producers,

@@ -103,6 +103,7 @@ struct wanted_batch {
 };
 
 struct reading {
+    struct ks_list link;
     struct ks_log *log;
     struct ks_log_read *read;
     char key[KS_WAL_KEY_BYTES];
@@ -121,9 +122,10 @@ finish(struct reading *reading, enum kafscale_status status)
     struct ks_log *log = reading->log;
     struct ks_log_read *read = reading->read;
 
+    ks_list_remove(&reading->link);
     ks_free(reading);
-    read->state = NULL;
     if (!log->is_freed) {
+        read->state = NULL;
         read->done(read, status);
     }
     ks_log_end(log);
@@ -165,7 +167,13 @@ take_batches(struct reading *reading, struct kafscale_blob *body)
 static void
 retry(void *arg)
 {
-    submit(arg);
+    struct reading *reading = arg;
+
+    if (reading->log->is_stopped) {
+        finish(reading, KAFSCALE_STOPPED);
+        return;
+    }
+    submit(reading);
 }
 
 static void
@@ -241,9 +249,26 @@ read_back(struct ks_log *log, struct ks_log_read *read, size_t first, size_t cou
                               places[0].position),
     };
     read->state = reading;
+    ks_list_append(&log->readings, &reading->link);
     ks_log_begin(log);
     submit(reading);
     return KAFSCALE_OK;
+}
+
+void
+ks_readings_silence(struct ks_log *log)
+{
+    struct ks_list *next;
+
+    for (struct ks_list *node = log->readings.next; node != &log->readings; node = next) {
+        struct reading *reading = KS_CONTAINER(node, struct reading, link);
+
+        next = node->next;
+        if (ks_env_timer_is_set(&reading->retry)) {
+            ks_env_cancel_timer(log->env, &reading->retry);
+            finish(reading, KAFSCALE_STOPPED);
+        }
+    }
 }
 
 bool

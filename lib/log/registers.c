@@ -173,6 +173,8 @@ ks_register_decode(struct kafscale_slice bytes, struct ks_register *reg_out,
     reg.chain_count = count;
     for (uint32_t i = 0; i < count; i++) {
         reg.chain[i] = take_element(&cursor);
+        cursor.failed |= reg.chain[i].epoch > reg.epoch || reg.chain[i].base_offset < 0 ||
+                         (i > 0 && reg.chain[i].epoch <= reg.chain[i - 1].epoch);
     }
     if (cursor.failed) {
         ks_register_deinit(&reg);

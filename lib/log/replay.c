@@ -7,6 +7,7 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <stdlib.h>
 
 bool
 ks_element_is_replayed(const struct ks_opening *opening, const struct ks_opening_item *item,
@@ -39,6 +40,7 @@ struct replay {
     size_t body_position;
     int64_t created_ms;
     int32_t epoch;
+    size_t section_next;
 };
 
 static enum kafscale_status
@@ -68,11 +70,14 @@ replay_entry(struct replay *replay, const struct ks_wal_entry *entry)
 }
 
 static enum kafscale_status
-replay_section(struct replay *replay, const struct ks_wal_section *section)
+replay_section(struct replay *replay, const struct ks_replay_section *section)
 {
-    struct ks_cursor entries = ks_cursor(section->entries);
+    struct ks_cursor entries = ks_cursor(ks_slice(section->entries, section->entries_bytes));
     struct ks_wal_entry entry;
 
+    replay->sequence = section->sequence;
+    (void) ks_dead_log_directory(replay->dead, section->sequence, &replay->body_position,
+                                 &replay->created_ms);
     while (ks_wal_next_entry(&entries, &entry)) {
         enum kafscale_status status = replay_entry(replay, &entry);
 
@@ -83,38 +88,11 @@ replay_section(struct replay *replay, const struct ks_wal_section *section)
     return entries.failed ? KAFSCALE_CORRUPT : KAFSCALE_OK;
 }
 
-static bool
-is_wanted(const struct replay *replay, const struct ks_wal_section *section)
-{
-    return section->partition == replay->item->name.index &&
-           ks_id_equals(&section->topic, &replay->item->name.topic) &&
-           (section->leader_epoch == replay->epoch || ks_is_planted(KS_PLANTED_EPOCH_TAG));
-}
-
-static enum kafscale_status
-replay_slot(struct replay *replay)
-{
-    struct ks_cursor directory = ks_cursor(ks_dead_log_directory(
-        replay->dead, replay->sequence, &replay->body_position, &replay->created_ms));
-    struct ks_wal_section section;
-
-    while (ks_wal_next_section(&directory, &section)) {
-        enum kafscale_status status = KAFSCALE_OK;
-
-        if (is_wanted(replay, &section)) {
-            status = replay_section(replay, &section);
-        }
-        if (status != KAFSCALE_OK) {
-            return status;
-        }
-    }
-    return directory.failed ? KAFSCALE_CORRUPT : KAFSCALE_OK;
-}
-
 static enum kafscale_status
 replay_element(struct replay *replay, const struct ks_chain_element *element)
 {
-    uint64_t end;
+    const struct ks_opening_item *item = replay->item;
+    size_t index = (size_t) (element - item->reg.chain);
 
     replay->epoch = element->epoch;
     replay->dead = ks_opening_find_dead(replay->opening, &element->incarnation);
@@ -129,12 +107,14 @@ replay_element(struct replay *replay, const struct ks_chain_element *element)
                             "epoch %" PRId32 " begins at offset %" PRId64 ", not at %" PRId64,
                             element->epoch, element->base_offset, replay->partition->end_offset);
     }
-    end = element->closed_end < replay->dead->end ? element->closed_end : replay->dead->end;
-    for (uint64_t sequence = replay->dead->trim; sequence < end; sequence++) {
+    for (; replay->section_next < item->section_count; replay->section_next++) {
+        const struct ks_replay_section *section = &item->sections[replay->section_next];
         enum kafscale_status status;
 
-        replay->sequence = sequence;
-        status = replay_slot(replay);
+        if (section->element != index) {
+            break;
+        }
+        status = replay_section(replay, section);
         if (status != KAFSCALE_OK) {
             return status;
         }
@@ -186,4 +166,145 @@ ks_replay_item(struct ks_opening *opening, struct ks_opening_item *item)
     }
     item->partition->high_watermark = item->partition->end_offset;
     item->state = KS_ITEM_REPLAYED;
+}
+
+/* --- All at once --- */
+
+/* The element of an item's chain that a section belongs to, or NULL. Epochs ascend. */
+static const struct ks_chain_element *
+find_element(const struct ks_opening_item *item, const struct ks_dead_log *dead, int32_t epoch)
+{
+    const struct ks_chain_element *chain = item->reg.chain;
+    size_t low = 0;
+    size_t high = item->reg.chain_count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (chain[middle].epoch < epoch) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    if (low == item->reg.chain_count ||
+        (chain[low].epoch != epoch && !ks_is_planted(KS_PLANTED_EPOCH_TAG)) ||
+        !ks_id_equals(&chain[low].incarnation, &dead->incarnation)) {
+        return NULL;
+    }
+    return &chain[low];
+}
+
+static bool
+reserve_section(struct ks_opening_item *item)
+{
+    size_t capacity = item->section_capacity == 0 ? 16 : item->section_capacity * 2;
+    struct ks_replay_section *sections;
+
+    if (item->section_count < item->section_capacity) {
+        return true;
+    }
+    sections = ks_realloc(item->sections, capacity * sizeof *sections);
+    if (sections == NULL) {
+        return false;
+    }
+    item->sections = sections;
+    item->section_capacity = capacity;
+    return true;
+}
+
+/* Notes a section for its item, if it is one that counts. */
+static void
+note_section(struct ks_opening *opening, const struct ks_dead_log *dead, uint64_t sequence,
+             const struct ks_wal_section *section)
+{
+    struct ks_partition_name name = { .topic = section->topic, .index = section->partition };
+    struct ks_opening_item *item = ks_opening_find_item(opening, &name);
+    const struct ks_chain_element *element;
+
+    if (item == NULL || item->state != KS_ITEM_CLAIMED) {
+        return;
+    }
+    element = find_element(item, dead, section->leader_epoch);
+    if (element == NULL || sequence >= element->closed_end) {
+        return;
+    }
+    if (!reserve_section(item)) {
+        lose(opening, item, KAFSCALE_NO_MEMORY);
+        return;
+    }
+    item->sections[item->section_count++] =
+        (struct ks_replay_section){ .sequence = sequence,
+                                    .entries = section->entries.data,
+                                    .entries_bytes = (uint32_t) section->entries.size,
+                                    .element = (uint32_t) (element - item->reg.chain) };
+}
+
+static void
+note_sections(struct ks_opening *opening, struct ks_dead_log *dead)
+{
+    for (uint64_t sequence = dead->trim; sequence < dead->end; sequence++) {
+        size_t body_position;
+        int64_t created_ms;
+        struct ks_cursor directory =
+            ks_cursor(ks_dead_log_directory(dead, sequence, &body_position, &created_ms));
+        struct ks_wal_section section;
+
+        while (ks_wal_next_section(&directory, &section)) {
+            note_section(opening, dead, sequence, &section);
+        }
+        if (directory.failed) {
+            dead->status = ks_error_set(&dead->error, KAFSCALE_CORRUPT,
+                                        "damaged directory in slot %" PRIu64, sequence);
+            return;
+        }
+    }
+}
+
+/* By element, and inside one as they stand in its log. */
+static int
+compare_sections(const void *a, const void *b)
+{
+    const struct ks_replay_section *left = a;
+    const struct ks_replay_section *right = b;
+
+    if (left->element != right->element) {
+        return left->element < right->element ? -1 : 1;
+    }
+    if (left->sequence != right->sequence) {
+        return left->sequence < right->sequence ? -1 : 1;
+    }
+    return left->entries < right->entries ? -1 : left->entries > right->entries;
+}
+
+/*
+ * A start may find thousands of objects with sections of thousands of partitions: each directory is walked once, and gives
+ * each section to its partition.
+ */
+void
+ks_replay_items(struct ks_opening *opening)
+{
+    for (struct ks_list *node = opening->dead_logs.next; node != &opening->dead_logs;
+         node = node->next) {
+        struct ks_dead_log *dead = KS_CONTAINER(node, struct ks_dead_log, link);
+
+        if (dead->status == KAFSCALE_OK) {
+            note_sections(opening, dead);
+        }
+    }
+    for (size_t i = 0; i < opening->open.count; i++) {
+        struct ks_opening_item *item = &opening->items[i];
+
+        if (item->state == KS_ITEM_CLAIMED) {
+            if (item->section_count > 0) {
+                qsort(item->sections, item->section_count, sizeof *item->sections,
+                      compare_sections);
+            }
+            ks_replay_item(opening, item);
+        }
+        ks_free(item->sections);
+        item->sections = NULL;
+        item->section_count = 0;
+        item->section_capacity = 0;
+    }
 }

@@ -9,6 +9,8 @@
 
 #define RELEASES_PER_TRANSACTION 500
 #define REGISTER_BYTES_MAX (512u << 10)
+/* Long chains: a transaction of the metadata log has 8 MiB at most. */
+#define TRANSACTION_BYTES_MAX (4u << 20)
 
 /* One transaction of closed ends. */
 struct release {
@@ -20,6 +22,7 @@ struct release {
     char (*keys)[KS_REGISTER_KEY_BYTES];
     size_t count;
     size_t count_max;
+    size_t bytes;
     struct kafscale_meta_txn txn;
 };
 
@@ -107,6 +110,7 @@ release_add(struct release *release, const struct ks_partition *partition)
             (struct kafscale_meta_operation){ .key = release->keys[i],
                                               .value = ks_slice(copy, value.size) };
         release->count++;
+        release->bytes += value.size;
     }
     ks_buffer_deinit(&value);
     ks_register_deinit(&reg);
@@ -145,7 +149,7 @@ release_all(struct ks_log *log)
         if (release == NULL || !release_add(release, partition)) {
             break;
         }
-        if (release->count == release->count_max) {
+        if (release->count == release->count_max || release->bytes >= TRANSACTION_BYTES_MAX) {
             submit(release);
             release = NULL;
         }
@@ -160,17 +164,26 @@ is_drained(const struct ks_log *log)
 }
 
 static void
+tell_stopped(void *arg)
+{
+    struct ks_log *log = arg;
+
+    log->stopped(log->stopped_arg);
+}
+
+/* Answers what still waits, and tells that all is over in the turn of the loop that follows these answers. */
+static void
 complete(struct ks_log *log)
 {
-    void (*stopped)(void *) = log->stopped;
-
     ks_env_cancel_timer(log->env, &log->stop_timer);
-    log->stopped = NULL;
+    ks_env_cancel_task(&log->stop_task);
+    log->is_stopped = true;
     if (log->status == KAFSCALE_OK) {
         log->status = KAFSCALE_STOPPED;
     }
     ks_writer_abandon(log, KS_APPEND_NOT_OWNER);
-    stopped(log->stopped_arg);
+    log->stop_task.run = tell_stopped;
+    ks_env_defer(log->env, &log->stop_task);
 }
 
 /* One more step: drained -> released -> nothing under way -> stopped. */
@@ -179,10 +192,10 @@ stop_step(void *arg)
 {
     struct ks_log *log = arg;
 
-    if (log->stopped == NULL) {
-        return;
-    }
     if (log->status == KAFSCALE_OK && !log->is_released) {
+        if (log->opening != NULL) {
+            return;
+        }
         if (!is_drained(log) && !ks_is_planted(KS_PLANTED_FLUSH_BEFORE_RELEASE)) {
             ks_writer_schedule(log);
             return;
@@ -198,7 +211,9 @@ stop_step(void *arg)
 void
 ks_stop_continue(struct ks_log *log)
 {
-    ks_env_defer(log->env, &log->stop_task);
+    if (!log->is_stopped) {
+        ks_env_defer(log->env, &log->stop_task);
+    }
 }
 
 static void
@@ -221,6 +236,7 @@ ks_log_stop(struct ks_log *log, int64_t give_up_ms, void (*done)(void *arg), voi
     log->stop_task = (struct ks_task){ .run = stop_step, .arg = log };
     log->stop_timer = (struct ks_timer){ .on_due = give_up, .arg = log };
     ks_env_set_timer(log->env, &log->stop_timer, ks_env_now_ms(log->env) + give_up_ms);
+    ks_openings_hurry(log);
     ks_stop_continue(log);
 }
 
@@ -231,23 +247,37 @@ struct look {
     void (*done)(void *arg, enum kafscale_status status);
     void *arg;
     uint64_t sequence;
+    uint64_t sequence_end; /* what lies there or above was sent after the look began */
     char key[KS_WAL_KEY_BYTES];
     struct kafscale_get get;
 };
 
-static bool
-is_seal(const struct look *look, struct kafscale_blob *body)
+enum sight { SIGHT_OURS, SIGHT_SEAL, SIGHT_UNCLEAR };
+
+/* A seal has no directory; of an object of ours only the header was read. */
+static enum sight
+see(const struct look *look, struct kafscale_slice bytes)
 {
     struct ks_wal_header header;
     struct kafscale_slice directory;
     struct kafscale_error error = { 0 };
+    size_t head_bytes;
 
-    return ks_wal_read_head(kafscale_blob_slice(body), &header, &directory, &error) ==
-               KAFSCALE_OK &&
-           (header.flags & KS_WAL_SEAL) != 0 &&
-           ks_id_equals(&header.incarnation, &look->log->options.incarnation) &&
-           header.sequence == look->sequence;
+    if (ks_wal_head_bytes(bytes, &head_bytes, &error) != KAFSCALE_OK) {
+        return SIGHT_UNCLEAR;
+    }
+    if (head_bytes > bytes.size) {
+        return SIGHT_OURS;
+    }
+    if (ks_wal_read_head(bytes, &header, &directory, &error) != KAFSCALE_OK ||
+        (header.flags & KS_WAL_SEAL) == 0 || header.sequence != look->sequence ||
+        !ks_id_equals(&header.incarnation, &look->log->options.incarnation)) {
+        return SIGHT_UNCLEAR;
+    }
+    return SIGHT_SEAL;
 }
+
+static void look_at_slot(struct look *look);
 
 static void
 on_looked(void *arg, enum kafscale_status status, struct kafscale_blob *body, uint64_t object_bytes,
@@ -255,25 +285,51 @@ on_looked(void *arg, enum kafscale_status status, struct kafscale_blob *body, ui
 {
     struct look *look = arg;
     struct ks_log *log = look->log;
+    enum sight sight = SIGHT_UNCLEAR;
 
     (void) object_bytes;
     (void) error;
+    if (status == KAFSCALE_OK && !log->is_freed) {
+        sight = see(look, kafscale_blob_slice(body));
+    }
+    if (sight == SIGHT_OURS && log->status == KAFSCALE_OK &&
+        ++look->sequence < look->sequence_end) {
+        look_at_slot(look);
+        ks_log_end(log);
+        return;
+    }
+    if (sight == SIGHT_SEAL) {
+        ks_log_fence(log, "another broker sealed this broker's log");
+    }
+    if (log->status != KAFSCALE_OK) {
+        status = log->status;
+    } else if (status != KAFSCALE_NOT_FOUND && sight != SIGHT_OURS) {
+        status = KAFSCALE_UNAVAILABLE;
+    } else {
+        status = KAFSCALE_OK;
+    }
     if (!log->is_freed) {
-        if (status == KAFSCALE_OK && is_seal(look, body)) {
-            ks_log_fence(log, "another broker sealed this broker's log");
-        }
-        if (log->status != KAFSCALE_OK) {
-            status = log->status;
-        } else {
-            status = status == KAFSCALE_OK || status == KAFSCALE_NOT_FOUND ? KAFSCALE_OK
-                                                                           : KAFSCALE_UNAVAILABLE;
-        }
         look->done(look->arg, status);
     }
     ks_free(look);
     ks_log_end(log);
 }
 
+static void
+look_at_slot(struct look *look)
+{
+    struct ks_log *log = look->log;
+
+    ks_wal_key(log->ns, &log->options.incarnation, look->sequence, look->key);
+    look->get = (struct kafscale_get){ .key = look->key, .size_max = KS_WAL_HEADER_BYTES };
+    ks_log_begin(log);
+    ks_store_get(log->store, &look->get, on_looked, look);
+}
+
+/*
+ * A seal lies in the first free slot, which may be any of those under way or the one after them. So it looks on until
+ * a slot is free, or what lies there was sent after the look began.
+ */
 enum kafscale_status
 ks_log_look(struct ks_log *log, void (*done)(void *arg, enum kafscale_status status), void *arg)
 {
@@ -286,12 +342,10 @@ ks_log_look(struct ks_log *log, void (*done)(void *arg, enum kafscale_status sta
     look->done = done;
     look->arg = arg;
     look->sequence = log->sequence_next;
+    look->sequence_end = log->sequence_next + 1;
     if (!ks_list_is_empty(&log->slots)) {
         look->sequence = KS_CONTAINER(log->slots.next, struct ks_slot, link)->sequence;
     }
-    ks_wal_key(log->ns, &log->options.incarnation, look->sequence, look->key);
-    look->get = (struct kafscale_get){ .key = look->key, .size_max = KS_WAL_HEADER_BYTES };
-    ks_log_begin(log);
-    ks_store_get(log->store, &look->get, on_looked, look);
+    look_at_slot(look);
     return KAFSCALE_OK;
 }

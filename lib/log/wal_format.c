@@ -241,7 +241,7 @@ ks_wal_next_entry(struct ks_cursor *entries, struct ks_wal_entry *entry_out)
     entry.control_type = (int16_t) ks_cursor_u16(&cursor);
     entry.coordinator_epoch = (int32_t) ks_cursor_u32(&cursor);
     if (cursor.failed || entry.base_offset < 0 || entry.last_offset < entry.base_offset ||
-        entry.size_bytes < KS_BATCH_HEADER_BYTES) {
+        entry.last_offset == INT64_MAX || entry.size_bytes < KS_BATCH_HEADER_BYTES) {
         entries->failed = true;
         return false;
     }

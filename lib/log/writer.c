@@ -10,6 +10,8 @@
 #include <inttypes.h>
 
 #define DIRECTORY_BYTES_MAX KS_WAL_DIRECTORY_BYTES_MAX
+/* An object is full at so many bytes of directory too: many small batches need more of it than of body. */
+#define DIRECTORY_BYTES_FULL (4u << 20)
 #define ODD_READS_MAX 3
 
 static void send_slot(struct ks_slot *slot);
@@ -21,6 +23,7 @@ answer_from_loop(void *arg)
 {
     struct ks_append *append = arg;
 
+    ks_list_remove(&append->link);
     append->done(append, append->result);
 }
 
@@ -29,6 +32,7 @@ ks_append_answer(struct ks_log *log, struct ks_append *append, enum ks_append_re
 {
     append->result = result;
     append->task = (struct ks_task){ .run = answer_from_loop, .arg = append };
+    ks_list_append(&log->answers, &append->link);
     ks_env_defer(log->env, &append->task);
 }
 
@@ -220,6 +224,20 @@ prepare_slot(struct ks_log *log, struct ks_partition *partition)
     return log->open;
 }
 
+/* Nothing was appended. */
+static void
+refuse(struct ks_log *log, struct ks_append *append)
+{
+    const struct ks_batch *batch = &append->batch;
+
+    if (batch->producer_id >= 0) {
+        ks_producer_note_refused(&append->partition->producers, batch->producer_id,
+                                 batch->producer_epoch, batch->base_sequence,
+                                 ks_env_wall_ms(log->env));
+    }
+    ks_append_answer(log, append, KS_APPEND_FULL);
+}
+
 static void
 append_next(struct ks_log *log, struct ks_append *append)
 {
@@ -228,7 +246,7 @@ append_next(struct ks_log *log, struct ks_append *append)
     size_t place;
 
     if (slot == NULL || !add_to_partition(log, slot, append)) {
-        ks_append_answer(log, append, KS_APPEND_FULL);
+        refuse(log, append);
         return;
     }
     place = (size_t) (batch->bytes.data - kafscale_blob_data(append->owner));
@@ -239,6 +257,7 @@ append_next(struct ks_log *log, struct ks_append *append)
         .owner = kafscale_blob_ref(append->owner),
     };
     slot->body_bytes += batch->bytes.size;
+    slot->entries_bytes += KS_WAL_ENTRY_BYTES;
     log->unflushed_bytes += batch->bytes.size;
     log->counters.batches_appended++;
     log->counters.bytes_appended += batch->bytes.size;
@@ -311,7 +330,7 @@ ks_writer_append(struct ks_log *log, struct ks_append *append)
     }
     if (log->unflushed_bytes + batch->bytes.size > log->options.unflushed_bytes_max &&
         log->unflushed_bytes > 0) {
-        ks_append_answer(log, append, KS_APPEND_FULL);
+        refuse(log, append);
         return;
     }
     append_next(log, append);
@@ -410,6 +429,13 @@ cut(struct ks_log *log)
     return true;
 }
 
+static bool
+is_full(const struct ks_log *log)
+{
+    return log->open != NULL && (log->open->body_bytes >= log->options.flush_bytes ||
+                                 log->open->entries_bytes >= DIRECTORY_BYTES_FULL);
+}
+
 /* Whether the open object may be cut before it is full: below the window only. */
 static bool
 may_cut(const struct ks_log *log)
@@ -429,8 +455,8 @@ cut_from_loop(void *arg)
 {
     struct ks_log *log = arg;
 
-    if (may_cut(log) && cut_due_ms(log) <= ks_env_now_ms(log->env)) {
-        (void) cut(log);
+    if (may_cut(log) && cut_due_ms(log) <= ks_env_now_ms(log->env) && !cut(log)) {
+        return;
     }
     ks_writer_schedule(log);
 }
@@ -439,6 +465,7 @@ void
 ks_writer_init(struct ks_log *log)
 {
     ks_list_init(&log->slots);
+    ks_list_init(&log->answers);
     log->cut_task = (struct ks_task){ .run = cut_from_loop, .arg = log };
     log->cut_timer = (struct ks_timer){ .on_due = cut_from_loop, .arg = log };
 }
@@ -446,8 +473,7 @@ ks_writer_init(struct ks_log *log)
 void
 ks_writer_schedule(struct ks_log *log)
 {
-    if (log->status == KAFSCALE_OK && log->open != NULL &&
-        log->open->body_bytes >= log->options.flush_bytes) {
+    if (log->status == KAFSCALE_OK && is_full(log)) {
         (void) cut(log);
         return;
     }
@@ -713,6 +739,11 @@ silence(struct ks_slot *slot)
 void
 ks_writer_silence(struct ks_log *log)
 {
+    struct ks_list *answer;
+
+    while ((answer = ks_list_take_first(&log->answers)) != NULL) {
+        ks_env_cancel_task(&KS_CONTAINER(answer, struct ks_append, link)->task);
+    }
     for (struct ks_list *node = log->slots.next; node != &log->slots; node = node->next) {
         silence(KS_CONTAINER(node, struct ks_slot, link));
     }
