@@ -14,12 +14,16 @@
 #define EARLIEST_LOCAL (-4)
 #define LATEST_TIERED (-5)
 
+/* From this version on an answer carries the leader epoch. */
+#define LEADER_EPOCH_VERSION 4
+
 struct list_entry {
     const struct kafka_list_offsets_request_topic_partition *asked;
     struct kafka_list_offsets_response_topic_partition *out;
     struct ks_topic *topic; /* a reference, or NULL */
     struct ks_topic_partition *partition;
     bool is_repeated;
+    bool has_leader_epoch;
     struct ks_log_read read;
 };
 
@@ -53,7 +57,9 @@ give(struct list_entry *entry, int64_t offset, int64_t timestamp, int32_t leader
 {
     entry->out->offset = offset;
     entry->out->timestamp = timestamp;
-    entry->out->leader_epoch = leader_epoch;
+    if (entry->has_leader_epoch) {
+        entry->out->leader_epoch = leader_epoch;
+    }
 }
 
 /* --- By time -------------------------------------------------------------------------------------- */
@@ -276,6 +282,7 @@ make_topic(struct list_offsets *list, int32_t i)
         out->partitions[j].partition_index = asked->partitions[j].partition_index;
         entries[j].asked = &asked->partitions[j];
         entries[j].out = &out->partitions[j];
+        entries[j].has_leader_epoch = list->request->header.api_version >= LEADER_EPOCH_VERSION;
         entries[j].topic = topic == NULL ? NULL : ks_topic_ref(topic);
         list->entry_count++;
     }
