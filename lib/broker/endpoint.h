@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Network addresses as people write them in options: host:port, [IPv6]:port, or :port for every interface, each with
- * an optional PLAINTEXT:// before it as Kafka has it; lists separate them by commas.
+ * Network addresses as people write them in options: host:port, [IPv6]:port, or :port for every
+ * interface, each with an optional PLAINTEXT:// before it as Kafka has it; lists separate them by
+ * commas.
  */
 #ifndef KS_BROKER_ENDPOINT_H
 #define KS_BROKER_ENDPOINT_H
@@ -24,8 +25,8 @@ KAFSCALE_MUST_CHECK enum kafscale_status ks_endpoint_parse(struct kafscale_slice
 void ks_endpoint_format(const struct ks_endpoint *endpoint, char text_out[KS_ENDPOINT_TEXT_BYTES]);
 
 /*
- * Takes the next element off a comma-separated list, without the spaces around it; false at its end. An empty list
- * has no element, but an element may be empty.
+ * Takes the next element off a comma-separated list, without the spaces around it; false at its
+ * end. An empty list has no element, but an element may be empty.
  */
 bool ks_list_text_next(struct kafscale_slice *rest, struct kafscale_slice *element_out);
 

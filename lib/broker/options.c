@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The table of options and what follows from it. Each kind has one checking function; a value is checked when it is
- * set, so that whoever reads it later can rely on it.
+ * The table of options and what follows from it. Each kind has one checking function; a value is
+ * checked when it is set, so that whoever reads it later can rely on it.
  */
 #include "broker/options.h"
 
@@ -66,7 +66,7 @@ static const struct option_line option_lines[KS_OPTION_COUNT] = {
 #undef OPTION
 };
 
-/* --- Kinds ---------------------------------------------------------------------------------------- */
+/* --- Kinds ------------------------------------------------------------------------------------ */
 
 static bool
 check_any(const struct option_line *line, const char *value, int64_t *number_out)
@@ -227,7 +227,7 @@ describe_allowed(const struct option_line *line, char *text_out, size_t size)
     snprintf(text_out, size, "%s", kinds[line->kind].allowed);
 }
 
-/* --- Values --------------------------------------------------------------------------------------- */
+/* --- Values ----------------------------------------------------------------------------------- */
 
 static const struct option_line *
 line_find(const char *key)
@@ -386,7 +386,7 @@ ks_option_is_true(const struct kafscale_options *options, enum ks_option_name na
     return ks_option_number(options, name) != 0;
 }
 
-/* --- The environment ------------------------------------------------------------------------------ */
+/* --- The environment -------------------------------------------------------------------------- */
 
 static void
 environment_name(const struct option_line *line, char *name_out, size_t size)
@@ -403,7 +403,10 @@ environment_name(const struct option_line *line, char *name_out, size_t size)
     }
 }
 
-/* The value of `name` in the environment, or NULL; what is empty or was injected by Kubernetes counts as absent. */
+/*
+ * The value of `name` in the environment, or NULL; what is empty or was injected by Kubernetes
+ * counts as absent.
+ */
 static const char *
 environment_find(char *const *environment, const char *name)
 {
@@ -505,7 +508,7 @@ kafscale_options_set_environment(struct kafscale_options *options, char *const *
     return KAFSCALE_OK;
 }
 
-/* --- The whole ------------------------------------------------------------------------------------ */
+/* --- The whole -------------------------------------------------------------------------------- */
 
 static size_t
 count_elements(const char *text)
@@ -531,6 +534,14 @@ check_together(const struct kafscale_options *options, struct kafscale_error *er
         return ks_error_set(error, KAFSCALE_INVALID,
                             "option 'advertised.listeners': has %zu addresses, but listen has %zu",
                             advertised_count, listen_count);
+    }
+    if (ks_option_number(options, KS_OPTION_memory_bytes) <
+        ks_option_number(options, KS_OPTION_socket_request_max_bytes)) {
+        return ks_error_set(error, KAFSCALE_INVALID,
+                            "option 'memory.bytes': '%s' is not allowed, it takes at least "
+                            "socket.request.max.bytes, which is %s",
+                            ks_option_text(options, KS_OPTION_memory_bytes),
+                            ks_option_text(options, KS_OPTION_socket_request_max_bytes));
     }
     if (ks_option_text(options, KS_OPTION_s3_bucket)[0] != '\0' &&
         !ks_option_is_set(options, KS_OPTION_store)) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The inside of struct kafscale_options: one checked value for each line of options.def, read by the name that the line begins
- * with: ks_option_number(options, KS_OPTION_flush_bytes).
+ * The inside of struct kafscale_options: one checked value for each line of options.def, read by
+ * the name that the line begins with: ks_option_number(options, KS_OPTION_flush_bytes).
  */
 #ifndef KS_BROKER_OPTIONS_H
 #define KS_BROKER_OPTIONS_H
@@ -49,7 +49,10 @@ const char *ks_options_store_directory(const struct kafscale_options *options);
 bool ks_options_listen(const struct kafscale_options *options, size_t index,
                        struct ks_endpoint *endpoint_out);
 
-/* The address that clients are told for the listener of this index, which listens on `bound`, with its real port. */
+/*
+ * The address that clients are told for the listener of this index, which listens on `bound`,
+ * with its real port.
+ */
 void ks_options_advertised(const struct kafscale_options *options, size_t index,
                            const struct ks_endpoint *bound, struct ks_endpoint *advertised_out);
 

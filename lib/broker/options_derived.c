@@ -73,7 +73,10 @@ is_every_interface(const char *host)
     return host[0] == '\0' || strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0;
 }
 
-/* KafScale's rules: the host of the listen address, else broker.host, else the name of the pod, else localhost. */
+/*
+ * KafScale's rules: the host of the listen address, else broker.host, else the name of the pod,
+ * else localhost.
+ */
 static void
 default_host(const struct kafscale_options *options, char host_out[KS_HOST_BYTES])
 {

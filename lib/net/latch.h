@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A latch is a set of marks that are raised once and never taken back, and that other threads can wait for. What was written before
- * a mark was raised can be read after it was seen.
+ * A latch is a set of marks that are raised once and never taken back, and that other threads can
+ * wait for. What was written before a mark was raised can be read after it was seen.
  */
 #ifndef KS_NET_LATCH_H
 #define KS_NET_LATCH_H
@@ -25,8 +25,8 @@ void ks_latch_deinit(struct ks_latch *latch);
 uint32_t ks_latch_raise(struct ks_latch *latch, uint32_t marks);
 
 /*
- * Waits until one of `marks` is raised, at most `timeout_ms` (negative: for ever), and returns all that are raised. Any thread
- * except the one that would raise it.
+ * Waits until one of `marks` is raised, at most `timeout_ms` (negative: for ever), and returns
+ * all that are raised. Any thread except the one that would raise it.
  */
 uint32_t ks_latch_wait(struct ks_latch *latch, uint32_t marks, int64_t timeout_ms);
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The signal mask is inherited, so it is set around the thread's creation: no signal can slip in between. */
+/*
+ * The signal mask is inherited, so it is set around the thread's creation: no signal can slip in
+ * between.
+ */
 #include "net/loop_thread.h"
 
 #include <assert.h>

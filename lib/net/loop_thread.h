@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A thread that does nothing but run a loop. All signals are blocked in it: they belong to the program around us.
+ * A thread that does nothing but run a loop. All signals are blocked in it: they belong to the
+ * program around us.
  */
 #ifndef KS_NET_LOOP_THREAD_H
 #define KS_NET_LOOP_THREAD_H
@@ -19,7 +20,10 @@ KAFSCALE_MUST_CHECK enum kafscale_status ks_loop_thread_start(struct ks_loop_thr
                                                               struct ks_loop *loop,
                                                               struct kafscale_error *error);
 
-/* Waits for ks_loop_run to return; the loop is the caller's again. Does nothing when it was not started. */
+/*
+ * Waits for ks_loop_run to return; the loop is the caller's again. Does nothing when it was not
+ * started.
+ */
 void ks_loop_thread_join(struct ks_loop_thread *thread);
 
 /* Whether the caller runs on it. */

@@ -24,8 +24,9 @@ class Daemon:
     def __init__(self, root, *settings, environment=None, cwd=None):
         self.log = open(os.path.join(root, "log"), "a+", encoding="utf-8")
         arguments = [BINARY] + [word for setting in settings for word in ("--set", setting)]
-        self.process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=self.log, text=True,
-                                        cwd=cwd, env={**clean_environment(), **(environment or {})})
+        self.process = subprocess.Popen(
+            arguments, stdout=subprocess.PIPE, stderr=self.log, text=True, cwd=cwd,
+            env={**clean_environment(), **(environment or {})})
         self.address = None
 
     def wait_ready(self):
@@ -55,15 +56,15 @@ def clean_environment():
 
 
 def run(*arguments, environment=None, code=0, **more):
-    done = subprocess.run([BINARY, *arguments], capture_output=True, text=True, timeout=LIMIT_S, check=False,
-                          env={**clean_environment(), **(environment or {})}, **more)
+    done = subprocess.run([BINARY, *arguments], capture_output=True, text=True, timeout=LIMIT_S,
+                          check=False, env={**clean_environment(), **(environment or {})}, **more)
     assert done.returncode == code, (arguments, done.returncode, done.stdout, done.stderr)
     return done
 
 
 def kcat(address, *arguments, text=None):
-    done = subprocess.run(["kcat", "-b", address, *arguments], input=text, capture_output=True, text=True,
-                          timeout=LIMIT_S, check=False)
+    done = subprocess.run(["kcat", "-b", address, *arguments], input=text, capture_output=True,
+                          text=True, timeout=LIMIT_S, check=False)
     assert done.returncode == 0, (arguments, done.returncode, done.stderr)
     return done.stdout
 
@@ -107,7 +108,9 @@ def kcat_reads_from_any_offset_and_by_time(root):
 def records_survive_a_restart_and_a_kill(root):
     for round_number, number in enumerate((signal.SIGTERM, signal.SIGKILL, signal.SIGINT)):
         daemon = start(root)
-        got = kcat(daemon.address, "-C", "-t", "kept", "-o", "beginning", "-e", "-q") if round_number else ""
+        got = ""
+        if round_number > 0:
+            got = kcat(daemon.address, "-C", "-t", "kept", "-o", "beginning", "-e", "-q")
         assert got == numbers(100) * round_number, (round_number, got[-100:])
         kcat(daemon.address, "-P", "-t", "kept", text=numbers(100))
         code = daemon.stop(number)
@@ -121,8 +124,9 @@ def signals_stop_within_two_seconds_with_idle_clients(root):
         idle = [socket.create_connection((host, int(port))) for _ in range(20)]
         idle[0].sendall(b"\0\0\0")
         kcat(daemon.address, "-P", "-t", "t", text="x\n")
-        consumer = subprocess.Popen(["kcat", "-b", daemon.address, "-C", "-t", "t", "-o", "beginning", "-u", "-q"],
-                                    stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        consumer = subprocess.Popen(
+            ["kcat", "-b", daemon.address, "-C", "-t", "t", "-o", "beginning", "-u", "-q"],
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         assert consumer.stdout.readline() == "x\n"
         begun = time.monotonic()
         assert daemon.stop(number) == 0, daemon.said()
@@ -153,8 +157,8 @@ def a_second_daemon_on_the_directory_takes_over_and_the_first_ends(root):
     kcat(first.address, "-P", "-t", "t", text=numbers(10))
     second = start(root, "freshness.ms=100")
     assert kcat(second.address, "-C", "-t", "t", "-o", "beginning", "-e", "-q") == numbers(10)
-    subprocess.run(["kcat", "-b", first.address, "-P", "-t", "t", "-X", "message.timeout.ms=3000"], input="lost\n",
-                   text=True, timeout=LIMIT_S, capture_output=True, check=False)
+    subprocess.run(["kcat", "-b", first.address, "-P", "-t", "t", "-X", "message.timeout.ms=3000"],
+                   input="lost\n", text=True, timeout=LIMIT_S, capture_output=True, check=False)
     assert first.ended() != 0, first.said()
     assert "another broker" in first.said(), first.said()
     kcat(second.address, "-P", "-t", "t", text=numbers(10))
@@ -180,7 +184,8 @@ def nothing_configured_serves_from_kafscale_data(root):
 
 def the_environment_configures_it_as_kafscale(root):
     daemon = Daemon(root, environment={
-        "KAFSCALE_BROKER_ADDR": "127.0.0.1:0", "KAFSCALE_USE_MEMORY_S3": "true", "KAFSCALE_S3_BUCKET": "b",
+        "KAFSCALE_BROKER_ADDR": "127.0.0.1:0", "KAFSCALE_USE_MEMORY_S3": "true",
+        "KAFSCALE_S3_BUCKET": "b",
         "KAFSCALE_AUTO_CREATE_PARTITIONS": "3", "KAFSCALE_BROKER_ID": "7", "KAFSCALE_NO_SUCH": "1",
         "KAFSCALE_BROKER_PORT": "tcp://10.0.0.1:9092"}).wait_ready()
     kcat(daemon.address, "-P", "-t", "t", text="x\n")
@@ -216,7 +221,8 @@ def help_version_and_configuration_are_printed(root):
     assert re.fullmatch(r"kafscaled \d+\.\d+\.\d+\n", run("--version").stdout)
     options = run("--help-options").stdout
     assert "flush.interval.ms (an integer from -1 to 60000, default '-1')" in options, options
-    shown = run("--check-config", "--set", "num.partitions=5", environment={"KAFSCALE_S3_SECRET_KEY": "hunter2"})
+    shown = run("--check-config", "--set", "num.partitions=5",
+                environment={"KAFSCALE_S3_SECRET_KEY": "hunter2"})
     assert "\nnum.partitions=5\n" in shown.stdout, shown.stdout
     assert "hunter2" not in shown.stdout + shown.stderr
     config = os.path.join(root, "config")
@@ -256,7 +262,8 @@ def main():
         skip, failure = run_test(test)
         name = test.__name__.replace("_", " ")
         failed += failure is not None
-        print("%sok %d - %s%s" % ("not " if failure else "", number, name, " # SKIP " + skip if skip else ""))
+        print("%sok %d - %s%s" % ("not " if failure else "", number, name,
+                                  " # SKIP " + skip if skip else ""))
         for line in (failure or "").splitlines():
             print("# " + line)
         sys.stdout.flush()

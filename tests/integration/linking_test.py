@@ -7,9 +7,12 @@ import re
 import subprocess
 import sys
 
-# Each library costs every program that links us. curl, OpenSSL and what only S3, etcd or TLS need stay out.
-ALLOWED = {"libc", "libm", "libgcc_s", "libstdc++", "libpthread", "ld-linux-x86-64", "ld-linux-aarch64", "linux-vdso",
-           "libevent_core-2.1", "libisal", "liblz4", "libzstd", "libsnappy", "libz"}
+# Each library costs every program that links us. curl, OpenSSL and what only S3, etcd or TLS need
+# stay out.
+ALLOWED = {
+    "libc", "libm", "libgcc_s", "libstdc++", "libpthread", "ld-linux-x86-64", "ld-linux-aarch64",
+    "linux-vdso", "libevent_core-2.1", "libisal", "liblz4", "libzstd", "libsnappy", "libz",
+}
 SANITIZERS = re.compile(r"lib(asan|ubsan|clang_rt.*)$")
 
 

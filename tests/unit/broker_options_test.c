@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Options: what each kind takes, what is said about the rest, what the environment adds, and what follows from several keys
- * together.
+ * Options: what each kind takes, what is said about the rest, what the environment adds, and what
+ * follows from several keys together.
  */
 #include "broker/options.h"
 #include "support/main.h"
@@ -218,7 +218,7 @@ START_TEST(secrets_do_not_show_in_errors_and_are_marked)
 }
 END_TEST
 
-/* --- Addresses ------------------------------------------------------------------------------------ */
+/* --- Addresses -------------------------------------------------------------------------------- */
 
 START_TEST(addresses_have_a_host_or_none_and_a_port)
 {
@@ -327,7 +327,7 @@ START_TEST(the_node_id_comes_from_the_pod_unless_it_is_set)
 }
 END_TEST
 
-/* --- The environment ------------------------------------------------------------------------------ */
+/* --- The environment -------------------------------------------------------------------------- */
 
 static struct kafscale_options *
 from_environment(char *const *environment, struct warnings *warnings)
@@ -433,7 +433,7 @@ START_TEST(use_memory_s3_is_another_way_to_choose_the_store_and_the_later_counts
 }
 END_TEST
 
-/* --- The whole ------------------------------------------------------------------------------------ */
+/* --- The whole -------------------------------------------------------------------------------- */
 
 START_TEST(a_bucket_without_a_store_is_an_error_not_a_silent_substitute)
 {
@@ -443,6 +443,20 @@ START_TEST(a_bucket_without_a_store_is_an_error_not_a_silent_substitute)
     set(options, "s3.bucket", "b");
     ck_assert_int_eq(kafscale_options_check(options, NULL, NULL, &error), KAFSCALE_UNSUPPORTED);
     ck_assert_msg(strstr(error.text, "s3.bucket") != NULL, "%s", error.text);
+    kafscale_options_free(options);
+}
+END_TEST
+
+START_TEST(the_memory_account_holds_at_least_one_request_of_the_largest_size)
+{
+    struct kafscale_options *options = kafscale_options_new();
+    struct kafscale_error error = { 0 };
+
+    set(options, "memory.bytes", "100000000");
+    ck_assert_int_eq(kafscale_options_check(options, NULL, NULL, &error), KAFSCALE_INVALID);
+    ck_assert_msg(strstr(error.text, "socket.request.max.bytes") != NULL, "%s", error.text);
+    set(options, "socket.request.max.bytes", "100000000");
+    ck_assert_int_eq(kafscale_options_check(options, NULL, NULL, NULL), KAFSCALE_OK);
     kafscale_options_free(options);
 }
 END_TEST
@@ -661,6 +675,7 @@ whole_case(void)
     TCase *whole = tcase_create("whole");
 
     tcase_add_test(whole, a_bucket_without_a_store_is_an_error_not_a_silent_substitute);
+    tcase_add_test(whole, the_memory_account_holds_at_least_one_request_of_the_largest_size);
     tcase_add_test(whole, what_would_be_unsafe_to_ignore_is_refused_unless_it_is_the_default);
     tcase_add_test(whole, an_option_without_effect_gives_one_warning_that_says_why);
     tcase_add_test(whole, every_name_of_kafscale_is_in_the_table);

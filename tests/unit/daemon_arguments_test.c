@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The command line of kafscaled and its configuration file: what is taken, what is refused and in which words, and what counts
- * before what.
+ * The command line of kafscaled and its configuration file: what is taken, what is refused and in
+ * which words, and what counts before what.
  */
 #include "arguments.h"
 #include "config_file.h"
@@ -218,7 +218,7 @@ START_TEST(secrets_are_not_taken_from_the_command_line)
 }
 END_TEST
 
-/* --- The file ------------------------------------------------------------------------------------- */
+/* --- The file --------------------------------------------------------------------------------- */
 
 START_TEST(a_file_has_comments_spaces_and_values_with_equals_signs)
 {

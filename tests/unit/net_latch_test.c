@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Latches and loop threads: what one thread raises another sees, and a loop's thread ends when its loop is stopped. */
+/*
+ * Latches and loop threads: what one thread raises another sees, and a loop's thread ends when its
+ * loop is stopped.
+ */
 #include "net/net.h"
 #include "support/main.h"
 
