@@ -124,11 +124,10 @@ daemon_wait_ready(struct daemon_process *daemon, int64_t wait_ms)
         struct pollfd input = { .fd = daemon->ready_fd, .events = POLLIN };
         int64_t left_ms = deadline_ms - daemon_now_ms();
 
-        if (left_ms <= 0) {
-            return false;
-        }
-        if (poll(&input, 1, (int) left_ms) > 0) {
+        if (poll(&input, 1, left_ms > 0 ? (int) left_ms : 0) > 0) {
             read_output(daemon);
+        } else if (left_ms <= 0) {
+            return false;
         }
     }
     return daemon->is_ready && daemon->pid != 0;

@@ -35,7 +35,8 @@ struct run {
     bool keeps_files;
     uint64_t random;
     int64_t deadline_ms;
-    int64_t ready_ms; /* what the last complete start took */
+    int64_t ready_ms;    /* what the last complete start took */
+    int64_t early_count; /* kills that came before the ready line */
     char directory[PATH_MAX];
     char store_path[PATH_MAX + 16];
     char log_path[PATH_MAX + 16];
@@ -104,6 +105,7 @@ kill_in_recovery(struct run *run)
 
     daemon_start(&run->daemon);
     clients_wait_acknowledged(run->clients, UINT64_MAX, delay_ms);
+    run->early_count += daemon_wait_ready(&run->daemon, 0) ? 0 : 1;
     daemon_kill(&run->daemon);
     return true;
 }
@@ -161,8 +163,9 @@ report_verdict(struct run *run)
         report(run, verdict.counts[i] == 0, what, verdict.examples[i]);
     }
     report(run, complaint == NULL, "no client gives up", complaint);
-    printf("# %" PRIu64 " records acknowledged, %" PRIu64 " stored, %" PRId64 " kills\n",
-           verdict.acknowledged_count, verdict.stored_count, run->kill_count);
+    printf("# %" PRIu64 " records acknowledged, %" PRIu64 " stored, %" PRId64 " kills, %" PRId64
+           " of them before the broker was ready\n",
+           verdict.acknowledged_count, verdict.stored_count, run->kill_count, run->early_count);
 }
 
 static int
