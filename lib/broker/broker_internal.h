@@ -37,6 +37,7 @@ struct ks_broker {
     struct ks_topics topics;
     struct ks_opener opener;
     struct ks_freshness freshness;
+    struct ks_freshness_events freshness_events;
     struct ks_appender appender;
     struct ks_producer_ids producer_ids;
 

@@ -62,10 +62,13 @@ on_sole_read(void *arg, enum kafscale_status status, const struct kafscale_meta_
     struct kafscale_slice own = ks_slice(freshness->incarnation.bytes, KS_ID_BYTES);
 
     (void) revision;
-    (void) error;
+    if (status == KAFSCALE_FAILED) {
+        freshness->events->failed(freshness->events->arg, error);
+    }
     if (status == KAFSCALE_OK && (entry_count == 0 || !ks_slice_equals(entries[0].value, own))) {
         status = KAFSCALE_FENCED;
-        freshness->fenced(freshness->arg, "another broker was started on this store");
+        freshness->events->fenced(freshness->events->arg,
+                                  "another broker was started on this store");
     }
     take_answer(freshness, status);
 }
@@ -93,7 +96,7 @@ look_now(struct ks_freshness *freshness)
 void
 ks_freshness_init(struct ks_freshness *freshness, struct ks_env *env, struct ks_meta *meta,
                   struct ks_log *log, const struct ks_id *incarnation, int64_t freshness_ms,
-                  bool is_single_writer, void (*fenced)(void *arg, const char *why), void *arg)
+                  bool is_single_writer, const struct ks_freshness_events *events)
 {
     *freshness = (struct ks_freshness){ .env = env,
                                         .meta = meta,
@@ -101,8 +104,7 @@ ks_freshness_init(struct ks_freshness *freshness, struct ks_env *env, struct ks_
                                         .incarnation = *incarnation,
                                         .freshness_ms = freshness_ms,
                                         .is_single_writer = is_single_writer,
-                                        .fenced = fenced,
-                                        .arg = arg };
+                                        .events = events };
     freshness->fresh_at_ms = ks_env_now_ms(env);
     freshness->tried_at_ms = freshness->fresh_at_ms;
     ks_list_init(&freshness->waiting);

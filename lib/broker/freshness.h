@@ -19,6 +19,13 @@ struct ks_look {
     enum kafscale_status status;
 };
 
+/* What a look brought to light. */
+struct ks_freshness_events {
+    void *arg;
+    void (*fenced)(void *arg, const char *why);
+    void (*failed)(void *arg, const struct kafscale_error *error);
+};
+
 struct ks_freshness {
     struct ks_env *env;
     struct ks_meta *meta;
@@ -26,8 +33,7 @@ struct ks_freshness {
     struct ks_id incarnation;
     int64_t freshness_ms;
     bool is_single_writer;
-    void (*fenced)(void *arg, const char *why);
-    void *arg;
+    const struct ks_freshness_events *events;
 
     int64_t fresh_at_ms; /* when the last look that succeeded began */
     int64_t tried_at_ms;
@@ -44,8 +50,7 @@ struct ks_freshness {
 /* Borrows all. Knowledge counts as fresh from now on: the caller has just written `sole`. */
 void ks_freshness_init(struct ks_freshness *freshness, struct ks_env *env, struct ks_meta *meta,
                        struct ks_log *log, const struct ks_id *incarnation, int64_t freshness_ms,
-                       bool is_single_writer, void (*fenced)(void *arg, const char *why),
-                       void *arg);
+                       bool is_single_writer, const struct ks_freshness_events *events);
 
 /* A request has come: looks if it is time. */
 void ks_freshness_note(struct ks_freshness *freshness);

@@ -205,6 +205,12 @@ on_look_fenced(void *arg, const char *why)
     ks_broker_fence(arg, why);
 }
 
+static void
+on_look_failed(void *arg, const struct kafscale_error *error)
+{
+    ks_broker_fail(arg, error);
+}
+
 static struct ks_log *
 new_log(struct ks_broker *broker)
 {
@@ -239,9 +245,12 @@ step_open(struct ks_broker *broker)
         finish_step(broker, KAFSCALE_NO_MEMORY, NULL);
         return;
     }
+    broker->freshness_events = (struct ks_freshness_events){ .arg = broker,
+                                                             .fenced = on_look_fenced,
+                                                             .failed = on_look_failed };
     ks_freshness_init(&broker->freshness, broker->env, broker->meta, broker->log,
                       &broker->incarnation, options->freshness_ms, options->is_single_writer,
-                      on_look_fenced, broker);
+                      &broker->freshness_events);
     ks_appender_init(&broker->appender, broker->env, broker->log, options->unflushed_bytes_max);
     broker->is_step_running = false;
     ks_opener_start(&broker->opener, broker->log, broker->sole_version);
