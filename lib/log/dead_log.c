@@ -342,6 +342,7 @@ on_seal(void *arg, enum kafscale_status status, const struct kafscale_error *err
         read_trim(dead);
     } else if (status == KAFSCALE_EXISTS) {
         /* Data or a seal was faster (perhaps an earlier try of this one): look again. */
+        dead->log->counters.seals_beaten++;
         dead->is_at_end = false;
         get_slot(dead->slots[dead->frontier - dead->trim], HEAD_BYTES_GUESS);
     } else if (status == KAFSCALE_FAILED) {

@@ -202,6 +202,10 @@ struct ks_log_counters {
     uint64_t seals_found;
     uint64_t seals_void;
     uint64_t own_nonce_seen; /* 412 by an earlier try of our own */
+    uint64_t objects_late;   /* of the durable ones: not at the first try */
+    uint64_t objects_shared; /* and of several partitions */
+    uint64_t puts_sealed;    /* a seal was in the slot first */
+    uint64_t seals_beaten;   /* data or another's seal was in the slot first */
     size_t unflushed_bytes;
     size_t cache_bytes;
 };

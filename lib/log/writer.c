@@ -516,6 +516,8 @@ commit_slot(struct ks_log *log, struct ks_slot *slot)
     ks_list_remove(&slot->link);
     log->unflushed_bytes -= slot->body_bytes;
     log->counters.objects_durable++;
+    log->counters.objects_late += slot->attempts > 0;
+    log->counters.objects_shared += slot->section_count > 1;
     for (struct ks_list *node = slot->sections.next; node != &slot->sections; node = node->next) {
         struct ks_open_section *section = KS_CONTAINER(node, struct ks_open_section, link);
 
@@ -631,6 +633,7 @@ on_looked(void *arg, enum kafscale_status status, struct kafscale_blob *body, ui
         log->counters.own_nonce_seen++;
         become_durable(slot);
     } else if (is_own_seal(slot, kafscale_blob_slice(body))) {
+        log->counters.puts_sealed++;
         ks_log_fence(log, "another broker sealed this broker's log");
         slot_free(slot);
     } else {
@@ -674,9 +677,33 @@ on_put(void *arg, enum kafscale_status status, const struct kafscale_error *erro
     ks_log_end(log);
 }
 
+/* The planted fault: a retry under another nonce, as if the object had been made again. */
+static void
+rebatch(struct ks_slot *slot)
+{
+    struct ks_wal_header header;
+    struct kafscale_slice directory;
+    struct kafscale_error error = { 0 };
+    struct ks_buffer copy;
+
+    if (slot->attempts == 0 || ks_wal_read_head(ks_buffer_slice(&slot->head), &header, &directory,
+                                                &error) != KAFSCALE_OK) {
+        return;
+    }
+    ks_buffer_init(&copy, DIRECTORY_BYTES_MAX);
+    ks_buffer_append(&copy, directory.data, directory.size);
+    ks_env_random(slot->log->env, header.nonce.bytes, KS_ID_BYTES);
+    ks_wal_write_head(&slot->head, &header, ks_buffer_slice(&copy));
+    slot->parts[0].bytes = ks_buffer_slice(&slot->head);
+    ks_buffer_deinit(&copy);
+}
+
 static void
 send_slot(struct ks_slot *slot)
 {
+    if (ks_is_planted(KS_PLANTED_REBATCH)) {
+        rebatch(slot);
+    }
     slot->put = (struct kafscale_put){ .key = slot->key,
                                        .parts = slot->parts,
                                        .part_count = slot->part_count,

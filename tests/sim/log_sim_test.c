@@ -45,7 +45,7 @@ plant(const char *name)
 
 /* A count of zero means that the simulation never came to what it is for. */
 static bool
-must_have_happened(const struct world_events *events)
+must_have_happened(const struct world_events *events, uint64_t count)
 {
     const struct {
         const char *name;
@@ -64,6 +64,15 @@ must_have_happened(const struct world_events *events)
         { "partition opened", events->opens },
         { "read back from an object", events->reads_back },
         { "object durable", events->objects },
+        { "object of several partitions", events->objects_of_many },
+        { "acknowledged after a time-out of the PUT", events->acknowledged_late },
+        { "PUT beaten by a seal", events->puts_beaten_by_seal },
+        { "seal beaten by a PUT or a seal", events->seals_beaten_by_put },
+        { "opening overtaken by another's claim", events->opens_overtaken },
+        { "claim storm", events->claim_storms },
+        { "topic deleted", events->topics_deleted },
+        { "append of a topic that was deleted", events->forgotten_under_way },
+        { "client operations per seed, in 200s", events->operations / count / 200 },
     };
     bool all = true;
 
@@ -106,5 +115,5 @@ main(int argc, char **argv)
         printf("# no seed of %" PRIu64 " noticed\n", count);
         return EXIT_FAILURE;
     }
-    return must_have_happened(&events) || count == 1 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return must_have_happened(&events, count) || count == 1 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -10,7 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define STEPS 400
+#define STEPS 500
+#define LOOSE_MAX 300
 #define FINAL_MS 600000
 
 struct world;
@@ -41,13 +42,22 @@ struct producer {
     struct sent_batch batches[WORLD_BATCHES_MAX];
 };
 
+/* An append to a topic that will be deleted; only its one answer is checked. */
+struct loose {
+    struct world *world;
+    struct broker *broker;
+    struct ks_append append;
+    bool is_in_flight;
+};
+
 struct broker {
     struct world *world;
     struct ks_log *log;
+    struct ks_id incarnation;
     struct ks_log_open open;
-    struct ks_partition_name names[WORLD_PARTITIONS];
-    const char *topic_names[WORLD_PARTITIONS];
-    enum kafscale_status results[WORLD_PARTITIONS];
+    struct ks_partition_name names[WORLD_PARTITIONS + 1];
+    const char *topic_names[WORLD_PARTITIONS + 1];
+    enum kafscale_status results[WORLD_PARTITIONS + 1];
     bool is_opening;
     bool is_stopping;
 };
@@ -61,6 +71,10 @@ struct world {
     struct ks_meta *meta;
     struct ks_id cluster;
     struct ks_id topic;
+    struct ks_id short_topic; /* deleted and followed by another now and then */
+    int short_topics;
+    struct loose loose[LOOSE_MAX];
+    size_t loose_count;
     struct broker brokers[WORLD_BROKERS];
     struct producer producers[WORLD_PRODUCERS];
     /* What readers saw: per partition and offset, producer and sequence. */
@@ -129,7 +143,11 @@ broker_new(struct broker *b)
                                       .producers_max = 100,
                                       .producer_expiration_ms = 86400000 };
 
-    ks_env_random(&w->v.env, options.incarnation.bytes, KS_ID_BYTES);
+    options.incarnation = b->incarnation;
+    if (b->log == NULL || !ks_is_planted(KS_PLANTED_INCARNATION_REUSE)) {
+        ks_env_random(&w->v.env, options.incarnation.bytes, KS_ID_BYTES);
+    }
+    b->incarnation = options.incarnation;
     b->log = ks_log_new(&w->v.env, w->store, w->meta, &options, &events);
     assert(b->log != NULL);
     b->is_opening = false;
@@ -147,6 +165,10 @@ count_log(struct broker *b)
     b->world->events->own_nonce_seen += counters.own_nonce_seen;
     b->world->events->duplicates += counters.duplicates;
     b->world->events->objects += counters.objects_durable;
+    b->world->events->objects_of_many += counters.objects_shared;
+    b->world->events->acknowledged_late += counters.objects_late;
+    b->world->events->puts_beaten_by_seal += counters.puts_sealed;
+    b->world->events->seals_beaten_by_put += counters.seals_beaten;
 }
 
 /* Everything the producers had sent to it gets no answer any more. */
@@ -155,6 +177,15 @@ drop_waiting(struct broker *b)
 {
     struct world *w = b->world;
 
+    for (size_t i = 0; i < w->loose_count; i++) {
+        struct loose *loose = &w->loose[i];
+
+        if (loose->is_in_flight && loose->broker == b) {
+            ks_env_cancel_task(&loose->append.task);
+            loose->is_in_flight = false;
+            kafscale_blob_unref(loose->append.owner);
+        }
+    }
     for (size_t i = 0; i < WORLD_PRODUCERS; i++) {
         for (size_t j = 0; j < w->producers[i].count; j++) {
             struct sent_batch *batch = &w->producers[i].batches[j];
@@ -189,6 +220,8 @@ on_opened(void *arg, enum kafscale_status status, const struct kafscale_error *e
     b->is_opening = false;
     for (size_t i = 0; i < b->open.count; i++) {
         b->world->events->opens += b->results[i] == KAFSCALE_OK;
+        b->world->events->opens_overtaken +=
+            b->results[i] == KAFSCALE_FENCED && ks_log_status(b->log) == KAFSCALE_OK;
         b->world->events->opens_lost += b->results[i] != KAFSCALE_OK;
         if (b->results[i] == KAFSCALE_CORRUPT) {
             broken(b->world, "a partition could not be replayed", b->names[i].index, 0);
@@ -200,6 +233,7 @@ on_opened(void *arg, enum kafscale_status status, const struct kafscale_error *e
 static void
 broker_open(struct broker *b, bool all)
 {
+    struct ks_partition_name short_name = { .topic = b->world->short_topic };
     size_t count = 0;
 
     if (b->is_opening || b->is_stopping || ks_log_status(b->log) != KAFSCALE_OK) {
@@ -213,9 +247,14 @@ broker_open(struct broker *b, bool all)
             b->topic_names[count++] = "t";
         }
     }
+    if (ks_log_find(b->log, &short_name) == NULL) {
+        b->names[count] = short_name;
+        b->topic_names[count++] = "short";
+    }
     if (count == 0) {
         return;
     }
+    b->world->events->operations++;
     b->open = (struct ks_log_open){
         .names = b->names, .topic_names = b->topic_names, .count = count, .results = b->results
     };
@@ -312,9 +351,9 @@ send_batch(struct world *w, struct sent_batch *batch, struct broker *b,
         batch->state = BATCH_SENT;
     }
     batch->tries++;
+    w->events->operations++;
     batch->is_in_flight = true;
     ks_log_append(b->log, partition, &batch->append);
-    (void) w;
 }
 
 static struct ks_partition *
@@ -373,13 +412,84 @@ producer_repeat(struct producer *p, struct broker *b)
         ks_log_status(b->log) != KAFSCALE_OK) {
         return;
     }
-    if (ks_list_is_linked(&batch->append.link)) {
+    if (ks_list_is_linked(&batch->append.link) && !ks_list_is_linked(&batch->append.task.link)) {
         /* The first copy's answer is forgotten. */
         ks_list_remove(&batch->append.link);
         kafscale_blob_unref(batch->append.owner);
         p->world->events->duplicates_under_way++;
         send_batch(p->world, batch, b, partition);
     }
+}
+
+/* --- A topic that is deleted --- */
+
+static void
+on_loose(struct ks_append *append, enum ks_append_result result)
+{
+    struct loose *loose = KS_CONTAINER(append, struct loose, append);
+
+    if (!loose->is_in_flight) {
+        broken(loose->world, "an append was answered twice", 0, 0);
+        return;
+    }
+    loose->is_in_flight = false;
+    kafscale_blob_unref(append->owner);
+    loose->world->events->forgotten_under_way +=
+        result == KS_APPEND_NOT_OWNER && ks_log_status(loose->broker->log) == KAFSCALE_OK;
+}
+
+static void
+loose_step(struct world *w, struct broker *b)
+{
+    struct ks_partition_name name = { .topic = w->short_topic };
+    struct ks_partition *partition = b->is_stopping ? NULL : ks_log_find(b->log, &name);
+    struct producer nobody = { .id = -1 };
+    struct sent_batch batch = { .producer = &nobody };
+    struct loose *loose = &w->loose[w->loose_count];
+    struct kafscale_error error = { 0 };
+
+    if (partition == NULL || w->loose_count == LOOSE_MAX) {
+        return;
+    }
+    w->loose_count++;
+    w->events->operations++;
+    *loose = (struct loose){ .world = w, .broker = b, .is_in_flight = true };
+    loose->append = (struct ks_append){ .owner = make_batch(&batch), .done = on_loose };
+    if (ks_batch_parse(kafscale_blob_slice(loose->append.owner), &loose->append.batch, &error) !=
+        KAFSCALE_OK) {
+        broken(w, error.text, 0, 0);
+    }
+    ks_log_append(b->log, partition, &loose->append);
+}
+
+static void change_topic(struct world *w, const struct ks_id *topic, bool is_delete);
+
+/* The next topic gets a new id, and brokers hear of the deletion one by one. */
+static void
+replace_short_topic(struct world *w)
+{
+    struct ks_partition_name name = { .topic = w->short_topic };
+
+    if (w->short_topics == WORLD_SHORT_TOPICS) {
+        return;
+    }
+    w->short_topics++;
+    w->events->topics_deleted++;
+    for (size_t i = 0; i < WORLD_BROKERS; i++) {
+        loose_step(w, &w->brokers[i]);
+    }
+    change_topic(w, &w->short_topic, true);
+    for (size_t i = 0; i < WORLD_BROKERS; i++) {
+        struct ks_partition *partition;
+
+        loose_step(w, &w->brokers[i]);
+        partition = ks_log_find(w->brokers[i].log, &name);
+        if (partition != NULL) {
+            ks_log_forget(w->brokers[i].log, partition);
+        }
+    }
+    ks_env_random(&w->v.env, w->short_topic.bytes, KS_ID_BYTES);
+    change_topic(w, &w->short_topic, false);
 }
 
 /* --- Readers --- */
@@ -439,6 +549,7 @@ read_from(struct world *w, struct ks_log *log, struct ks_partition *partition, i
     struct world_read r = { .world = w, .index = index };
     size_t count = 0;
 
+    w->events->operations++;
     r.read = (struct ks_log_read){ .partition = partition,
                                    .offset = offset,
                                    .bytes_max = 1000,
@@ -571,14 +682,16 @@ on_txn(void *arg, enum kafscale_status status, uint64_t revision,
 }
 
 static void
-create_topic(struct world *w)
+change_topic(struct world *w, const struct ks_id *topic, bool is_delete)
 {
     char key[100] = "topic/";
-    struct kafscale_meta_operation operation = { .key = key, .value = ks_slice("x", 1) };
+    struct kafscale_meta_operation operation = { .key = key,
+                                                 .value = ks_slice("x", is_delete ? 0 : 1),
+                                                 .is_delete = is_delete };
     struct kafscale_meta_txn txn = { .operations = &operation, .operation_count = 1 };
     bool is_done = false;
 
-    ks_id_to_hex(&w->topic, key + 6);
+    ks_id_to_hex(topic, key + 6);
     ks_meta_txn(w->meta, &txn, on_txn, &is_done);
     (void) virtual_env_run_until(&w->v, &is_done, 60000);
     assert(is_done);
@@ -613,7 +726,9 @@ world_init(struct world *w, uint64_t seed)
     ks_env_random(&w->v.env, w->cluster.bytes, KS_ID_BYTES);
     ks_env_random(&w->v.env, w->topic.bytes, KS_ID_BYTES);
     memset(w->seen_id, 0xff, sizeof w->seen_id);
-    create_topic(w);
+    ks_env_random(&w->v.env, w->short_topic.bytes, KS_ID_BYTES);
+    change_topic(w, &w->topic, false);
+    change_topic(w, &w->short_topic, false);
     rate = (uint32_t) draw(w, 80000);
     for (int fault = KS_FAULT_ERROR_BEFORE; fault < KS_FAULT_COUNT; fault++) {
         rates.faults[fault] = rate;
@@ -655,6 +770,17 @@ world_deinit(struct world *w)
     ks_memory_bucket_unref(w->bucket);
 }
 
+/* All want all at once, twice. */
+static void
+claim_storm(struct world *w)
+{
+    w->events->claim_storms++;
+    for (size_t i = 0; i < 2 * WORLD_BROKERS; i++) {
+        broker_open(&w->brokers[i % WORLD_BROKERS], true);
+        virtual_env_run_for(&w->v, (int64_t) draw(w, 3));
+    }
+}
+
 static void
 step(struct world *w)
 {
@@ -662,7 +788,9 @@ step(struct world *w)
     uint64_t dice = draw(w, 100);
 
     if (dice < 60) {
-        producer_step(&w->producers[draw(w, WORLD_PRODUCERS)], b);
+        for (int i = 0; i < WORLD_BROKERS * WORLD_PRODUCERS; i++) {
+            producer_step(&w->producers[draw(w, WORLD_PRODUCERS)], &w->brokers[i % WORLD_BROKERS]);
+        }
     } else if (dice < 66) {
         producer_repeat(&w->producers[draw(w, WORLD_PRODUCERS)], b);
     } else if (dice < 74) {
@@ -675,6 +803,12 @@ step(struct world *w)
         broker_crash(b);
     } else if (dice < 88) {
         reader_step(w, b);
+    } else if (dice < 95) {
+        loose_step(w, b);
+    } else if (dice < 96) {
+        claim_storm(w);
+    } else if (dice < 97) {
+        replace_short_topic(w);
     }
     virtual_env_run_for(&w->v, (int64_t) draw(w, 12));
 }

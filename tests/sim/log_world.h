@@ -15,6 +15,8 @@
 #define WORLD_PARTITIONS 3
 #define WORLD_PRODUCERS 4
 #define WORLD_BROKERS 3
+/* Partitions of topics that are deleted in the middle, one after another. */
+#define WORLD_SHORT_TOPICS 3
 #define WORLD_BATCHES_MAX 400
 
 /* What must have happened somewhere in a run of many seeds, or the simulation shows nothing. */
@@ -33,6 +35,15 @@ struct world_events {
     uint64_t opens_lost;
     uint64_t reads_back;
     uint64_t objects;
+    uint64_t objects_of_many;   /* with sections of several partitions */
+    uint64_t acknowledged_late; /* after a PUT whose outcome was unknown at first */
+    uint64_t opens_overtaken;   /* by another broker's claim */
+    uint64_t claim_storms;
+    uint64_t topics_deleted;
+    uint64_t forgotten_under_way; /* appends of a topic that was deleted meanwhile */
+    uint64_t puts_beaten_by_seal;
+    uint64_t seals_beaten_by_put;
+    uint64_t operations;
 };
 
 /* Runs one seed; false when a promise was broken, with the reason in `reason_out`. Adds to `events`. */
