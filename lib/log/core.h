@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The inside of a struct ks_log, shared by the files that make it up: writer.c sends objects and acknowledges them,
- * dead_log.c seals and reads the logs of earlier incarnations, open.c claims, replays and activates partitions, read.c serves
- * batches, stop.c ends it.
+ * The inside of a struct ks_log, shared by the files that make it up: writer.c sends objects
+ * and acknowledges them, dead_log.c seals and reads the logs of earlier incarnations, open.c
+ * claims, replays and activates partitions, read.c serves batches, stop.c ends it.
  */
 #ifndef KS_LOG_CORE_H
 #define KS_LOG_CORE_H
@@ -98,7 +98,10 @@ struct ks_log {
     struct ks_log_counters counters;
 };
 
-/* One more, one fewer request under way; the last one of a freed log frees it, so touch nothing after. */
+/*
+ * One more, one fewer request under way; the last one of a freed log frees it, so touch nothing
+ * after.
+ */
 void ks_log_begin(struct ks_log *log);
 void ks_log_end(struct ks_log *log);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Slots are read some ahead and taken in order. The first free one gets the seal; then the trim mark is read again, for a
- * seal below it stands where data was and says nothing (durability 1.5, models: validate-seal).
+ * Slots are read some ahead and taken in order. The first free one gets the seal; then the trim
+ * mark is read again, for a seal below it stands where data was and says nothing (durability
+ * 1.5, models: validate-seal).
  */
 #include "log/dead_log.h"
 
@@ -406,8 +407,8 @@ chain_holds(const struct ks_dead_log *dead, const struct ks_dead_slot *slot)
 }
 
 /*
- * The first free slot, or the seal, was reached. Below the closed end it is a hole: the trim mark, read again, says whether one
- * that may be.
+ * The first free slot, or the seal, was reached. Below the closed end it is a hole: the trim
+ * mark, read again, says whether one that may be.
  */
 static void
 reach_end(struct ks_dead_log *dead, const struct ks_dead_slot *slot)
@@ -509,7 +510,10 @@ on_trim(void *arg, enum kafscale_status status, const struct kafscale_meta_entry
     } else if (dead->end == UINT64_MAX || mark > dead->end) {
         dead->log->counters.seals_void += dead->end != UINT64_MAX;
         if (dead->in_flight > 1) {
-            /* Slots asked for ahead still answer into the old array: ask for the mark again after them. */
+            /*
+             * Slots asked for ahead still answer into the old array: ask for the mark again
+             * after them.
+             */
             wait(dead, &dead->retry, read_trim_again, dead, 0);
         } else {
             free_slots(dead);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The log of an earlier incarnation, as its successor sees it: its directories in order and, unless its owner closed it, a
- * seal in its first free slot, after which the old owner can't acknowledge anything more.
+ * The log of an earlier incarnation, as its successor sees it: its directories in order and,
+ * unless its owner closed it, a seal in its first free slot, after which the old owner can't
+ * acknowledge anything more.
  */
 #ifndef KS_LOG_DEAD_LOG_H
 #define KS_LOG_DEAD_LOG_H
@@ -51,7 +52,10 @@ void ks_dead_log_free(struct ks_dead_log *dead);
 /* Reads and seals; `done` comes once, never before this has returned. */
 void ks_dead_log_start(struct ks_dead_log *dead, void (*done)(struct ks_dead_log *), void *arg);
 
-/* For a log that is going: waits for nothing but requests under way. It may complete and be freed. */
+/*
+ * For a log that is going: waits for nothing but requests under way. It may complete and be
+ * freed.
+ */
 void ks_dead_log_silence(struct ks_dead_log *dead);
 
 /* The directory of a slot (trim <= sequence < end) and where the body begins in its object. */

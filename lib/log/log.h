@@ -2,12 +2,14 @@
 /*
  * The door of log: how records become and stay stored.
  *
- * A struct ks_log is the log of one incarnation: one run of a broker, which writes one sequence of immutable objects that
- * carry batches of all its partitions (docs/storage-format.md). A record counts when its object and all objects before it
- * are durable; acknowledgements and high watermarks move with that prefix only. A partition is opened by claiming its
- * register, sealing and replaying the logs of its earlier owners, and activating the register.
+ * A struct ks_log is the log of one incarnation: one run of a broker, which writes one sequence
+ * of immutable objects that carry batches of all its partitions (docs/storage-format.md). A
+ * record counts when its object and all objects before it are durable; acknowledgements and
+ * high watermarks move with that prefix only. A partition is opened by claiming its register,
+ * sealing and replaying the logs of its earlier owners, and activating the register.
  *
- * Everything belongs to the loop thread. Completions come exactly once and never before the call that asked has returned.
+ * Everything belongs to the loop thread. Completions come exactly once and never before the
+ * call that asked has returned.
  */
 #ifndef KS_LOG_LOG_H
 #define KS_LOG_LOG_H
@@ -49,21 +51,26 @@ struct ks_log *ks_log_new(struct ks_env *env, struct ks_store *store, struct ks_
                           const struct ks_log_options *options, const struct ks_log_events *events);
 
 /*
- * Takes no more appends, waits until what was appended is durable (or `give_up_ms` has passed), writes the closed ends of
- * its partitions, then completes. Every append that still waits is answered before.
+ * Takes no more appends, waits until what was appended is durable (or `give_up_ms` has passed),
+ * writes the closed ends of its partitions, then completes. Every append that still waits is
+ * answered before.
  */
 void ks_log_stop(struct ks_log *log, int64_t give_up_ms, void (*done)(void *arg), void *arg);
 
 /*
- * Frees the log and its partitions. No completion comes afterwards. Only once every operation of the log in store and meta has
- * completed (after ks_log_stop), or when both are closed already, as after a simulated crash.
+ * Frees the log and its partitions. No completion comes afterwards. Only once every operation
+ * of the log in store and meta has completed (after ks_log_stop), or when both are closed
+ * already, as after a simulated crash.
  */
 void ks_log_free(struct ks_log *log);
 
 /* OK, FENCED, FAILED or STOPPED. */
 enum kafscale_status ks_log_status(const struct ks_log *log);
 
-/* --- Partitions ----------------------------------------------------------------------------------- */
+/*
+ * --- Partitions
+ * -----------------------------------------------------------------------------------
+ */
 
 struct ks_partition_name {
     struct ks_id topic;
@@ -71,9 +78,10 @@ struct ks_partition_name {
 };
 
 /*
- * Opening: claim, seal, recover, activate (durability 1.5), for many partitions with as few requests as possible. Every
- * transaction also compares key `sole` with `sole_version`, and that the topics exist. The partitions that could be opened are
- * given by ks_log_find afterwards; `results` (one per name, caller's memory until done) tells each one's status: OK,
+ * Opening: claim, seal, recover, activate (durability 1.5), for many partitions with as few
+ * requests as possible. Every transaction also compares key `sole` with `sole_version`, and
+ * that the topics exist. The partitions that could be opened are given by ks_log_find
+ * afterwards; `results` (one per name, caller's memory until done) tells each one's status: OK,
  * NOT_FOUND (no such topic any more), FENCED (another owner), CORRUPT, UNAVAILABLE.
  */
 struct ks_log_open {
@@ -88,7 +96,10 @@ struct ks_log_open {
 typedef void ks_log_open_done(void *arg, enum kafscale_status status,
                               const struct kafscale_error *error);
 
-/* NO_MEMORY: nothing was begun, and `done` will not be called. One opening is under way at a time; others wait. */
+/*
+ * NO_MEMORY: nothing was begun, and `done` will not be called. One opening is under way at a
+ * time; others wait.
+ */
 KAFSCALE_MUST_CHECK enum kafscale_status ks_log_open(struct ks_log *log,
                                                      const struct ks_log_open *open,
                                                      ks_log_open_done *done, void *arg);
@@ -104,7 +115,10 @@ int32_t ks_partition_leader_epoch(const struct ks_partition *partition);
 int64_t ks_partition_log_start(const struct ks_partition *partition);
 int64_t ks_partition_high_watermark(const struct ks_partition *partition);
 
-/* Answers (epoch, end offset) for OffsetForLeaderEpoch: the greatest epoch <= `epoch`; false when there is none. */
+/*
+ * Answers (epoch, end offset) for OffsetForLeaderEpoch: the greatest epoch <= `epoch`; false
+ * when there is none.
+ */
 bool ks_partition_epoch_end(const struct ks_partition *partition, int32_t epoch, int32_t *epoch_out,
                             int64_t *end_offset_out);
 
@@ -112,7 +126,10 @@ bool ks_partition_epoch_end(const struct ks_partition *partition, int32_t epoch,
 void *ks_partition_user(const struct ks_partition *partition);
 void ks_partition_set_user(struct ks_partition *partition, void *user);
 
-/* --- Appending ------------------------------------------------------------------------------------ */
+/*
+ * --- Appending
+ * ------------------------------------------------------------------------------------
+ */
 
 enum ks_append_result {
     KS_APPEND_OK,
@@ -125,9 +142,10 @@ enum ks_append_result {
 };
 
 /*
- * One batch to be appended, in the caller's memory until `done`. The batch was checked (ks_batch_check_produced) and lies in
- * `owner`, which the log keeps a reference to; base offset and leader epoch are patched into it in place. When `done` is
- * called `base_offset` is where the batch (or the original of this duplicate) lies.
+ * One batch to be appended, in the caller's memory until `done`. The batch was checked
+ * (ks_batch_check_produced) and lies in `owner`, which the log keeps a reference to; base
+ * offset and leader epoch are patched into it in place. When `done` is called `base_offset` is
+ * where the batch (or the original of this duplicate) lies.
  */
 struct ks_append {
     struct ks_batch batch;
@@ -145,11 +163,15 @@ struct ks_append {
 
 void ks_log_append(struct ks_log *log, struct ks_partition *partition, struct ks_append *append);
 
-/* --- Reading -------------------------------------------------------------------------------------- */
+/*
+ * --- Reading
+ * --------------------------------------------------------------------------------------
+ */
 
 /*
- * Reads whole batches from the one that contains `offset` on, up to the high watermark, at most `bytes_max` of them but at least
- * one if `is_first_whole`. From memory at once when possible; else from the write-ahead objects.
+ * Reads whole batches from the one that contains `offset` on, up to the high watermark, at most
+ * `bytes_max` of them but at least one if `is_first_whole`. From memory at once when possible;
+ * else from the write-ahead objects.
  */
 struct ks_log_read {
     struct ks_partition *partition;
@@ -159,7 +181,10 @@ struct ks_log_read {
     void (*done)(struct ks_log_read *read, enum kafscale_status status);
     void *arg;
 
-    /* Out, valid with KAFSCALE_OK until ks_log_read_release: the batches, in order, each with its owner. */
+    /*
+     * Out, valid with KAFSCALE_OK until ks_log_read_release: the batches, in order, each with
+     * its owner.
+     */
     struct kafscale_part *parts;
     size_t part_count;
     size_t size_bytes;
@@ -167,27 +192,37 @@ struct ks_log_read {
     void *state; /* the log's */
 };
 
-/* True: answered from memory, `done` will not be called. False: `done` comes. Status out: see ks_log_read_done. */
+/*
+ * True: answered from memory, `done` will not be called. False: `done` comes. Status out: see
+ * ks_log_read_done.
+ */
 bool ks_log_read(struct ks_log *log, struct ks_log_read *read, enum kafscale_status *status_out);
 
 /* Drops the references of a finished read. Accepts a zeroed one. */
 void ks_log_read_release(struct ks_log_read *read);
 
-/* Bytes from `offset` to the high watermark, at most `bytes_max`; for a Fetch that waits for min_bytes. No I/O. */
+/*
+ * Bytes from `offset` to the high watermark, at most `bytes_max`; for a Fetch that waits for
+ * min_bytes. No I/O.
+ */
 size_t ks_partition_bytes_from(const struct ks_partition *partition, int64_t offset,
                                size_t bytes_max);
 
 /*
- * Which batch to look into for ListOffsets: the first whose max timestamp is >= `timestamp_ms`; with INT64_MAX, the first batch that has
- * the greatest max timestamp. Gives its base offset, or -1 when there is none. No I/O: the caller reads the batch and looks inside.
+ * Which batch to look into for ListOffsets: the first whose max timestamp is >= `timestamp_ms`;
+ * with INT64_MAX, the first batch that has the greatest max timestamp. Gives its base offset,
+ * or -1 when there is none. No I/O: the caller reads the batch and looks inside.
  */
 int64_t ks_partition_batch_by_time(const struct ks_partition *partition, int64_t timestamp_ms);
 
-/* --- Freshness ------------------------------------------------------------------------------------ */
+/*
+ * --- Freshness
+ * ------------------------------------------------------------------------------------
+ */
 
 /*
- * Looks at the log's own next slot: OK, FENCED (and the event comes), or UNAVAILABLE. NO_MEMORY as the answer of the call:
- * nothing was begun.
+ * Looks at the log's own next slot: OK, FENCED (and the event comes), or UNAVAILABLE. NO_MEMORY
+ * as the answer of the call: nothing was begun.
  */
 KAFSCALE_MUST_CHECK enum kafscale_status ks_log_look(
     struct ks_log *log, void (*done)(void *arg, enum kafscale_status status), void *arg);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Claim, seal, recover, activate (durability 1.5), for all partitions of one call at once: the registers are read with one
- * look, each earlier log is sealed and read once, and many registers move in one transaction. A partition that no earlier
- * log holds anything of is claimed and activated in one step.
+ * Claim, seal, recover, activate (durability 1.5), for all partitions of one call at once: the
+ * registers are read with one look, each earlier log is sealed and read once, and many
+ * registers move in one transaction. A partition that no earlier log holds anything of is
+ * claimed and activated in one step.
  */
 #include "log/opening.h"
 
@@ -182,7 +183,10 @@ has_own_records(const struct ks_log *log, const struct ks_register *reg)
     return false;
 }
 
-/* The next value of an item's register: a claim, an activation, or both at once where nothing is to be replayed. */
+/*
+ * The next value of an item's register: a claim, an activation, or both at once where nothing
+ * is to be replayed.
+ */
 static enum kafscale_status
 next_register(struct ks_opening *opening, struct ks_opening_item *item)
 {
@@ -421,8 +425,8 @@ read_later(struct ks_opening *opening)
 }
 
 /*
- * Whether another broker claimed after our own claim. It has won: two that claim back from each other would never finish
- * a replay.
+ * Whether another broker claimed after our own claim. It has won: two that claim back from each
+ * other would never finish a replay.
  */
 static bool
 was_overtaken(const struct ks_log *log, const struct ks_opening_item *item,

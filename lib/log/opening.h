@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Opening partitions, for open.c (claims and activates), opening_logs.c (reads earlier logs) and replay.c (rebuilds what the logs say).
+ * Opening partitions, for open.c (claims and activates), opening_logs.c (reads earlier logs)
+ * and replay.c (rebuilds what the logs say).
  */
 #ifndef KS_LOG_OPENING_H
 #define KS_LOG_OPENING_H
@@ -70,7 +71,10 @@ struct ks_dead_log *ks_opening_find_dead(const struct ks_opening *opening,
 struct ks_opening_item *ks_opening_find_item(const struct ks_opening *opening,
                                              const struct ks_partition_name *name);
 
-/* Does what can be done now; comes back after each transaction and each reading. It may complete and free the opening. */
+/*
+ * Does what can be done now; comes back after each transaction and each reading. It may
+ * complete and free the opening.
+ */
 void ks_opening_move_on(struct ks_opening *opening);
 
 /* Whether the log takes no more partitions: what is under way gives up. */
@@ -79,7 +83,10 @@ bool ks_opening_is_over(const struct ks_opening *opening);
 void ks_opening_lose(struct ks_opening_item *item, enum kafscale_status result);
 
 /* --- opening_logs.c: the dead logs of the claimed items --- */
-/* Begins to read them, unless there are none; each that ends, and the last, moves the opening on. */
+/*
+ * Begins to read them, unless there are none; each that ends, and the last, moves the opening
+ * on.
+ */
 void ks_opening_read_dead_logs(struct ks_opening *opening);
 /* For a log that is going: waits for nothing but requests under way. */
 void ks_opening_silence_dead_logs(struct ks_opening *opening);
@@ -91,7 +98,8 @@ bool ks_element_is_replayed(const struct ks_opening *opening, const struct ks_op
                             const struct ks_chain_element *element);
 
 /*
- * Makes the partition of an item from the dead logs its chain names: state REPLAYED, or LOST with the reason in the log.
+ * Makes the partition of an item from the dead logs its chain names: state REPLAYED, or LOST
+ * with the reason in the log.
  */
 void ks_replay_item(struct ks_opening *opening, struct ks_opening_item *item);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The earlier logs that an opening needs: each is sealed and read once, however many partitions have a part of it, and a few
- * at a time, since each reads ahead and a long chain names thousands.
+ * The earlier logs that an opening needs: each is sealed and read once, however many partitions
+ * have a part of it, and a few at a time, since each reads ahead and a long chain names
+ * thousands.
  */
 #include "log/opening.h"
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The places of a partition's batches are one sorted array, appended at its end and searched by halving. */
+/*
+ * The places of a partition's batches are one sorted array, appended at its end and searched by
+ * halving.
+ */
 #include "log/partition.h"
 
 #include <assert.h>

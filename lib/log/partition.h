@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One open partition: where each batch lies, how far it is committed, what its producers did, and the tail that is
- * still in memory. Nothing here does I/O.
+ * One open partition: where each batch lies, how far it is committed, what its producers did,
+ * and the tail that is still in memory. Nothing here does I/O.
  */
 #ifndef KS_LOG_PARTITION_H
 #define KS_LOG_PARTITION_H

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Producers sit in a hash table and in a list by last use, from whose head the idle ones are dropped. */
+/*
+ * Producers sit in a hash table and in a list by last use, from whose head the idle ones are
+ * dropped.
+ */
 #include "log/producer_state.h"
 
 #include <assert.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a partition remembers of its idempotent producers (KIP-98): per producer id the epoch and the last five
- * batches. It changes when a batch is appended and is rebuilt by replaying the directory entries of the log.
+ * What a partition remembers of its idempotent producers (KIP-98): per producer id the epoch
+ * and the last five batches. It changes when a batch is appended and is rebuilt by replaying
+ * the directory entries of the log.
  */
 #ifndef KS_LOG_PRODUCER_STATE_H
 #define KS_LOG_PRODUCER_STATE_H
@@ -49,8 +50,9 @@ void ks_producer_table_init(struct ks_producer_table *producers, uint64_t seed,
 void ks_producer_table_deinit(struct ks_producer_table *producers);
 
 /*
- * Kafka's checks, in its order; a producer without state may begin anywhere. With KS_SEQUENCE_DUPLICATE `original_out`
- * is the earlier batch. Changes nothing but the room it makes for a new producer id.
+ * Kafka's checks, in its order; a producer without state may begin anywhere. With
+ * KS_SEQUENCE_DUPLICATE `original_out` is the earlier batch. Changes nothing but the room it
+ * makes for a new producer id.
  */
 enum ks_sequence_check ks_producer_check(struct ks_producer_table *producers, int64_t id,
                                          int16_t epoch, int32_t first_sequence,
@@ -58,8 +60,9 @@ enum ks_sequence_check ks_producer_check(struct ks_producer_table *producers, in
                                          struct ks_producer_batch *original_out);
 
 /*
- * Notes that a batch which was next was refused, so that none after it overtakes it: of a producer without state the first
- * batch alone may begin anywhere. Without memory nothing is noted.
+ * Notes that a batch which was next was refused, so that none after it overtakes it: of a
+ * producer without state the first batch alone may begin anywhere. Without memory nothing is
+ * noted.
  */
 void ks_producer_note_refused(struct ks_producer_table *producers, int64_t id, int16_t epoch,
                               int32_t first_sequence, int64_t now_ms);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading. Batches still in memory are handed out by reference; older ones are read back from their write-ahead object, as many
- * neighbours at once as the reader may have, each checked against length and checksum of the directory.
+ * Reading. Batches still in memory are handed out by reference; older ones are read back from
+ * their write-ahead object, as many neighbours at once as the reader may have, each checked
+ * against length and checksum of the directory.
  */
 #include "log/core.h"
 
@@ -9,7 +10,10 @@
 #include <inttypes.h>
 
 #define READS_MAX 3
-/* Neighbours in an object are read with one GET while the bytes of others between them stay below this. */
+/*
+ * Neighbours in an object are read with one GET while the bytes of others between them stay
+ * below this.
+ */
 #define GAP_BYTES_MAX (64u << 10)
 
 /* --- The tail in memory --- */
@@ -206,7 +210,10 @@ submit(struct reading *reading)
     ks_store_get(reading->log->store, &reading->get, on_got, reading);
 }
 
-/* How many of the places from `first` on one GET brings: same object, little between them, none in memory. */
+/*
+ * How many of the places from `first` on one GET brings: same object, little between them, none
+ * in memory.
+ */
 static size_t
 count_together(const struct ks_place *places, size_t count)
 {

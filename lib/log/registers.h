@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The partition register in the metadata store: who owns a partition, and whose logs hold its records
- * (docs/storage-format.md). A register that does not exist means epoch 0, unowned, empty.
+ * The partition register in the metadata store: who owns a partition, and whose logs hold its
+ * records (docs/storage-format.md). A register that does not exist means epoch 0, unowned,
+ * empty.
  */
 #ifndef KS_LOG_REGISTERS_H
 #define KS_LOG_REGISTERS_H
@@ -20,7 +21,10 @@ enum ks_register_state {
 
 #define KS_END_OPEN UINT64_MAX
 
-/* One owner's part of a partition: its records lie in the log of `incarnation`, in sections of `epoch`. */
+/*
+ * One owner's part of a partition: its records lie in the log of `incarnation`, in sections of
+ * `epoch`.
+ */
 struct ks_chain_element {
     int32_t epoch;
     struct ks_id incarnation;
@@ -53,7 +57,10 @@ KAFSCALE_MUST_CHECK enum kafscale_status ks_register_copy(const struct ks_regist
 KAFSCALE_MUST_CHECK enum kafscale_status ks_register_add(struct ks_register *reg,
                                                          const struct ks_chain_element *element);
 
-/* Drops elements that hold no record, all but the last: never activated, or the next activated begins where they do. */
+/*
+ * Drops elements that hold no record, all but the last: never activated, or the next activated
+ * begins where they do.
+ */
 void ks_register_drop_empty(struct ks_register *reg);
 
 void ks_register_encode(const struct ks_register *reg, struct ks_buffer *out);

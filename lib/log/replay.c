@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Replay: the batches of a partition are those in sections of its epoch, element by element of its chain. They must join
- * each other without a hole; what does not is damage and is named, never skipped.
+ * Replay: the batches of a partition are those in sections of its epoch, element by element of
+ * its chain. They must join each other without a hole; what does not is damage and is named,
+ * never skipped.
  */
 #include "log/opening.h"
 
@@ -278,8 +279,8 @@ compare_sections(const void *a, const void *b)
 }
 
 /*
- * A start may find thousands of objects with sections of thousands of partitions: each directory is walked once, and gives
- * each section to its partition.
+ * A start may find thousands of objects with sections of thousands of partitions: each
+ * directory is walked once, and gives each section to its partition.
  */
 void
 ks_replay_items(struct ks_opening *opening)

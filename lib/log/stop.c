@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Stopping and looking. An orderly stop waits until all that was appended is durable and then writes the closed ends into
- * the chains, so that the next owner has nothing to seal. If that takes too long it leaves without: the next start seals.
+ * Stopping and looking. An orderly stop waits until all that was appended is durable and then
+ * writes the closed ends into the chains, so that the next owner has nothing to seal. If that
+ * takes too long it leaves without: the next start seals.
  */
 #include "log/core.h"
 
@@ -171,7 +172,10 @@ tell_stopped(void *arg)
     log->stopped(log->stopped_arg);
 }
 
-/* Answers what still waits, and tells that all is over in the turn of the loop that follows these answers. */
+/*
+ * Answers what still waits, and tells that all is over in the turn of the loop that follows
+ * these answers.
+ */
 static void
 complete(struct ks_log *log)
 {
@@ -327,8 +331,8 @@ look_at_slot(struct look *look)
 }
 
 /*
- * A seal lies in the first free slot, which may be any of those under way or the one after them. So it looks on until
- * a slot is free, or what lies there was sent after the look began.
+ * A seal lies in the first free slot, which may be any of those under way or the one after
+ * them. So it looks on until a slot is free, or what lies there was sent after the look began.
  */
 enum kafscale_status
 ks_log_look(struct ks_log *log, void (*done)(void *arg, enum kafscale_status status), void *arg)

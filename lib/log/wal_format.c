@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Encoding and decoding of write-ahead objects. Decoders take nothing on trust: a bucket is an input. */
+/*
+ * Encoding and decoding of write-ahead objects. Decoders take nothing on trust: a bucket is an
+ * input.
+ */
 #include "log/wal_format.h"
 
 #include <assert.h>

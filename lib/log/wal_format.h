@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The form of write-ahead objects (docs/storage-format.md): header, directory, body, trailer, all integers big-endian.
- * Every structure states its own length, so that later versions can append fields which this one skips.
+ * The form of write-ahead objects (docs/storage-format.md): header, directory, body, trailer,
+ * all integers big-endian. Every structure states its own length, so that later versions can
+ * append fields which this one skips.
  *
- * The directory alone tells a recovery all it needs: which batches of which partitions, their offsets, producers and
- * places. Header and directory share one CRC-32C, which is also the chain value the next object carries.
+ * The directory alone tells a recovery all it needs: which batches of which partitions, their
+ * offsets, producers and places. Header and directory share one CRC-32C, which is also the
+ * chain value the next object carries.
  */
 #ifndef KS_LOG_WAL_FORMAT_H
 #define KS_LOG_WAL_FORMAT_H
@@ -79,31 +81,40 @@ void ks_wal_append_section(struct ks_buffer *directory, const struct ks_wal_sect
 void ks_wal_append_entry(struct ks_buffer *directory, const struct ks_wal_entry *entry);
 
 /*
- * Writes the header before the directory into `head` (cleared first) and fills in lengths and CRC of `header`.
- * Check ks_buffer_failed(head) afterwards.
+ * Writes the header before the directory into `head` (cleared first) and fills in lengths and
+ * CRC of `header`. Check ks_buffer_failed(head) afterwards.
  */
 void ks_wal_write_head(struct ks_buffer *head, struct ks_wal_header *header,
                        struct kafscale_slice directory);
 
-/* The trailer for an object of `total_bytes` in all whose bytes before the trailer have this CRC-32C. */
+/*
+ * The trailer for an object of `total_bytes` in all whose bytes before the trailer have this
+ * CRC-32C.
+ */
 void ks_wal_write_trailer(uint8_t trailer_out[KS_WAL_TRAILER_BYTES], uint64_t total_bytes,
                           uint32_t crc);
 
-/* How many bytes header and directory have, from the first KS_WAL_HEADER_BYTES; CORRUPT if that is no header of ours. */
+/*
+ * How many bytes header and directory have, from the first KS_WAL_HEADER_BYTES; CORRUPT if that
+ * is no header of ours.
+ */
 KAFSCALE_MUST_CHECK enum kafscale_status ks_wal_head_bytes(struct kafscale_slice bytes,
                                                            size_t *size_out,
                                                            struct kafscale_error *error);
 
 /*
- * Decodes the header of an object and checks the CRC over header and directory, both of which `bytes` must hold. `directory_out`
- * borrows from `bytes`.
+ * Decodes the header of an object and checks the CRC over header and directory, both of which
+ * `bytes` must hold. `directory_out` borrows from `bytes`.
  */
 KAFSCALE_MUST_CHECK enum kafscale_status ks_wal_read_head(struct kafscale_slice bytes,
                                                           struct ks_wal_header *header_out,
                                                           struct kafscale_slice *directory_out,
                                                           struct kafscale_error *error);
 
-/* Takes the next section or entry off the cursor; false at the end or when the bytes are damaged (the cursor failed). */
+/*
+ * Takes the next section or entry off the cursor; false at the end or when the bytes are
+ * damaged (the cursor failed).
+ */
 bool ks_wal_next_section(struct ks_cursor *directory, struct ks_wal_section *section_out);
 bool ks_wal_next_entry(struct ks_cursor *entries, struct ks_wal_entry *entry_out);
 

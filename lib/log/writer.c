@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Appending and acknowledging. Batches gather in the open object; when the flush rule fires its bytes are frozen and PUT
- * under the next sequence number, if absent. Several may be under way; they are acknowledged in order. Whatever the store
- * answers short of a final word, the same bytes are sent again under the same key.
+ * Appending and acknowledging. Batches gather in the open object; when the flush rule fires its
+ * bytes are frozen and PUT under the next sequence number, if absent. Several may be under way;
+ * they are acknowledged in order. Whatever the store answers short of a final word, the same
+ * bytes are sent again under the same key.
  */
 #include "log/core.h"
 
@@ -10,7 +11,10 @@
 #include <inttypes.h>
 
 #define DIRECTORY_BYTES_MAX KS_WAL_DIRECTORY_BYTES_MAX
-/* An object is full at so many bytes of directory too: many small batches need more of it than of body. */
+/*
+ * An object is full at so many bytes of directory too: many small batches need more of it than
+ * of body.
+ */
 #define DIRECTORY_BYTES_FULL (4u << 20)
 #define ODD_READS_MAX 3
 
@@ -338,7 +342,10 @@ ks_writer_append(struct ks_log *log, struct ks_append *append)
 
 /* --- Cutting --- */
 
-/* Concatenates the sections and fixes the places, which counted from the body's first byte so far. */
+/*
+ * Concatenates the sections and fixes the places, which counted from the body's first byte so
+ * far.
+ */
 static bool
 write_head(struct ks_slot *slot)
 {

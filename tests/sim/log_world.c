@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A crash is ks_log_free() out of the blue: requests under way still act, or not, as the fault store decides, and their
- * answers reach nobody.
+ * A crash is ks_log_free() out of the blue: requests under way still act, or not, as the fault
+ * store decides, and their answers reach nobody.
  */
-#include "sim/log_world.h"
+#include "sim/log_world_internal.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -11,80 +11,6 @@
 #include <stdlib.h>
 
 #define STEPS 500
-#define LOOSE_MAX 300
-#define FINAL_MS 600000
-
-struct world;
-
-enum batch_state {
-    BATCH_UNSENT,
-    BATCH_SENT,
-    BATCH_FAILED,
-    BATCH_ACKNOWLEDGED,
-};
-
-struct sent_batch {
-    struct producer *producer;
-    int32_t sequence;
-    enum batch_state state;
-    uint32_t tries;
-    int64_t offset; /* once acknowledged */
-    struct ks_append append;
-    bool is_in_flight;
-};
-
-struct producer {
-    struct world *world;
-    int64_t id;
-    int partition;
-    size_t count; /* batches made */
-    size_t acknowledged_upto;
-    struct sent_batch batches[WORLD_BATCHES_MAX];
-};
-
-/* An append to a topic that will be deleted; only its one answer is checked. */
-struct loose {
-    struct world *world;
-    struct broker *broker;
-    struct ks_append append;
-    bool is_in_flight;
-};
-
-struct broker {
-    struct world *world;
-    struct ks_log *log;
-    struct ks_id incarnation;
-    struct ks_log_open open;
-    struct ks_partition_name names[WORLD_PARTITIONS + 1];
-    const char *topic_names[WORLD_PARTITIONS + 1];
-    enum kafscale_status results[WORLD_PARTITIONS + 1];
-    bool is_opening;
-    bool is_stopping;
-};
-
-struct world {
-    struct virtual_env v;
-    struct ks_memory_bucket *bucket;
-    struct ks_fault_store *faults;
-    struct ks_store *store;
-    struct ks_meta_bucket *meta_bucket;
-    struct ks_meta *meta;
-    struct ks_id cluster;
-    struct ks_id topic;
-    struct ks_id short_topic; /* deleted and followed by another now and then */
-    int short_topics;
-    struct loose loose[LOOSE_MAX];
-    size_t loose_count;
-    struct broker brokers[WORLD_BROKERS];
-    struct producer producers[WORLD_PRODUCERS];
-    /* What readers saw: per partition and offset, producer and sequence. */
-    int64_t seen_id[WORLD_PARTITIONS][WORLD_PRODUCERS * WORLD_BATCHES_MAX];
-    int32_t seen_sequence[WORLD_PARTITIONS][WORLD_PRODUCERS * WORLD_BATCHES_MAX];
-    struct world_events *events;
-    char *reason;
-    bool is_broken;
-    bool is_over;
-};
 
 static uint64_t
 draw(struct world *w, uint64_t below)
@@ -92,8 +18,8 @@ draw(struct world *w, uint64_t below)
     return ks_env_random_u64(&w->v.env) % below;
 }
 
-static void
-broken(struct world *w, const char *what, int64_t a, int64_t b)
+void
+world_broken(struct world *w, const char *what, int64_t a, int64_t b)
 {
     if (!w->is_broken) {
         snprintf(w->reason, 200, "%.140s (%" PRId64 ", %" PRId64 ")", what, a, b);
@@ -124,7 +50,7 @@ on_failed(void *arg, const struct kafscale_error *error)
 {
     struct broker *b = arg;
 
-    broken(b->world, error->text, 0, 0);
+    world_broken(b->world, error->text, 0, 0);
 }
 
 static void
@@ -224,7 +150,7 @@ on_opened(void *arg, enum kafscale_status status, const struct kafscale_error *e
             b->results[i] == KAFSCALE_FENCED && ks_log_status(b->log) == KAFSCALE_OK;
         b->world->events->opens_lost += b->results[i] != KAFSCALE_OK;
         if (b->results[i] == KAFSCALE_CORRUPT) {
-            broken(b->world, "a partition could not be replayed", b->names[i].index, 0);
+            world_broken(b->world, "a partition could not be replayed", b->names[i].index, 0);
         }
     }
 }
@@ -286,8 +212,8 @@ broker_stop(struct broker *b)
 
 /* --- Producers --- */
 
-static struct kafscale_blob *
-make_batch(const struct sent_batch *batch)
+struct kafscale_blob *
+world_make_batch(const struct sent_batch *batch)
 {
     struct ks_batch_options options = { .producer_id = batch->producer->id,
                                         .base_sequence = batch->sequence };
@@ -321,7 +247,7 @@ on_appended(struct ks_append *append, enum ks_append_result result)
     kafscale_blob_unref(append->owner);
     if (result == KS_APPEND_OK) {
         if (batch->state == BATCH_ACKNOWLEDGED && batch->offset != append->base_offset) {
-            broken(w, "acknowledged at two offsets", batch->offset, append->base_offset);
+            world_broken(w, "acknowledged at two offsets", batch->offset, append->base_offset);
         }
         w->events->acknowledged++;
         w->events->acknowledged_after_retry += batch->tries > 1;
@@ -333,7 +259,7 @@ on_appended(struct ks_append *append, enum ks_append_result result)
         batch->state = BATCH_FAILED;
     }
     if (result == KS_APPEND_FAILED) {
-        broken(w, "an append failed for good", batch->producer->id, batch->sequence);
+        world_broken(w, "an append failed for good", batch->producer->id, batch->sequence);
     }
 }
 
@@ -344,7 +270,8 @@ send_batch(struct world *w, struct sent_batch *batch, struct broker *b,
     struct kafscale_error error = { 0 };
     enum kafscale_status status;
 
-    batch->append = (struct ks_append){ .owner = make_batch(batch), .done = on_appended, .arg = b };
+    batch->append =
+        (struct ks_append){ .owner = world_make_batch(batch), .done = on_appended, .arg = b };
     status = ks_batch_parse(kafscale_blob_slice(batch->append.owner), &batch->append.batch, &error);
     assert(status == KAFSCALE_OK);
     if (batch->state != BATCH_ACKNOWLEDGED) {
@@ -421,77 +348,6 @@ producer_repeat(struct producer *p, struct broker *b)
     }
 }
 
-/* --- A topic that is deleted --- */
-
-static void
-on_loose(struct ks_append *append, enum ks_append_result result)
-{
-    struct loose *loose = KS_CONTAINER(append, struct loose, append);
-
-    if (!loose->is_in_flight) {
-        broken(loose->world, "an append was answered twice", 0, 0);
-        return;
-    }
-    loose->is_in_flight = false;
-    kafscale_blob_unref(append->owner);
-    loose->world->events->forgotten_under_way +=
-        result == KS_APPEND_NOT_OWNER && ks_log_status(loose->broker->log) == KAFSCALE_OK;
-}
-
-static void
-loose_step(struct world *w, struct broker *b)
-{
-    struct ks_partition_name name = { .topic = w->short_topic };
-    struct ks_partition *partition = b->is_stopping ? NULL : ks_log_find(b->log, &name);
-    struct producer nobody = { .id = -1 };
-    struct sent_batch batch = { .producer = &nobody };
-    struct loose *loose = &w->loose[w->loose_count];
-    struct kafscale_error error = { 0 };
-
-    if (partition == NULL || w->loose_count == LOOSE_MAX) {
-        return;
-    }
-    w->loose_count++;
-    w->events->operations++;
-    *loose = (struct loose){ .world = w, .broker = b, .is_in_flight = true };
-    loose->append = (struct ks_append){ .owner = make_batch(&batch), .done = on_loose };
-    if (ks_batch_parse(kafscale_blob_slice(loose->append.owner), &loose->append.batch, &error) !=
-        KAFSCALE_OK) {
-        broken(w, error.text, 0, 0);
-    }
-    ks_log_append(b->log, partition, &loose->append);
-}
-
-static void change_topic(struct world *w, const struct ks_id *topic, bool is_delete);
-
-/* The next topic gets a new id, and brokers hear of the deletion one by one. */
-static void
-replace_short_topic(struct world *w)
-{
-    struct ks_partition_name name = { .topic = w->short_topic };
-
-    if (w->short_topics == WORLD_SHORT_TOPICS) {
-        return;
-    }
-    w->short_topics++;
-    w->events->topics_deleted++;
-    for (size_t i = 0; i < WORLD_BROKERS; i++) {
-        loose_step(w, &w->brokers[i]);
-    }
-    change_topic(w, &w->short_topic, true);
-    for (size_t i = 0; i < WORLD_BROKERS; i++) {
-        struct ks_partition *partition;
-
-        loose_step(w, &w->brokers[i]);
-        partition = ks_log_find(w->brokers[i].log, &name);
-        if (partition != NULL) {
-            ks_log_forget(w->brokers[i].log, partition);
-        }
-    }
-    ks_env_random(&w->v.env, w->short_topic.bytes, KS_ID_BYTES);
-    change_topic(w, &w->short_topic, false);
-}
-
 /* --- Readers --- */
 
 static void
@@ -503,13 +359,13 @@ check_batch(struct world *w, int index, struct kafscale_slice bytes)
     int32_t *sequence;
 
     if (ks_batch_parse(bytes, &batch, &error) != KAFSCALE_OK || !ks_batch_crc_is_right(&batch)) {
-        broken(w, "a reader got a damaged batch", index, 0);
+        world_broken(w, "a reader got a damaged batch", index, 0);
         return;
     }
     id = &w->seen_id[index][batch.base_offset];
     sequence = &w->seen_sequence[index][batch.base_offset];
     if (*id != -1 && (*id != batch.producer_id || *sequence != batch.base_sequence)) {
-        broken(w, "what a reader saw has changed", index, batch.base_offset);
+        world_broken(w, "what a reader saw has changed", index, batch.base_offset);
     }
     *id = batch.producer_id;
     *sequence = batch.base_sequence;
@@ -560,7 +416,7 @@ read_from(struct world *w, struct ks_log *log, struct ks_partition *partition, i
     if (!r.is_done) {
         w->events->reads_back++;
         if (!virtual_env_run_until(&w->v, &r.is_done, FINAL_MS)) {
-            broken(w, "a read never came back", index, offset);
+            world_broken(w, "a read never came back", index, offset);
             return 0;
         }
     }
@@ -608,22 +464,23 @@ check_partition(struct world *w, int index, int64_t end)
         struct producer *p = id < 0 || id >= WORLD_PRODUCERS ? NULL : &w->producers[id];
 
         if (p == NULL || p->partition != index) {
-            broken(w, "an offset holds what nobody sent there", index, offset);
+            world_broken(w, "an offset holds what nobody sent there", index, offset);
             return;
         }
         if (w->seen_sequence[index][offset] != next[id]) {
-            broken(w, "lost, doubled or out of order", w->seen_sequence[index][offset], next[id]);
+            world_broken(w, "lost, doubled or out of order", w->seen_sequence[index][offset],
+                         next[id]);
             return;
         }
         if (p->batches[next[id]].offset != offset) {
-            broken(w, "acknowledged at another offset", p->batches[next[id]].offset, offset);
+            world_broken(w, "acknowledged at another offset", p->batches[next[id]].offset, offset);
             return;
         }
         next[id]++;
     }
     for (size_t i = 0; i < WORLD_PRODUCERS; i++) {
         if (w->producers[i].partition == index && (size_t) next[i] != w->producers[i].count) {
-            broken(w, "an acknowledged batch is lost", (int64_t) i, next[i]);
+            world_broken(w, "an acknowledged batch is lost", (int64_t) i, next[i]);
         }
     }
 }
@@ -647,7 +504,7 @@ finish(struct world *w)
         }
     }
     if (!w->is_broken && !all_acknowledged(w)) {
-        broken(w, "producers are stuck after all trouble has ended", 0, 0);
+        world_broken(w, "producers are stuck after all trouble has ended", 0, 0);
     }
     virtual_env_run_for(&w->v, 1000);
     for (int index = 0; index < WORLD_PARTITIONS && !w->is_broken; index++) {
@@ -659,7 +516,7 @@ finish(struct world *w)
             size_t count = read_from(w, b->log, partition, index, offset);
 
             if (count == 0) {
-                broken(w, "a read below the high watermark brought nothing", index, offset);
+                world_broken(w, "a read below the high watermark brought nothing", index, offset);
             }
             offset += (int64_t) count;
         }
@@ -670,32 +527,6 @@ finish(struct world *w)
 }
 
 /* --- A run --- */
-
-static void
-on_txn(void *arg, enum kafscale_status status, uint64_t revision,
-       const struct kafscale_error *error)
-{
-    (void) revision;
-    (void) error;
-    assert(status == KAFSCALE_OK);
-    *(bool *) arg = true;
-}
-
-static void
-change_topic(struct world *w, const struct ks_id *topic, bool is_delete)
-{
-    char key[100] = "topic/";
-    struct kafscale_meta_operation operation = { .key = key,
-                                                 .value = ks_slice("x", is_delete ? 0 : 1),
-                                                 .is_delete = is_delete };
-    struct kafscale_meta_txn txn = { .operations = &operation, .operation_count = 1 };
-    bool is_done = false;
-
-    ks_id_to_hex(topic, key + 6);
-    ks_meta_txn(w->meta, &txn, on_txn, &is_done);
-    (void) virtual_env_run_until(&w->v, &is_done, 60000);
-    assert(is_done);
-}
 
 static void
 write_log(void *arg, enum kafscale_log_level level, const char *line)
@@ -727,13 +558,16 @@ world_init(struct world *w, uint64_t seed)
     ks_env_random(&w->v.env, w->topic.bytes, KS_ID_BYTES);
     memset(w->seen_id, 0xff, sizeof w->seen_id);
     ks_env_random(&w->v.env, w->short_topic.bytes, KS_ID_BYTES);
-    change_topic(w, &w->topic, false);
-    change_topic(w, &w->short_topic, false);
+    world_change_topic(w, &w->topic, false);
+    world_change_topic(w, &w->short_topic, false);
     rate = (uint32_t) draw(w, 80000);
     for (int fault = KS_FAULT_ERROR_BEFORE; fault < KS_FAULT_COUNT; fault++) {
         rates.faults[fault] = rate;
     }
-    /* Bytes that are damaged five times in a row count as damaged at rest, which is another test. */
+    /*
+     * Bytes that are damaged five times in a row count as damaged at rest, which is another
+     * test.
+     */
     rates.faults[KS_FAULT_SHORT] = rate / 8;
     rates.faults[KS_FAULT_DAMAGE] = rate / 8;
     ks_fault_store_set_rates(w->faults, &rates, seed);
@@ -804,11 +638,11 @@ step(struct world *w)
     } else if (dice < 88) {
         reader_step(w, b);
     } else if (dice < 95) {
-        loose_step(w, b);
+        world_loose_step(w, b);
     } else if (dice < 96) {
         claim_storm(w);
     } else if (dice < 97) {
-        replace_short_topic(w);
+        world_replace_short_topic(w);
     }
     virtual_env_run_for(&w->v, (int64_t) draw(w, 12));
 }

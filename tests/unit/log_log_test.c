@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One log on a virtual clock, over a store with faults on demand: what the simulation would meet too seldom, such as each
- * failed allocation, a store that stays away, and a log that is freed in the middle of anything.
+ * One log on a virtual clock, over a store with faults on demand: what the simulation would
+ * meet too seldom, such as each failed allocation, a store that stays away, and a log that is
+ * freed in the middle of anything.
  */
 #include "log/log.h"
 #include "support/main.h"
@@ -334,7 +335,10 @@ START_TEST(after_a_stop_that_gave_up_the_stores_are_left_alone)
 }
 END_TEST
 
-/* Durability 1, idempotent producers: what was refused stays next, also of a producer never seen before. */
+/*
+ * Durability 1, idempotent producers: what was refused stays next, also of a producer never
+ * seen before.
+ */
 START_TEST(nothing_overtakes_the_first_batch_of_a_producer_when_that_was_refused)
 {
     struct fixture *f = fixture_new();
@@ -390,7 +394,10 @@ START_TEST(a_look_finds_a_seal_behind_an_object_under_way)
 }
 END_TEST
 
-/* What becomes of an opening, an append, a reading and a stop when memory ends at allocation `k`. */
+/*
+ * What becomes of an opening, an append, a reading and a stop when memory ends at allocation
+ * `k`.
+ */
 static bool
 run_short_of_memory(uint64_t k)
 {
@@ -467,7 +474,10 @@ START_TEST(each_allocation_may_fail)
 }
 END_TEST
 
-/* A crash at any moment of opening, sealing, reading and appending: nothing is left, nothing is touched. */
+/*
+ * A crash at any moment of opening, sealing, reading and appending: nothing is left, nothing is
+ * touched.
+ */
 START_TEST(a_log_may_be_freed_at_any_moment)
 {
     for (int64_t at_ms = 0; at_ms < 60; at_ms++) {

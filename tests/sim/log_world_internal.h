@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The inside of the simulated world, shared by the files that make it up. */
+#ifndef KS_TESTS_SIM_LOG_WORLD_INTERNAL_H
+#define KS_TESTS_SIM_LOG_WORLD_INTERNAL_H
+
+#include "sim/log_world.h"
+
+#define LOOSE_MAX 300
+#define FINAL_MS 600000
+
+struct world;
+
+enum batch_state {
+    BATCH_UNSENT,
+    BATCH_SENT,
+    BATCH_FAILED,
+    BATCH_ACKNOWLEDGED,
+};
+
+struct sent_batch {
+    struct producer *producer;
+    int32_t sequence;
+    enum batch_state state;
+    uint32_t tries;
+    int64_t offset; /* once acknowledged */
+    struct ks_append append;
+    bool is_in_flight;
+};
+
+struct producer {
+    struct world *world;
+    int64_t id;
+    int partition;
+    size_t count; /* batches made */
+    size_t acknowledged_upto;
+    struct sent_batch batches[WORLD_BATCHES_MAX];
+};
+
+/* An append to a topic that will be deleted; only its one answer is checked. */
+struct loose {
+    struct world *world;
+    struct broker *broker;
+    struct ks_append append;
+    bool is_in_flight;
+};
+
+struct broker {
+    struct world *world;
+    struct ks_log *log;
+    struct ks_id incarnation;
+    struct ks_log_open open;
+    struct ks_partition_name names[WORLD_PARTITIONS + 1];
+    const char *topic_names[WORLD_PARTITIONS + 1];
+    enum kafscale_status results[WORLD_PARTITIONS + 1];
+    bool is_opening;
+    bool is_stopping;
+};
+
+struct world {
+    struct virtual_env v;
+    struct ks_memory_bucket *bucket;
+    struct ks_fault_store *faults;
+    struct ks_store *store;
+    struct ks_meta_bucket *meta_bucket;
+    struct ks_meta *meta;
+    struct ks_id cluster;
+    struct ks_id topic;
+    struct ks_id short_topic; /* deleted and followed by another now and then */
+    int short_topics;
+    struct loose loose[LOOSE_MAX];
+    size_t loose_count;
+    struct broker brokers[WORLD_BROKERS];
+    struct producer producers[WORLD_PRODUCERS];
+    /* What readers saw: per partition and offset, producer and sequence. */
+    int64_t seen_id[WORLD_PARTITIONS][WORLD_PRODUCERS * WORLD_BATCHES_MAX];
+    int32_t seen_sequence[WORLD_PARTITIONS][WORLD_PRODUCERS * WORLD_BATCHES_MAX];
+    struct world_events *events;
+    char *reason;
+    bool is_broken;
+    bool is_over;
+};
+
+/* A promise was broken; the first reason is kept. */
+void world_broken(struct world *w, const char *what, int64_t a, int64_t b);
+
+/* One record, whose value is the batch's sequence. */
+struct kafscale_blob *world_make_batch(const struct sent_batch *batch);
+
+/* --- log_world_topic.c --- */
+/* Creates or deletes the topic's key and waits until that is done. */
+void world_change_topic(struct world *w, const struct ks_id *topic, bool is_delete);
+/* Appends to the topic that will be deleted, if the broker has it. */
+void world_loose_step(struct world *w, struct broker *b);
+/* Deletes that topic; the next one gets a new id, and brokers hear of it one by one. */
+void world_replace_short_topic(struct world *w);
+
+#endif
