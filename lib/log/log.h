@@ -28,8 +28,8 @@ struct ks_log_options {
     struct ks_id incarnation;
     int64_t flush_interval_ms;
     size_t flush_bytes; /* an object is cut at this size */
-    size_t
-        unflushed_bytes_max; /* appended and not yet durable; beyond it appends answer KAFSCALE_FULL */
+    /* Appended and not yet durable; beyond it appends answer KS_APPEND_FULL. */
+    size_t unflushed_bytes_max;
     size_t cache_bytes_max; /* of committed batches kept in memory for reading */
     uint32_t producers_max; /* producer ids remembered per partition */
     int64_t producer_expiration_ms;

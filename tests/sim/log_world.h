@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A simulated world around struct ks_log: one bucket, one metadata store, several incarnations that claim each other's
- * partitions, crash and stop, and idempotent producers that send to whoever says it owns a partition. All from one seed.
+ * A simulated world around struct ks_log: one bucket, one metadata store, several incarnations
+ * that claim each other's partitions, crash and stop, and idempotent producers that send to
+ * whoever says it owns a partition. All from one seed.
  *
- * What is checked: an acknowledged batch is in the log, once, at the offset told, after whatever happened; a producer's
- * batches are in its order; what a reader saw stays; nothing is there that nobody sent.
+ * What is checked: an acknowledged batch is in the log, once, at the offset told, after
+ * whatever happened; a producer's batches are in its order; what a reader saw stays; nothing is
+ * there that nobody sent.
  */
 #ifndef KS_TESTS_SIM_LOG_WORLD_H
 #define KS_TESTS_SIM_LOG_WORLD_H
@@ -46,7 +48,10 @@ struct world_events {
     uint64_t operations;
 };
 
-/* Runs one seed; false when a promise was broken, with the reason in `reason_out`. Adds to `events`. */
+/*
+ * Runs one seed; false when a promise was broken, with the reason in `reason_out`. Adds to
+ * `events`.
+ */
 bool world_run(uint64_t seed, struct world_events *events, char reason_out[200]);
 
 #endif
