@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Appending with back-pressure. While too much waits for the store, batches queue here in the order of their arrival, all
- * partitions alike, and go on when objects become durable. A batch that is given up takes with it the later ones of its producer
- * in that partition, so that nothing overtakes it.
+ * Appending with back-pressure. While too much waits for the store, batches queue here in the
+ * order of their arrival, all partitions alike, and go on when objects become durable. A batch
+ * that is given up takes with it the later ones of its producer in that partition, so that
+ * nothing overtakes it.
  */
 #ifndef KS_BROKER_APPENDER_H
 #define KS_BROKER_APPENDER_H
 
 #include "broker/topics.h"
 
-/* One batch on its way, in the caller's memory until `done`, which comes once and never from inside ks_appender_append. */
+/*
+ * One batch on its way, in the caller's memory until `done`, which comes once and never from
+ * inside ks_appender_append.
+ */
 struct ks_pending_append {
     struct ks_append append; /* batch and owner are the caller's to fill in */
     struct ks_topic_partition *partition;
@@ -35,7 +39,10 @@ void ks_appender_init(struct ks_appender *appender, struct ks_env *env, struct k
 
 void ks_appender_append(struct ks_appender *appender, struct ks_pending_append *pending);
 
-/* If the batch still queues it is refused with TIMED_OUT, soon; one that was appended goes its way. */
+/*
+ * If the batch still queues it is refused with TIMED_OUT, soon; one that was appended goes its
+ * way.
+ */
 void ks_appender_give_up(struct ks_appender *appender, struct ks_pending_append *pending);
 
 /* Room may have come: something became durable. */

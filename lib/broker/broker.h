@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The door of broker: what a broker knows and does besides keeping logs. It finds out whether the store is its own, takes
- * over every partition, keeps topics and their configuration, gives out producer ids, and knows whether it still is the owner.
- * It knows nothing of the wire: handlers speak Kafka on top of it.
+ * The door of broker: what a broker knows and does besides keeping logs. It finds out whether the
+ * store is its own, takes over every partition, keeps topics and their configuration, gives out
+ * producer ids, and knows whether it still is the owner. It knows nothing of the wire: handlers
+ * speak Kafka on top of it.
  *
  * Everything belongs to the loop thread.
  */
@@ -57,8 +58,9 @@ KAFSCALE_MUST_CHECK enum kafscale_status ks_broker_options_from(
 void ks_broker_options_deinit(struct ks_broker_options *options);
 
 /*
- * Takes `store`, and `meta` unless its ops are NULL: then the metadata lives in an object log in the same store. Copies the options
- * but borrows `settings`. NULL when memory is short: store and meta then stay the caller's.
+ * Takes `store`, and `meta` unless its ops are NULL: then the metadata lives in an object log in
+ * the same store. Copies the options but borrows `settings`. NULL when memory is short: store and
+ * meta then stay the caller's.
  */
 struct ks_broker *ks_broker_new(struct ks_env *env, struct kafscale_store store,
                                 struct kafscale_meta meta, const struct ks_broker_options *options);
@@ -71,13 +73,14 @@ typedef void ks_broker_done(void *arg, enum kafscale_status status,
                             const struct kafscale_error *error);
 
 /*
- * Identity, key `sole`, topics, claims; tries again while the store is away. `done` comes once: OK (READY), FENCED, STOPPED, or why
- * it refuses (the state is FAILED then).
+ * Identity, key `sole`, topics, claims; tries again while the store is away. `done` comes once:
+ * OK (READY), FENCED, STOPPED, or why it refuses (the state is FAILED then).
  */
 void ks_broker_start(struct ks_broker *broker, ks_broker_done *done, void *arg);
 
 /*
- * Answers who waits, drains the log for up to `give_up_ms`, closes metadata and store. Once, in any state but before start too.
+ * Answers who waits, drains the log for up to `give_up_ms`, closes metadata and store. Once, in
+ * any state but before start too.
  */
 void ks_broker_stop(struct ks_broker *broker, int64_t give_up_ms, void (*done)(void *arg),
                     void *arg);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The broker's own words for refusing a request. They know nothing of the wire: handlers map them to Kafka's codes.
+ * The broker's own words for refusing a request. They know nothing of the wire: handlers map them
+ * to Kafka's codes.
  */
 #ifndef KS_BROKER_BROKER_ERROR_H
 #define KS_BROKER_BROKER_ERROR_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The inside of a struct ks_broker, shared by the files that make it up: broker.c holds it together, start.c and stop.c
- * are its beginning and its end.
+ * The inside of a struct ks_broker, shared by the files that make it up: broker.c holds it
+ * together, start.c and stop.c are its beginning and its end.
  */
 #ifndef KS_BROKER_BROKER_INTERNAL_H
 #define KS_BROKER_BROKER_INTERNAL_H
@@ -68,7 +68,10 @@ struct ks_broker {
 void ks_broker_move(struct ks_broker *broker, enum ks_broker_state state,
                     const struct kafscale_error *error);
 
-/* Another broker has taken over, or an invariant is broken. Do nothing once that is known, or at stop. */
+/*
+ * Another broker has taken over, or an invariant is broken. Do nothing once that is known, or at
+ * stop.
+ */
 void ks_broker_fence(struct ks_broker *broker, const char *why);
 void ks_broker_fail(struct ks_broker *broker, const struct kafscale_error *error);
 

@@ -1,17 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Whether this broker still is the owner. Its writes prove it by themselves; reads don't. When a request comes and the last
- * look is older than freshness.ms, the broker looks: at key `sole` in the metadata store, freshly, which also brings every change of
- * topics, and at the next slot of its own log. Never without requests and never more often.
+ * Whether this broker still is the owner. Its writes prove it by themselves; reads don't. When a
+ * request comes and the last look is older than freshness.ms, the broker looks: at key `sole` in
+ * the metadata store, freshly, which also brings every change of topics, and at the next slot of
+ * its own log. Never without requests and never more often.
  */
 #ifndef KS_BROKER_FRESHNESS_H
 #define KS_BROKER_FRESHNESS_H
 
 #include "log/log.h"
 
-/* Somebody who waits for a look; in the caller's memory until `done` or cancelled. Zeroed: not waiting. */
+/*
+ * Somebody who waits for a look; in the caller's memory until `done` or cancelled. Zeroed: not
+ * waiting.
+ */
 struct ks_look {
-    /* OK; UNAVAILABLE: can't look; FENCED: looked, and lost; STOPPED. Never from inside the call. */
+    /*
+     * OK; UNAVAILABLE: can't look; FENCED: looked, and lost; STOPPED. Never from inside the call.
+     */
     void (*done)(struct ks_look *look, enum kafscale_status status);
     void *arg;
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Read the object, read the key, then decide: both equal, both to be written, or one of them alone. */
+/*
+ * Read the object, read the key, then decide: both equal, both to be written, or one of them
+ * alone.
+ */
 #include "broker/identity.h"
 
 #include <assert.h>
@@ -173,7 +176,10 @@ on_rest_listed(void *arg, enum kafscale_status status, const struct kafscale_lis
     write_key(identity);
 }
 
-/* Keys come in order: the cluster object must be the first, and only the metadata log may come next. */
+/*
+ * Keys come in order: the cluster object must be the first, and only the metadata log may come
+ * next.
+ */
 static void
 on_first_listed(void *arg, enum kafscale_status status, const struct kafscale_list_entry *entries,
                 size_t entry_count, bool is_truncated, const struct kafscale_error *error)

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which cluster a store belongs to. The object {ns}/__kafscale/cluster and the metadata key `cluster` hold the same
- * record; a broker that finds them different, or one without the other, refuses to start: it would write into a
- * store whose registers it can't see.
+ * Which cluster a store belongs to. The object {ns}/__kafscale/cluster and the metadata key
+ * `cluster` hold the same record; a broker that finds them different, or one without the other,
+ * refuses to start: it would write into a store whose registers it can't see.
  *
- * The very first start writes the object, then the key. If it dies in between, the object stands alone. That is told
- * from lost metadata by looking: when the namespace holds nothing besides the cluster object (and the metadata log), no
- * record was ever accepted under it, and the key is written from the object.
+ * The very first start writes the object, then the key. If it dies in between, the object stands
+ * alone. That is told from lost metadata by looking: when the namespace holds nothing besides the
+ * cluster object (and the metadata log), no record was ever accepted under it, and the key is
+ * written from the object.
  */
 #ifndef KS_BROKER_IDENTITY_H
 #define KS_BROKER_IDENTITY_H
@@ -35,8 +36,8 @@ KAFSCALE_MUST_CHECK enum kafscale_status ks_identity_decode(struct kafscale_slic
                                                             struct kafscale_error *error);
 
 /*
- * OK: `record` holds the identity. INVALID, CORRUPT, UNSUPPORTED: refused, for ever. Others: the store could not tell; ask
- * again.
+ * OK: `record` holds the identity. INVALID, CORRUPT, UNSUPPORTED: refused, for ever. Others: the
+ * store could not tell; ask again.
  */
 typedef void ks_identity_done(void *arg, enum kafscale_status status,
                               const struct kafscale_error *error);

@@ -177,7 +177,10 @@ add_partitions(struct ks_opener *opener, struct ks_topic *topic)
     }
 }
 
-/* Moves every waiting topic that has something to open to `current`; returns how many partitions that are. */
+/*
+ * Moves every waiting topic that has something to open to `current`; returns how many partitions
+ * that are.
+ */
 static size_t
 gather(struct ks_opener *opener)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Opening partitions. Topics that have appeared wait here; all that wait are opened together, since claiming ten thousand
- * partitions costs hardly more requests than claiming one. What can't be opened because the store is away is tried again.
+ * Opening partitions. Topics that have appeared wait here; all that wait are opened together,
+ * since claiming ten thousand partitions costs hardly more requests than claiming one. What can't
+ * be opened because the store is away is tried again.
  */
 #ifndef KS_BROKER_OPENER_H
 #define KS_BROKER_OPENER_H

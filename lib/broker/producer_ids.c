@@ -48,7 +48,10 @@ refuse_all(struct ks_producer_ids *ids, enum kafscale_status status)
     }
 }
 
-/* After an unknown outcome the block may be taken or not: another one is read and taken, a hole harms nobody. */
+/*
+ * After an unknown outcome the block may be taken or not: another one is read and taken, a hole
+ * harms nobody.
+ */
 static void
 on_written(void *arg, enum kafscale_status status, uint64_t revision,
            const struct kafscale_error *error)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Producer ids, never given out twice in a cluster. Blocks of 1,000 are taken from the metadata key `producer_ids` by compare and
- * swap; what a broker has not given out when it ends is lost, which costs nothing.
+ * Producer ids, never given out twice in a cluster. Blocks of 1,000 are taken from the metadata
+ * key `producer_ids` by compare and swap; what a broker has not given out when it ends is lost,
+ * which costs nothing.
  */
 #ifndef KS_BROKER_PRODUCER_IDS_H
 #define KS_BROKER_PRODUCER_IDS_H
@@ -11,7 +12,10 @@
 
 #define KS_PRODUCER_ID_BYTES 9
 
-/* One request for an id, in the caller's memory until `done`, which comes once and never from inside the call. */
+/*
+ * One request for an id, in the caller's memory until `done`, which comes once and never from
+ * inside the call.
+ */
 struct ks_producer_id_request {
     void (*done)(struct ks_producer_id_request *request, enum ks_broker_error error);
     void *arg;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Starting: four steps, each tried again with growing waits while the store can't answer. What the store says for
- * certain (another cluster, a newer format, damage) ends the start.
+ * Starting: four steps, each tried again with growing waits while the store can't answer. What
+ * the store says for certain (another cluster, a newer format, damage) ends the start.
  */
 #include "broker/broker_internal.h"
 
@@ -85,7 +85,7 @@ finish_step(struct ks_broker *broker, enum kafscale_status status,
     run_step(broker);
 }
 
-/* --- Identity ------------------------------------------------------------------------------------- */
+/* --- Identity --------------------------------------------------------------------------------- */
 
 static void
 on_identity(void *arg, enum kafscale_status status, const struct kafscale_error *error)
@@ -103,7 +103,7 @@ step_identity(struct ks_broker *broker)
     ks_identity_check(&broker->identity, on_identity, broker);
 }
 
-/* --- The key `sole` ------------------------------------------------------------------------------- */
+/* --- The key `sole` --------------------------------------------------------------------------- */
 
 static void
 on_sole_written(void *arg, enum kafscale_status status, uint64_t revision,
@@ -159,7 +159,7 @@ step_sole(struct ks_broker *broker)
     ks_meta_read(broker->meta, &broker->read, on_sole_read, broker);
 }
 
-/* --- Topics --------------------------------------------------------------------------------------- */
+/* --- Topics ----------------------------------------------------------------------------------- */
 
 static void
 on_topics(void *arg, enum kafscale_status status, const struct kafscale_error *error)
@@ -173,7 +173,7 @@ step_topics(struct ks_broker *broker)
     ks_topics_load(&broker->topics, on_topics, broker);
 }
 
-/* --- Opening -------------------------------------------------------------------------------------- */
+/* --- Opening ---------------------------------------------------------------------------------- */
 
 static void
 on_committed(void *arg, struct ks_partition *log_partition)
@@ -266,7 +266,7 @@ ks_start_opened(struct ks_broker *broker)
     ks_start_answer(broker, KAFSCALE_OK, NULL);
 }
 
-/* -------------------------------------------------------------------------------------------------- */
+/* ---------------------------------------------------------------------------------------------- */
 
 static void
 run_step(struct ks_broker *broker)

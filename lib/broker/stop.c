@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Stopping: no new work, the log drains, then the metadata store and the object store are closed, each after all that uses
- * it. Requests that wait are answered by whatever they wait for.
+ * Stopping: no new work, the log drains, then the metadata store and the object store are closed,
+ * each after all that uses it. Requests that wait are answered by whatever they wait for.
  */
 #include "broker/broker_internal.h"
 

@@ -51,7 +51,10 @@ is_word(const char *words, const char *text, size_t size)
     return false;
 }
 
-/* Elements between commas, spaces around them ignored; an empty list is allowed only where any word is. */
+/*
+ * Elements between commas, spaces around them ignored; an empty list is allowed only where any
+ * word is.
+ */
 static bool
 is_list(const char *words, const char *text)
 {

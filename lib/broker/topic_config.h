@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The configuration of a topic: the table of all keys (topic_config.def) and the values one topic has set. Values are
- * kept as the text the client sent, so that what was stored is what is returned; numbers are read when needed.
+ * The configuration of a topic: the table of all keys (topic_config.def) and the values one topic
+ * has set. Values are kept as the text the client sent, so that what was stored is what is
+ * returned; numbers are read when needed.
  */
 #ifndef KS_BROKER_TOPIC_CONFIG_H
 #define KS_BROKER_TOPIC_CONFIG_H

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Check, read the name's record, look at the prefix of a first life, write, wait until the partitions are open. */
+/*
+ * Check, read the name's record, look at the prefix of a first life, write, wait until the
+ * partitions are open.
+ */
 #include "broker/topic_create.h"
 
 #include <assert.h>
@@ -55,7 +58,7 @@ fail(struct ks_topic_create *create, enum kafscale_status status,
     finish(create, ks_broker_error_of_status(status));
 }
 
-/* --- After the transaction ------------------------------------------------------------------------ */
+/* --- After the transaction -------------------------------------------------------------------- */
 
 static void
 on_woken(struct ks_waiter *waiter, bool is_due)
@@ -144,7 +147,7 @@ write_topic(struct ks_topic_create *create)
     ks_meta_txn(create->topics->meta, &create->txn, on_written, create);
 }
 
-/* --- Before it ------------------------------------------------------------------------------------ */
+/* --- Before it -------------------------------------------------------------------------------- */
 
 static void
 on_prefix_listed(void *arg, enum kafscale_status status, const struct kafscale_list_entry *entries,
@@ -172,8 +175,8 @@ look_at_prefix(struct ks_topic_create *create)
 }
 
 /*
- * Lives are told apart by the first four bytes of the id in keys of the store, so a later life takes the number after that of
- * the one before instead of drawing it.
+ * Lives are told apart by the first four bytes of the id in keys of the store, so a later life
+ * takes the number after that of the one before instead of drawing it.
  */
 static void
 number_after(struct ks_id *id, const struct ks_id *earlier)

@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Creating a topic: one transaction that writes `name/<topic>` and `topic/<id>`. A name that lived before, or whose prefix in the
- * store is not empty, gets a prefix of its own, so that no key of the store is ever shared between lives.
+ * Creating a topic: one transaction that writes `name/<topic>` and `topic/<id>`. A name that
+ * lived before, or whose prefix in the store is not empty, gets a prefix of its own, so that no
+ * key of the store is ever shared between lives.
  */
 #ifndef KS_BROKER_TOPIC_CREATE_H
 #define KS_BROKER_TOPIC_CREATE_H
 
 #include "broker/topics.h"
 
-/* One creation, in the caller's memory until `done`, which comes once and never from inside the call. */
+/*
+ * One creation, in the caller's memory until `done`, which comes once and never from inside the
+ * call.
+ */
 struct ks_topic_create {
     struct kafscale_slice name; /* borrowed until done */
     int32_t partition_count;

@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Deleting a topic: one transaction that removes `topic/<id>`, which closes the registers of all its partitions, and leaves a
- * mark in `name/<topic>`. The name can be given to a new topic at once.
+ * Deleting a topic: one transaction that removes `topic/<id>`, which closes the registers of all
+ * its partitions, and leaves a mark in `name/<topic>`. The name can be given to a new topic at
+ * once.
  */
 #ifndef KS_BROKER_TOPIC_DELETE_H
 #define KS_BROKER_TOPIC_DELETE_H
 
 #include "broker/topics.h"
 
-/* One deletion, in the caller's memory until `done`, which comes once and never from inside the call. */
+/*
+ * One deletion, in the caller's memory until `done`, which comes once and never from inside the
+ * call.
+ */
 struct ks_topic_delete {
     struct ks_id id;
     void (*done)(struct ks_topic_delete *delete, enum ks_broker_error error);

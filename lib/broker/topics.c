@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Three tables over the same topics: by name, by id, and by the name in which '.' and '_' are one. */
+/*
+ * Three tables over the same topics: by name, by id, and by the name in which '.' and '_' are
+ * one.
+ */
 #include "broker/topics.h"
 
 #include <assert.h>
@@ -166,7 +169,10 @@ take_out(struct ks_topics *topics, struct ks_topic *topic)
     }
 }
 
-/* Two names that collapse to one can stand in a store that another broker wrote; the first one keeps the place. */
+/*
+ * Two names that collapse to one can stand in a store that another broker wrote; the first one
+ * keeps the place.
+ */
 static enum kafscale_status
 put_in(struct ks_topics *topics, struct ks_topic *topic)
 {

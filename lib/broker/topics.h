@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The topics of a broker, as the metadata store last showed them. Whoever changes a topic, this broker or another, the
- * change arrives here through the watch (ks_topics_apply); creating and deleting only write transactions.
+ * The topics of a broker, as the metadata store last showed them. Whoever changes a topic, this
+ * broker or another, the change arrives here through the watch (ks_topics_apply); creating and
+ * deleting only write transactions.
  */
 #ifndef KS_BROKER_TOPICS_H
 #define KS_BROKER_TOPICS_H
@@ -20,7 +21,10 @@ struct ks_topic_partition {
     struct ks_list waiters;     /* a place (broker/waiting.h): woken when more became readable */
 };
 
-/* Counted references: one of the registry while the topic lives, and one of each request that still names it. */
+/*
+ * Counted references: one of the registry while the topic lives, and one of each request that
+ * still names it.
+ */
 struct ks_topic {
     struct ks_table_node by_name;
     struct ks_table_node by_id;
@@ -78,7 +82,10 @@ void ks_topics_load(struct ks_topics *topics,
                                  const struct kafscale_error *error),
                     void *arg);
 
-/* A key of the metadata store changed: takes it over if it is about a topic. Changes may be repeated. */
+/*
+ * A key of the metadata store changed: takes it over if it is about a topic. Changes may be
+ * repeated.
+ */
 KAFSCALE_MUST_CHECK enum kafscale_status ks_topics_apply(struct ks_topics *topics,
                                                          const struct kafscale_meta_entry *entry,
                                                          bool is_delete);

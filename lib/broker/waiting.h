@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Waiting requests. A waiter stands in any number of places (the partitions of a Fetch) and has a deadline. When something
- * happens at one of its places it is woken once for everything that happened in this turn of the loop, looks again, and goes
- * on waiting or ends.
+ * Waiting requests. A waiter stands in any number of places (the partitions of a Fetch) and has a
+ * deadline. When something happens at one of its places it is woken once for everything that
+ * happened in this turn of the loop, looks again, and goes on waiting or ends.
  */
 #ifndef KS_BROKER_WAITING_H
 #define KS_BROKER_WAITING_H

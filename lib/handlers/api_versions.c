@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ApiVersions: what api.def offers. No features are named: clients look for transaction.version only. */
+/*
+ * ApiVersions: what api.def offers. No features are named: clients look for transaction.version
+ * only.
+ */
 #include "handlers/api.h"
 #include "handlers/internal.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * CreateTopics. Any replication factor is taken, since programs ask for 3 and the object store is the one replica; the answer says 1.
+ * CreateTopics. Any replication factor is taken, since programs ask for 3 and the object store is
+ * the one replica; the answer says 1.
  */
 #include "handlers/api.h"
 #include "handlers/internal.h"
@@ -33,7 +34,7 @@ refuse(struct create_entry *entry, int16_t code, const char *text)
     entry->out->error_message = ks_request_text(entry->all->request, text);
 }
 
-/* --- The answer ----------------------------------------------------------------------------------- */
+/* --- The answer ------------------------------------------------------------------------------- */
 
 static void
 fill_configs(struct create_entry *entry)
@@ -78,7 +79,7 @@ on_created(struct ks_topic_create *create, enum ks_broker_error error)
     }
 }
 
-/* --- Checks --------------------------------------------------------------------------------------- */
+/* --- Checks ----------------------------------------------------------------------------------- */
 
 static bool
 take_config(struct create_entry *entry,
@@ -167,7 +168,10 @@ take_counts(struct create_entry *entry)
     return true;
 }
 
-/* Names are few: a request has at most as many topics as its frame justifies, and a table would cost more than it saves. */
+/*
+ * Names are few: a request has at most as many topics as its frame justifies, and a table would
+ * cost more than it saves.
+ */
 static bool
 is_repeated(const struct create_topics *all, int32_t i)
 {

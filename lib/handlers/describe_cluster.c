@@ -6,7 +6,10 @@
 #define ENDPOINT_BROKERS 1
 #define ENDPOINT_CONTROLLERS 2
 
-/* What Kafka answers without an authorizer: create, alter, describe, cluster action, configs, idempotent write. */
+/*
+ * What Kafka answers without an authorizer: create, alter, describe, cluster action, configs,
+ * idempotent write.
+ */
 #define CLUSTER_OPERATIONS 8096
 
 static void

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From exchange to handler. Bytes that can't be read close the connection, as Kafka does; only ApiVersions answers what it
- * doesn't know, in the one form every client can read.
+ * From exchange to handler. Bytes that can't be read close the connection, as Kafka does; only
+ * ApiVersions answers what it doesn't know, in the one form every client can read.
  */
 #include "handlers/api.h"
 #include "handlers/internal.h"
 
 #include <assert.h>
 
-/* Version 0 with the range of ApiVersions itself: the client then comes again with a version both know. */
+/*
+ * Version 0 with the range of ApiVersions itself: the client then comes again with a version both
+ * know.
+ */
 static void
 answer_unsupported_api_versions(struct ks_request *request)
 {
@@ -30,7 +33,10 @@ is_served(const struct ks_request *request)
            request->header.api_version <= request->api->version_max;
 }
 
-/* Once more all that is known about a refused request, for whoever looks into the log with debug on. */
+/*
+ * Once more all that is known about a refused request, for whoever looks into the log with debug
+ * on.
+ */
 static void
 refuse(struct ks_request *request, const char *why)
 {

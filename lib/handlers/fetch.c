@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fetch: waits until there is enough to read over all partitions, or the client's patience ends, then reads partition after partition
- * in the order of the request. Batches are referenced from the cache to the socket, never copied.
+ * Fetch: waits until there is enough to read over all partitions, or the client's patience ends,
+ * then reads partition after partition in the order of the request. Batches are referenced from
+ * the cache to the socket, never copied.
  *
- * Sessions are declined, as the protocol allows: every answer carries session id 0 and every request is a full one.
+ * Sessions are declined, as the protocol allows: every answer carries session id 0 and every
+ * request is a full one.
  */
 #include "handlers/api.h"
 #include "handlers/internal.h"
@@ -45,7 +47,7 @@ has_ids(const struct ks_request *request)
     return request->header.api_version >= TOPIC_IDS_VERSION;
 }
 
-/* --- The answer ----------------------------------------------------------------------------------- */
+/* --- The answer ------------------------------------------------------------------------------- */
 
 static void
 free_fetch(struct fetch *fetch)
@@ -104,7 +106,7 @@ answer(struct fetch *fetch)
     ks_request_release(request);
 }
 
-/* --- Reading -------------------------------------------------------------------------------------- */
+/* --- Reading ---------------------------------------------------------------------------------- */
 
 static void
 take_read(struct fetch *fetch, struct fetch_entry *entry, enum kafscale_status status)
@@ -170,7 +172,7 @@ read_on(struct fetch *fetch)
     answer(fetch);
 }
 
-/* --- Waiting -------------------------------------------------------------------------------------- */
+/* --- Waiting ---------------------------------------------------------------------------------- */
 
 static int16_t
 missing_code(const struct fetch *fetch, enum ks_broker_error error)
@@ -215,7 +217,10 @@ is_doubtful(const struct fetch_entry *entry)
             entry->asked->fetch_offset > ks_partition_high_watermark(entry->partition->log));
 }
 
-/* The error of the first partition that has one decides whether to wait; true also when a look is needed. */
+/*
+ * The error of the first partition that has one decides whether to wait; true also when a look is
+ * needed.
+ */
 static bool
 check_entries(struct fetch *fetch, bool *is_doubtful_out)
 {
@@ -323,7 +328,7 @@ wait(struct fetch *fetch)
     ks_waiter_set_deadline(&fetch->waiter, ks_env_now_ms(request->env) + fetch->asked->max_wait_ms);
 }
 
-/* --- Beginning ------------------------------------------------------------------------------------ */
+/* --- Beginning -------------------------------------------------------------------------------- */
 
 static size_t
 count_partitions(const struct kafka_fetch_request *asked)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * FindCoordinator: this broker coordinates nothing yet. COORDINATOR_NOT_AVAILABLE makes clients wait and ask again; that the
- * API is there at all is what old librdkafka needs to see before it uses lz4.
+ * FindCoordinator: this broker coordinates nothing yet. COORDINATOR_NOT_AVAILABLE makes clients
+ * wait and ask again; that the API is there at all is what old librdkafka needs to see before it
+ * uses lz4.
  */
 #include "handlers/api.h"
 #include "handlers/internal.h"

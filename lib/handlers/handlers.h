@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The door of handlers: the Kafka protocol on top of a broker. Requests come as exchanges (handlers/exchange.h), in the order of
- * their connections; each is answered once, at once or when what it waits for has happened.
+ * The door of handlers: the Kafka protocol on top of a broker. Requests come as exchanges
+ * (handlers/exchange.h), in the order of their connections; each is answered once, at once or
+ * when what it waits for has happened.
  *
  * Everything belongs to the loop thread.
  */

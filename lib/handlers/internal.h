@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What handlers share: the struct behind the door, and the words they all use for errors, partitions and brokers.
+ * What handlers share: the struct behind the door, and the words they all use for errors,
+ * partitions and brokers.
  */
 #ifndef KS_HANDLERS_INTERNAL_H
 #define KS_HANDLERS_INTERNAL_H
@@ -22,11 +23,12 @@ struct ks_handlers {
 /* A request is gone. */
 void ks_handlers_forget(struct ks_handlers *handlers, struct ks_request *request);
 
-/* --- Errors --------------------------------------------------------------------------------------- */
+/* --- Errors ----------------------------------------------------------------------------------- */
 
 /*
- * The one place where the broker's errors become Kafka's. Consumers know fewer codes than producers and tools: what they read with (Fetch,
- * ListOffsets, OffsetForLeaderEpoch) gets the second.
+ * The one place where the broker's errors become Kafka's. Consumers know fewer codes than
+ * producers and tools: what they read with (Fetch, ListOffsets, OffsetForLeaderEpoch) gets the
+ * second.
  */
 int16_t ks_kafka_error(enum ks_broker_error error);
 int16_t ks_kafka_read_error(enum ks_broker_error error);
@@ -34,14 +36,18 @@ int16_t ks_kafka_read_error(enum ks_broker_error error);
 /* NONE while the broker is READY, else why it serves nothing. */
 enum ks_broker_error ks_serving_error(const struct ks_broker *broker);
 
-/* --- Partitions ----------------------------------------------------------------------------------- */
+/* --- Partitions ------------------------------------------------------------------------------- */
 
-/* The topic by name, or by id where the name is null and the version has ids; NULL when there is none. */
+/*
+ * The topic by name, or by id where the name is null and the version has ids; NULL when there is
+ * none.
+ */
 struct ks_topic *ks_find_topic(struct ks_request *request, struct kafscale_slice name,
                                const uint8_t id[KS_ID_BYTES], bool is_by_id);
 
 /*
- * The open partition of a topic, which may be NULL. The error is NONE, UNKNOWN_TOPIC, or why it can't be served now.
+ * The open partition of a topic, which may be NULL. The error is NONE, UNKNOWN_TOPIC, or why it
+ * can't be served now.
  */
 enum ks_broker_error ks_find_partition(struct ks_request *request, struct ks_topic *topic,
                                        int32_t index, struct ks_topic_partition **partition_out);
@@ -49,7 +55,7 @@ enum ks_broker_error ks_find_partition(struct ks_request *request, struct ks_top
 /* The code for a client that names a leader epoch: 0, 74 or 75. A negative one asks for nothing. */
 int16_t ks_check_leader_epoch(const struct ks_topic_partition *partition, int32_t epoch);
 
-/* --- Texts ---------------------------------------------------------------------------------------- */
+/* --- Texts ------------------------------------------------------------------------------------ */
 
 #define KS_CLUSTER_ID_BYTES 23
 

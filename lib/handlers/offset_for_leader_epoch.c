@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* OffsetForLeaderEpoch: where the log ended in an epoch, so that consumers find out that what they read was cut off. */
+/*
+ * OffsetForLeaderEpoch: where the log ended in an epoch, so that consumers find out that what
+ * they read was cut off.
+ */
 #include "handlers/api.h"
 #include "handlers/internal.h"
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From bytes to a struct and back; owners of large pieces are found by walking both lists in step. */
+/*
+ * From bytes to a struct and back; owners of large pieces are found by walking both lists in
+ * step.
+ */
 #include "handlers/request.h"
 
 #include "handlers/api.h"
@@ -129,7 +132,10 @@ without_length(struct kafscale_slice first)
     return ks_slice(first.data + KAFKA_FRAME_LENGTH_BYTES, first.size - KAFKA_FRAME_LENGTH_BYTES);
 }
 
-/* Both lists are in the order of the response; small parts were copied by the writer and are passed over. */
+/*
+ * Both lists are in the order of the response; small parts were copied by the writer and are
+ * passed over.
+ */
 static void
 give_owners(struct kafscale_part *out, const struct kafscale_slice *written, size_t written_count,
             const struct kafscale_part *parts, size_t part_count)

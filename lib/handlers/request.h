@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One request while it is being handled. Its arena holds the decoded body, the response and whatever a handler needs; all of it goes
- * at once when the request was answered and nobody holds it any more.
+ * One request while it is being handled. Its arena holds the decoded body, the response and
+ * whatever a handler needs; all of it goes at once when the request was answered and nobody holds
+ * it any more.
  */
 #ifndef KS_HANDLERS_REQUEST_H
 #define KS_HANDLERS_REQUEST_H
@@ -48,12 +49,16 @@ KAFSCALE_MUST_CHECK enum kafscale_status ks_request_read_header(struct ks_reques
 KAFSCALE_MUST_CHECK enum kafscale_status ks_request_read_body(struct ks_request *request);
 
 /*
- * The four ends of a request, one of which comes exactly once. A response is the struct of the API; what it borrows must stay until
- * the call returns. A response that can't be encoded, or an arena that ran full, closes the connection.
+ * The four ends of a request, one of which comes exactly once. A response is the struct of the
+ * API; what it borrows must stay until the call returns. A response that can't be encoded, or an
+ * arena that ran full, closes the connection.
  */
 void ks_request_answer(struct ks_request *request, const void *response);
 
-/* The same with records inside: `parts` are the referenced ones in the order of the response, with their owners. */
+/*
+ * The same with records inside: `parts` are the referenced ones in the order of the response,
+ * with their owners.
+ */
 void ks_request_answer_with_parts(struct ks_request *request, const void *response,
                                   const struct kafscale_part *parts, size_t part_count);
 
@@ -66,12 +71,16 @@ bool ks_request_is_answered(const struct ks_request *request);
 void ks_request_hold(struct ks_request *request);
 void ks_request_release(struct ks_request *request);
 
-/* Zeroed memory of the arena; NULL closes later: check once with ks_arena_failed(&request->arena). */
+/*
+ * Zeroed memory of the arena; NULL closes later: check once with
+ * ks_arena_failed(&request->arena).
+ */
 void *ks_request_alloc(struct ks_request *request, size_t count, size_t element_bytes);
 
 /*
- * For answers that would do harm if another broker had taken over meanwhile. True: what is known is fresh, or can't become so
- * (request->looked says why), go on. False: `on_looked` will be called, once.
+ * For answers that would do harm if another broker had taken over meanwhile. True: what is known
+ * is fresh, or can't become so (request->looked says why), go on. False: `on_looked` will be
+ * called, once.
  */
 bool ks_request_is_fresh(struct ks_request *request, void (*on_looked)(struct ks_request *request));
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Topic configurations as clients see them: where a value comes from, and the numbers Kafka has for types and sources.
+ * Topic configurations as clients see them: where a value comes from, and the numbers Kafka has
+ * for types and sources.
  */
 #ifndef KS_HANDLERS_TOPIC_CONFIGS_H
 #define KS_HANDLERS_TOPIC_CONFIGS_H

@@ -57,7 +57,8 @@ close_connection(struct ks_connection *connection, const char *reason)
     ks_env_cancel_timer(server->env, &connection->timer);
 
     while (!ks_list_is_empty(&connection->requests)) {
-        ks_net_request_abandon(KS_CONTAINER(connection->requests.next, struct ks_net_request, link));
+        ks_net_request_abandon(
+            KS_CONTAINER(connection->requests.next, struct ks_net_request, link));
     }
     connection->request_count = 0;
     ks_frame_reader_deinit(&connection->reader);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A broker over a fault store over the shared bucket; the clock runs until what is waited for has happened. */
+/*
+ * A broker over a fault store over the shared bucket; the clock runs until what is waited for has
+ * happened.
+ */
 #include "support/broker_fixture.h"
 
 #include <check.h>

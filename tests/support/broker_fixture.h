@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Whole brokers in one thread: virtual time, a bucket in memory, the metadata in an object log in it. Several brokers may share
- * one bucket, at once or one after the other. Everything here fails the running test when it can't do its work.
+ * Whole brokers in one thread: virtual time, a bucket in memory, the metadata in an object log in
+ * it. Several brokers may share one bucket, at once or one after the other. Everything here fails
+ * the running test when it can't do its work.
  */
 #ifndef KS_TESTS_SUPPORT_BROKER_FIXTURE_H
 #define KS_TESTS_SUPPORT_BROKER_FIXTURE_H

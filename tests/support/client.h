@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A Kafka client without a network: encodes requests, puts them into a broker as a connection does, and decodes what comes back.
- * Everything here fails the running test when it can't do its work.
+ * A Kafka client without a network: encodes requests, puts them into a broker as a connection
+ * does, and decodes what comes back. Everything here fails the running test when it can't do its
+ * work.
  */
 #ifndef KS_TESTS_SUPPORT_CLIENT_H
 #define KS_TESTS_SUPPORT_CLIENT_H

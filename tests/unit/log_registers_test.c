@@ -56,7 +56,9 @@ START_TEST(a_register_is_read_as_it_was_written)
 }
 END_TEST
 
-/* Elements without records go, so that a chain does not grow with each restart of an idle broker. */
+/*
+ * Elements without records go, so that a chain does not grow with each restart of an idle broker.
+ */
 START_TEST(a_chain_keeps_only_elements_that_hold_records)
 {
     struct ks_register reg = { 0 };
