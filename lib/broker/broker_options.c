@@ -11,22 +11,22 @@
 void
 ks_broker_options_init(struct ks_broker_options *options)
 {
-    *options = (struct ks_broker_options) { .ns = "default",
-                                            .flush_interval_ms = -1,
-                                            .flush_bytes = 4u << 20,
-                                            .unflushed_bytes_max = 64u << 20,
-                                            .cache_bytes_max = 32u << 20,
-                                            .producers_max = 10000,
-                                            .producer_expiration_ms = 24 * HOUR_MS,
-                                            .freshness_ms = 1000,
-                                            .auto_create_topics = true,
-                                            .is_admin_allowed = true,
-                                            .is_delete_allowed = true,
-                                            .partitions_default = 1,
-                                            .topic_partitions_max = TOPIC_PARTITIONS_MAX,
-                                            .topics_max = 10000,
-                                            .partitions_max = 100000,
-                                            .fetch_bytes_max = 55u << 20 };
+    *options = (struct ks_broker_options){ .ns = "default",
+                                           .flush_interval_ms = -1,
+                                           .flush_bytes = 4u << 20,
+                                           .unflushed_bytes_max = 64u << 20,
+                                           .cache_bytes_max = 32u << 20,
+                                           .producers_max = 10000,
+                                           .producer_expiration_ms = 24 * HOUR_MS,
+                                           .freshness_ms = 1000,
+                                           .auto_create_topics = true,
+                                           .is_admin_allowed = true,
+                                           .is_delete_allowed = true,
+                                           .partitions_default = 1,
+                                           .topic_partitions_max = TOPIC_PARTITIONS_MAX,
+                                           .topics_max = 10000,
+                                           .partitions_max = 100000,
+                                           .fetch_bytes_max = 55u << 20 };
 }
 
 /* Broker-wide settings with the name of a topic key's broker key are defaults of that key. */
@@ -59,7 +59,8 @@ read_topic_defaults(const struct kafscale_options *settings, struct ks_topic_con
 }
 
 enum kafscale_status
-ks_broker_options_from(const struct kafscale_options *settings, struct ks_broker_options *options_out)
+ks_broker_options_from(const struct kafscale_options *settings,
+                       struct ks_broker_options *options_out)
 {
     struct ks_broker_options options;
     enum kafscale_status status;
@@ -72,7 +73,8 @@ ks_broker_options_from(const struct kafscale_options *settings, struct ks_broker
     options.unflushed_bytes_max = (size_t) ks_option_number(settings, KS_OPTION_unflushed_bytes);
     options.cache_bytes_max = (size_t) ks_option_number(settings, KS_OPTION_cache_bytes);
     options.producers_max = (uint32_t) ks_option_number(settings, KS_OPTION_producer_ids_max);
-    options.producer_expiration_ms = ks_option_number(settings, KS_OPTION_producer_id_expiration_ms);
+    options.producer_expiration_ms =
+        ks_option_number(settings, KS_OPTION_producer_id_expiration_ms);
     options.freshness_ms = ks_option_number(settings, KS_OPTION_freshness_ms);
     options.auto_create_topics = ks_option_is_true(settings, KS_OPTION_auto_create_topics_enable);
     options.is_admin_allowed = ks_option_is_true(settings, KS_OPTION_allow_admin_apis);

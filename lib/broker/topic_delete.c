@@ -6,7 +6,10 @@
 
 static void read_name(struct ks_topic_delete *delete, bool is_fresh);
 
-/* The watch will tell too; telling the registry now makes the answer mean that the topic is gone here. */
+/*
+ * The watch will tell too; telling the registry now makes the answer mean that the topic is
+ * gone here.
+ */
 static void
 finish_deleted(struct ks_topic_delete *delete)
 {

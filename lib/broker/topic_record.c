@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Big-endian, a version first; counts and lengths are checked, since a metadata store is an input. */
+/*
+ * Big-endian, a version first; counts and lengths are checked, since a metadata store is an
+ * input.
+ */
 #include "broker/topic_record.h"
 
 #include <stdio.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the metadata store keeps about topics: `topic/<id>` describes a living topic, `name/<topic>` says which life of the
- * name is the newest and whether it lives. Name records are kept for ever, so that no two lives share a key in the store.
+ * What the metadata store keeps about topics: `topic/<id>` describes a living topic,
+ * `name/<topic>` says which life of the name is the newest and whether it lives. Name records
+ * are kept for ever, so that no two lives share a key in the store.
  */
 #ifndef KS_BROKER_TOPIC_RECORD_H
 #define KS_BROKER_TOPIC_RECORD_H
@@ -36,7 +37,10 @@ bool ks_topic_record_key_parse(const char *key, struct ks_id *id_out);
 /* Appends to an initialised buffer; check ks_buffer_failed. */
 void ks_topic_record_encode(const struct ks_topic_record *record, struct ks_buffer *out);
 
-/* Gives everything but the id; `record_out` is zeroed, and deinit'ed by the caller also after a failure. */
+/*
+ * Gives everything but the id; `record_out` is zeroed, and deinit'ed by the caller also after a
+ * failure.
+ */
 KAFSCALE_MUST_CHECK enum kafscale_status ks_topic_record_decode(struct kafscale_slice bytes,
                                                                 struct ks_topic_record *record_out,
                                                                 struct kafscale_error *error);
@@ -50,8 +54,8 @@ KAFSCALE_MUST_CHECK enum kafscale_status ks_name_record_decode(struct kafscale_s
                                                                struct kafscale_error *error);
 
 /*
- * A name of 1 to 249 of [a-zA-Z0-9._-], neither "." nor "..", and not one of ours (beginning with "__kafscale"). The text of the
- * error is for the client.
+ * A name of 1 to 249 of [a-zA-Z0-9._-], neither "." nor "..", and not one of ours (beginning
+ * with "__kafscale"). The text of the error is for the client.
  */
 KAFSCALE_MUST_CHECK enum kafscale_status ks_topic_name_check(struct kafscale_slice name,
                                                              struct kafscale_error *error);

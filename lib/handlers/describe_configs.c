@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * DescribeConfigs of topics, from the table of topic keys, and of this broker, from the table of options. Keys that were asked for and
- * don't exist are left out, as in Kafka; null asks for all.
+ * DescribeConfigs of topics, from the table of topic keys, and of this broker, from the table
+ * of options. Keys that were asked for and don't exist are left out, as in Kafka; null asks for
+ * all.
  */
 #include "handlers/api.h"
 #include "handlers/internal.h"
@@ -41,7 +42,10 @@ refuse(struct kafka_describe_configs_response_result *out, int16_t code, const c
     out->error_message = ks_slice_of_text(text);
 }
 
-/* --- Topics --------------------------------------------------------------------------------------- */
+/*
+ * --- Topics
+ * ---------------------------------------------------------------------------------------
+ */
 
 static void
 add_synonym(struct kafka_describe_configs_response_result_config *out, const char *key,
@@ -135,7 +139,10 @@ describe_topic(struct describe *describe,
     }
 }
 
-/* --- The broker ----------------------------------------------------------------------------------- */
+/*
+ * --- The broker
+ * -----------------------------------------------------------------------------------
+ */
 
 static int8_t
 option_type(const struct kafscale_option *option)
@@ -224,7 +231,9 @@ describe_broker(struct describe *describe,
     }
 }
 
-/* -------------------------------------------------------------------------------------------------- */
+/*
+ * --------------------------------------------------------------------------------------------------
+ */
 
 static bool
 has_unknown_topic(struct ks_request *request, const struct kafka_describe_configs_request *asked)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ListOffsets: the ends of a log without reading anything; by time, the one batch that the log names is read and opened, so that
- * the answer is exact to the record.
+ * ListOffsets: the ends of a log without reading anything; by time, the one batch that the log
+ * names is read and opened, so that the answer is exact to the record.
  */
 #include "handlers/api.h"
 #include "handlers/internal.h"
@@ -62,7 +62,10 @@ give(struct list_entry *entry, int64_t offset, int64_t timestamp, int32_t leader
     }
 }
 
-/* --- By time -------------------------------------------------------------------------------------- */
+/*
+ * --- By time
+ * --------------------------------------------------------------------------------------
+ */
 
 static enum kafscale_status
 search_batch(const struct list_entry *entry, const struct ks_batch *batch,
@@ -160,7 +163,9 @@ search(struct list_offsets *list, struct list_entry *entry)
     return offset < 0 || search_from(list, entry, offset);
 }
 
-/* -------------------------------------------------------------------------------------------------- */
+/*
+ * --------------------------------------------------------------------------------------------------
+ */
 
 /* From which version on a special timestamp may be used; 0 for one that never may. */
 static int16_t
@@ -296,7 +301,10 @@ run(struct ks_request *request)
     struct list_offsets *list = request->state;
     size_t count = 0;
 
-    /* What it answers, a client takes for the end of the log or for there being nothing: look before saying so. */
+    /*
+     * What it answers, a client takes for the end of the log or for there being nothing: look
+     * before saying so.
+     */
     if (!ks_request_is_fresh(request, run)) {
         return;
     }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Metadata: this broker leads every partition. Topics that don't exist are made first if the client lets us, and the answer waits
- * for them: that spares clients the round of errors other brokers send them through.
+ * Metadata: this broker leads every partition. Topics that don't exist are made first if the
+ * client lets us, and the answer waits for them: that spares clients the round of errors other
+ * brokers send them through.
  */
 #include "handlers/api.h"
 #include "handlers/internal.h"
@@ -256,7 +257,10 @@ create(struct metadata *metadata, int32_t i)
     ks_topic_create(ks_broker_topics(request->broker), create);
 }
 
-/* "Unknown" may be old knowledge: look before saying so, and before making a topic that another broker has made. */
+/*
+ * "Unknown" may be old knowledge: look before saying so, and before making a topic that another
+ * broker has made.
+ */
 static void
 run(struct ks_request *request)
 {

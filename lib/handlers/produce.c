@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Produce: each batch is checked, then appended where it lies in the frame. The answer leaves when every batch is durable or refused,
- * or the client's time is over: then it says "timed out" while the batches stay, so the request lives until the last of
- * them is settled.
+ * Produce: each batch is checked, then appended where it lies in the frame. The answer leaves
+ * when every batch is durable or refused, or the client's time is over: then it says "timed
+ * out" while the batches stay, so the request lives until the last of them is settled.
  */
 #include "handlers/api.h"
 #include "handlers/internal.h"
@@ -37,7 +37,10 @@ struct produce {
     bool is_over; /* the client's time */
 };
 
-/* --- The answer ----------------------------------------------------------------------------------- */
+/*
+ * --- The answer
+ * -----------------------------------------------------------------------------------
+ */
 
 static void
 fill(struct produce *produce, struct produce_entry *entry)
@@ -104,7 +107,10 @@ send(struct produce *produce)
     ks_request_answer(request, &produce->response);
 }
 
-/* What can't be said without having looked: done, unknown, and what an older owner's state says of a sequence. */
+/*
+ * What can't be said without having looked: done, unknown, and what an older owner's state says
+ * of a sequence.
+ */
 static bool
 is_doubtful(int16_t code)
 {
@@ -113,7 +119,10 @@ is_doubtful(int16_t code)
            code == KAFKA_ERROR_INVALID_PRODUCER_EPOCH;
 }
 
-/* A broker that is stopping still acknowledges what it has made durable; one that was fenced doesn't. */
+/*
+ * A broker that is stopping still acknowledges what it has made durable; one that was fenced
+ * doesn't.
+ */
 static void
 apply_doubt(struct produce *produce)
 {
@@ -147,7 +156,10 @@ answer(struct ks_request *request)
     send(produce);
 }
 
-/* --- Appending ------------------------------------------------------------------------------------ */
+/*
+ * --- Appending
+ * ------------------------------------------------------------------------------------
+ */
 
 static void
 on_appended(struct ks_pending_append *pending, enum ks_broker_error error)
@@ -173,7 +185,10 @@ on_appended(struct ks_pending_append *pending, enum ks_broker_error error)
     ks_request_release(request);
 }
 
-/* What was appended stays; what still queues is taken back, so that it can't be appended after the client sent it again. */
+/*
+ * What was appended stays; what still queues is taken back, so that it can't be appended after
+ * the client sent it again.
+ */
 static void
 on_timeout(void *arg)
 {
