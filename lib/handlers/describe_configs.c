@@ -231,9 +231,7 @@ describe_broker(struct describe *describe,
     }
 }
 
-/*
- * --------------------------------------------------------------------------------------------------
- */
+/* ---------------------------------------------------------------------------------------------- */
 
 static bool
 has_unknown_topic(struct ks_request *request, const struct kafka_describe_configs_request *asked)

@@ -163,9 +163,7 @@ search(struct list_offsets *list, struct list_entry *entry)
     return offset < 0 || search_from(list, entry, offset);
 }
 
-/*
- * --------------------------------------------------------------------------------------------------
- */
+/* ---------------------------------------------------------------------------------------------- */
 
 /* From which version on a special timestamp may be used; 0 for one that never may. */
 static int16_t
