@@ -39,10 +39,11 @@ read_topic_defaults(const struct kafscale_options *settings, struct ks_topic_con
     for (int i = 0; i < KS_TOPIC_CONFIG_COUNT; i++) {
         enum ks_topic_config_name name = (enum ks_topic_config_name) i;
         const char *text = kafscale_options_get(settings, ks_topic_config_keys[i].broker_key);
+        struct kafscale_error error = { 0 };
         enum kafscale_status status;
 
         if (text == NULL || strcmp(text, ks_topic_config_keys[i].default_text) == 0 ||
-            ks_topic_config_check(name, ks_slice_of_text(text), NULL) != KAFSCALE_OK) {
+            ks_topic_config_check(name, ks_slice_of_text(text), &error) != KAFSCALE_OK) {
             continue;
         }
         status = ks_topic_config_set(defaults, name, ks_slice_of_text(text));

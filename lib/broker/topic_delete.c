@@ -7,8 +7,8 @@
 static void read_name(struct ks_topic_delete *delete, bool is_fresh);
 
 /*
- * The watch will tell too; telling the registry now makes the answer mean that the topic is
- * gone here.
+ * The watch will tell too; telling the registry now makes the answer mean that the topic is gone
+ * here.
  */
 static void
 finish_deleted(struct ks_topic_delete *delete)
@@ -72,11 +72,12 @@ on_name_read(void *arg, enum kafscale_status status, const struct kafscale_meta_
 {
     struct ks_topic_delete *delete = arg;
     struct ks_name_record name = { 0 };
+    struct kafscale_error decode_error = { 0 };
 
     (void) revision;
     (void) error;
     if (status == KAFSCALE_OK && entry_count > 0) {
-        status = ks_name_record_decode(entries[0].value, &name, NULL);
+        status = ks_name_record_decode(entries[0].value, &name, &decode_error);
     }
     if (status != KAFSCALE_OK) {
         delete->done(delete, ks_broker_error_of_status(status));

@@ -74,10 +74,12 @@ decode_config(struct ks_cursor *cursor, struct ks_topic_config *config)
         struct kafscale_slice key = ks_cursor_take(cursor, ks_cursor_u16(cursor));
         struct kafscale_slice value = ks_cursor_take(cursor, ks_cursor_u16(cursor));
         int place = ks_topic_config_find(key);
+        struct kafscale_error error = { 0 };
         enum kafscale_status status;
 
         if (place < 0 || ks_cursor_failed(cursor) ||
-            ks_topic_config_check((enum ks_topic_config_name) place, value, NULL) != KAFSCALE_OK) {
+            ks_topic_config_check((enum ks_topic_config_name) place, value, &error) !=
+                KAFSCALE_OK) {
             continue;
         }
         status = ks_topic_config_set(config, (enum ks_topic_config_name) place, value);
@@ -100,7 +102,7 @@ ks_topic_record_decode(struct kafscale_slice bytes, struct ks_topic_record *reco
     enum kafscale_status status;
 
     if (ks_cursor_failed(&cursor) || version < RECORD_VERSION || partition_count == 0 ||
-        partition_count > INT32_MAX || ks_topic_name_check(name, NULL) != KAFSCALE_OK) {
+        partition_count > INT32_MAX || !ks_topic_name_is_legal(name)) {
         return ks_error_set(error, KAFSCALE_CORRUPT, "the record of a topic is damaged");
     }
     record_out->is_later_life = (flags & FLAG_LATER_LIFE) != 0;
@@ -177,4 +179,12 @@ ks_topic_name_check(struct kafscale_slice name, struct kafscale_error *error)
                             RESERVED_PREFIX);
     }
     return KAFSCALE_OK;
+}
+
+bool
+ks_topic_name_is_legal(struct kafscale_slice name)
+{
+    struct kafscale_error error = { 0 };
+
+    return ks_topic_name_check(name, &error) == KAFSCALE_OK;
 }

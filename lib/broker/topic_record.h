@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the metadata store keeps about topics: `topic/<id>` describes a living topic,
- * `name/<topic>` says which life of the name is the newest and whether it lives. Name records
- * are kept for ever, so that no two lives share a key in the store.
+ * `name/<topic>` says which life of the name is the newest and whether it lives. Name records are
+ * kept for ever, so that no two lives share a key in the store.
  */
 #ifndef KS_BROKER_TOPIC_RECORD_H
 #define KS_BROKER_TOPIC_RECORD_H
@@ -54,10 +54,13 @@ KAFSCALE_MUST_CHECK enum kafscale_status ks_name_record_decode(struct kafscale_s
                                                                struct kafscale_error *error);
 
 /*
- * A name of 1 to 249 of [a-zA-Z0-9._-], neither "." nor "..", and not one of ours (beginning
- * with "__kafscale"). The text of the error is for the client.
+ * A name of 1 to 249 of [a-zA-Z0-9._-], neither "." nor "..", and not one of ours (beginning with
+ * "__kafscale"). The text of the error is for the client.
  */
 KAFSCALE_MUST_CHECK enum kafscale_status ks_topic_name_check(struct kafscale_slice name,
                                                              struct kafscale_error *error);
+
+/* The same for who needs no text. */
+bool ks_topic_name_is_legal(struct kafscale_slice name);
 
 #endif

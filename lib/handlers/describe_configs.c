@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * DescribeConfigs of topics, from the table of topic keys, and of this broker, from the table
- * of options. Keys that were asked for and don't exist are left out, as in Kafka; null asks for
- * all.
+ * DescribeConfigs of topics, from the table of topic keys, and of this broker, from the table of
+ * options. Keys that were asked for and don't exist are left out, as in Kafka; null asks for all.
  */
 #include "handlers/api.h"
 #include "handlers/internal.h"
@@ -42,10 +41,7 @@ refuse(struct kafka_describe_configs_response_result *out, int16_t code, const c
     out->error_message = ks_slice_of_text(text);
 }
 
-/*
- * --- Topics
- * ---------------------------------------------------------------------------------------
- */
+/* --- Topics ----------------------------------------------------------------------------------- */
 
 static void
 add_synonym(struct kafka_describe_configs_response_result_config *out, const char *key,
@@ -116,7 +112,7 @@ describe_topic(struct describe *describe,
     struct ks_topic *topic = ks_find_topic(request, resource->resource_name, NULL, false);
     enum ks_broker_error doubt = ks_request_doubt(request);
 
-    if (ks_topic_name_check(resource->resource_name, NULL) != KAFSCALE_OK) {
+    if (!ks_topic_name_is_legal(resource->resource_name)) {
         refuse(out, KAFKA_ERROR_INVALID_TOPIC, "The topic name is not legal");
         return;
     }
@@ -139,10 +135,7 @@ describe_topic(struct describe *describe,
     }
 }
 
-/*
- * --- The broker
- * -----------------------------------------------------------------------------------
- */
+/* --- The broker ------------------------------------------------------------------------------- */
 
 static int8_t
 option_type(const struct kafscale_option *option)

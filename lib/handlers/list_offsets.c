@@ -62,27 +62,26 @@ give(struct list_entry *entry, int64_t offset, int64_t timestamp, int32_t leader
     }
 }
 
-/*
- * --- By time
- * --------------------------------------------------------------------------------------
- */
+/* --- By time ---------------------------------------------------------------------------------- */
 
 static enum kafscale_status
 search_batch(const struct list_entry *entry, const struct ks_batch *batch,
              struct ks_record_time *found_out)
 {
     int64_t log_start = ks_partition_log_start(entry->partition->log);
+    struct kafscale_error error = { 0 };
 
     if (entry->asked->timestamp == MAX_TIMESTAMP) {
-        return ks_records_find_latest_time(batch, log_start, found_out, NULL);
+        return ks_records_find_latest_time(batch, log_start, found_out, &error);
     }
-    return ks_records_find_time(batch, entry->asked->timestamp, log_start, found_out, NULL);
+    return ks_records_find_time(batch, entry->asked->timestamp, log_start, found_out, &error);
 }
 
 /* True: this partition is settled; false: the batch after this one is to be read. */
 static bool
 take_batch(struct list_entry *entry, enum kafscale_status status, int64_t *next_offset_out)
 {
+    struct kafscale_error error = { 0 };
     struct ks_record_time found;
     struct ks_batch batch;
 
@@ -94,7 +93,7 @@ take_batch(struct list_entry *entry, enum kafscale_status status, int64_t *next_
         return true;
     }
     if (status == KAFSCALE_OK) {
-        status = ks_batch_parse(entry->read.parts[0].bytes, &batch, NULL);
+        status = ks_batch_parse(entry->read.parts[0].bytes, &batch, &error);
     }
     if (status == KAFSCALE_OK) {
         status = search_batch(entry, &batch, &found);

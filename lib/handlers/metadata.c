@@ -111,7 +111,7 @@ missing_code(const struct metadata *metadata, int32_t i)
     if (is_by_id(metadata, i)) {
         return KAFKA_ERROR_UNKNOWN_TOPIC_ID;
     }
-    if (ks_topic_name_check(metadata->asked->topics[i].name, NULL) != KAFSCALE_OK) {
+    if (!ks_topic_name_is_legal(metadata->asked->topics[i].name)) {
         return KAFKA_ERROR_INVALID_TOPIC;
     }
     if (error == KS_BROKER_ERROR_INVALID_NAME || error == KS_BROKER_ERROR_INVALID_PARTITIONS) {
@@ -231,7 +231,7 @@ may_create(const struct metadata *metadata, int32_t i)
     return ks_broker_options(request->broker)->auto_create_topics &&
            metadata->asked->allow_auto_topic_creation && !is_by_id(metadata, i) &&
            ks_serving_error(request->broker) == KS_BROKER_ERROR_NONE && !is_internal_name(name) &&
-           ks_topic_name_check(name, NULL) == KAFSCALE_OK;
+           ks_topic_name_is_legal(name);
 }
 
 static void

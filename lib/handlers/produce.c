@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Produce: each batch is checked, then appended where it lies in the frame. The answer leaves
- * when every batch is durable or refused, or the client's time is over: then it says "timed
- * out" while the batches stay, so the request lives until the last of them is settled.
+ * when every batch is durable or refused, or the client's time is over: then it says "timed out"
+ * while the batches stay, so the request lives until the last of them is settled.
  */
 #include "handlers/api.h"
 #include "handlers/internal.h"
@@ -37,10 +37,7 @@ struct produce {
     bool is_over; /* the client's time */
 };
 
-/*
- * --- The answer
- * -----------------------------------------------------------------------------------
- */
+/* --- The answer ------------------------------------------------------------------------------- */
 
 static void
 fill(struct produce *produce, struct produce_entry *entry)
@@ -156,10 +153,7 @@ answer(struct ks_request *request)
     send(produce);
 }
 
-/*
- * --- Appending
- * ------------------------------------------------------------------------------------
- */
+/* --- Appending -------------------------------------------------------------------------------- */
 
 static void
 on_appended(struct ks_pending_append *pending, enum ks_broker_error error)
@@ -261,12 +255,13 @@ stamp(struct produce_entry *entry, const struct ks_batch_rules *rules)
 {
     struct ks_batch *batch = &entry->pending.append.batch;
     struct kafscale_blob *frame = entry->produce->request->frame;
+    struct kafscale_error error = { 0 };
     uint8_t *bytes =
         kafscale_blob_data(frame) + (batch->bytes.data - kafscale_blob_slice(frame).data);
 
     ks_batch_set_append_time(bytes, batch->bytes.size, rules->wall_ms);
     entry->append_time_ms = rules->wall_ms;
-    if (ks_batch_parse(ks_slice(bytes, batch->bytes.size), batch, NULL) != KAFSCALE_OK) {
+    if (ks_batch_parse(ks_slice(bytes, batch->bytes.size), batch, &error) != KAFSCALE_OK) {
         entry->code = KAFKA_ERROR_INVALID_RECORD;
     }
 }

@@ -303,7 +303,7 @@ client_count_records(const struct kafka_records *records)
     while (rest.size > 0) {
         struct ks_batch batch;
 
-        ck_assert_int_eq(ks_batch_parse(rest, &batch, NULL), KAFSCALE_OK);
+        ck_assert_int_eq(ks_batch_parse(rest, &batch, &(struct kafscale_error){ 0 }), KAFSCALE_OK);
         ck_assert(ks_batch_crc_is_right(&batch));
         count += (size_t) batch.record_count;
         rest = ks_slice(rest.data + batch.bytes.size, rest.size - batch.bytes.size);
