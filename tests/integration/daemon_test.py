@@ -5,77 +5,15 @@ Usage: daemon_test.py KAFSCALED
 """
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
-import traceback
+
+from daemon import LIMIT_S, Daemon, kcat, main, numbers, run, start
 
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
-LIMIT_S = 60
-
-
-class Daemon:
-    """One kafscaled on a free port, with a directory of its own."""
-
-    def __init__(self, root, *settings, environment=None, cwd=None):
-        self.log = open(os.path.join(root, "log"), "a+", encoding="utf-8")
-        arguments = [BINARY] + [word for setting in settings for word in ("--set", setting)]
-        self.process = subprocess.Popen(
-            arguments, stdout=subprocess.PIPE, stderr=self.log, text=True, cwd=cwd,
-            env={**clean_environment(), **(environment or {})})
-        self.address = None
-
-    def wait_ready(self):
-        line = self.process.stdout.readline()
-        found = re.fullmatch(r"broker listening on (\S+)\n", line)
-        if not found:
-            raise AssertionError("no ready line but %r\n%s" % (line, self.said()))
-        self.address = found.group(1)
-        return self
-
-    def said(self):
-        self.log.seek(0)
-        return self.log.read()
-
-    def stop(self, number=signal.SIGTERM):
-        self.process.send_signal(number)
-        return self.ended()
-
-    def ended(self):
-        code = self.process.wait(timeout=LIMIT_S)
-        self.process.stdout.close()
-        return code
-
-
-def clean_environment():
-    return {k: v for k, v in os.environ.items() if not k.startswith(("KAFSCALE_", "POD_NAME"))}
-
-
-def run(*arguments, environment=None, code=0, **more):
-    done = subprocess.run([BINARY, *arguments], capture_output=True, text=True, timeout=LIMIT_S,
-                          check=False, env={**clean_environment(), **(environment or {})}, **more)
-    assert done.returncode == code, (arguments, done.returncode, done.stdout, done.stderr)
-    return done
-
-
-def kcat(address, *arguments, text=None):
-    done = subprocess.run(["kcat", "-b", address, *arguments], input=text, capture_output=True,
-                          text=True, timeout=LIMIT_S, check=False)
-    assert done.returncode == 0, (arguments, done.returncode, done.stderr)
-    return done.stdout
-
-
-def start(root, *settings, **more):
-    defaults = ("listen=127.0.0.1:0", "store=dir:" + os.path.join(root, "data"))
-    return Daemon(root, *defaults, *settings, **more).wait_ready()
-
-
-def numbers(count):
-    return "".join("%d\n" % i for i in range(count))
 
 
 # --- Tests: each gets a directory of its own ------------------------------------------------------
@@ -245,31 +183,5 @@ TESTS = (
 )
 
 
-def run_test(test):
-    root = tempfile.mkdtemp(prefix="kafscaled-")
-    try:
-        return test(root), None
-    except Exception:  # whatever it is, it is this test's failure
-        return None, traceback.format_exc()
-    finally:
-        shutil.rmtree(root)
-
-
-def main():
-    failed = 0
-    print("1..%d" % len(TESTS))
-    for number, test in enumerate(TESTS, 1):
-        skip, failure = run_test(test)
-        name = test.__name__.replace("_", " ")
-        failed += failure is not None
-        print("%sok %d - %s%s" % ("not " if failure else "", number, name,
-                                  " # SKIP " + skip if skip else ""))
-        for line in (failure or "").splitlines():
-            print("# " + line)
-        sys.stdout.flush()
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
-    BINARY = os.path.abspath(sys.argv[1])
-    sys.exit(main())
+    sys.exit(main(TESTS))

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the integration tests share: the daemon as a process, kcat, and tests that print TAP.
+
+Every test is a function that takes a directory of its own and returns None, or why it is skipped.
+"""
+import os
+import re
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+
+LIMIT_S = 60
+BINARY = None
+
+
+def wait_until(condition, what, limit_s=LIMIT_S):
+    """Polls until `condition()` is true and returns what it gave; fails after the limit."""
+    deadline = time.monotonic() + limit_s
+    while True:
+        got = condition()
+        if got:
+            return got
+        assert time.monotonic() < deadline, "waited %d s for %s" % (limit_s, what)
+        time.sleep(0.01)
+
+
+class Daemon:
+    """One kafscaled with a log file of its own; `name` tells several in one directory apart."""
+
+    running = []
+
+    def __init__(self, root, *settings, environment=None, cwd=None, name="log"):
+        self.log = open(os.path.join(root, name), "a+", encoding="utf-8")
+        arguments = [BINARY] + [word for setting in settings for word in ("--set", setting)]
+        self.process = subprocess.Popen(
+            arguments, stdout=subprocess.PIPE, stderr=self.log, text=True, cwd=cwd,
+            env={**clean_environment(), **(environment or {})})
+        self.address = None
+        Daemon.running.append(self)
+
+    def wait_ready(self):
+        has_spoken = select.select([self.process.stdout], [], [], LIMIT_S)[0]
+        line = self.process.stdout.readline() if has_spoken else ""
+        found = re.fullmatch(r"broker listening on (\S+)\n", line)
+        if not found:
+            raise AssertionError("no ready line but %r\n%s" % (line, self.said()))
+        self.address = found.group(1)
+        return self
+
+    def said(self):
+        with open(self.log.name, encoding="utf-8") as log:
+            return log.read()
+
+    def stop(self, number=signal.SIGTERM):
+        self.process.send_signal(number)
+        return self.ended()
+
+    def ended(self):
+        code = self.process.wait(timeout=LIMIT_S)
+        self.process.stdout.close()
+        self.log.close()
+        Daemon.running.remove(self)
+        return code
+
+    @classmethod
+    def end_all(cls):
+        for daemon in list(cls.running):
+            daemon.process.kill()
+            daemon.ended()
+
+
+def clean_environment():
+    return {k: v for k, v in os.environ.items() if not k.startswith(("KAFSCALE_", "POD_NAME"))}
+
+
+def run(*arguments, environment=None, code=0, **more):
+    done = subprocess.run([BINARY, *arguments], capture_output=True, text=True, timeout=LIMIT_S,
+                          check=False, env={**clean_environment(), **(environment or {})}, **more)
+    assert done.returncode == code, (arguments, done.returncode, done.stdout, done.stderr)
+    return done
+
+
+def kcat(address, *arguments, text=None):
+    done = subprocess.run(["kcat", "-b", address, *arguments], input=text, capture_output=True,
+                          text=True, timeout=LIMIT_S, check=False)
+    assert done.returncode == 0, (arguments, done.returncode, done.stderr)
+    return done.stdout
+
+
+def start(root, *settings, **more):
+    defaults = ("listen=127.0.0.1:0", "store=dir:" + os.path.join(root, "data"))
+    return Daemon(root, *defaults, *settings, **more).wait_ready()
+
+
+def numbers(count):
+    return "".join("%d\n" % i for i in range(count))
+
+
+def run_test(test):
+    root = tempfile.mkdtemp(prefix="kafscaled-")
+    try:
+        return test(root), None
+    except Exception:  # whatever it is, it is this test's failure
+        return None, traceback.format_exc()
+    finally:
+        Daemon.end_all()
+        shutil.rmtree(root)
+
+
+def main(tests):
+    """Runs the tests against the daemon named first on the command line; the exit code."""
+    global BINARY
+    BINARY = os.path.abspath(sys.argv[1])
+    failed = 0
+    print("1..%d" % len(tests))
+    for number, test in enumerate(tests, 1):
+        skip, failure = run_test(test)
+        name = test.__name__.replace("_", " ")
+        failed += failure is not None
+        print("%sok %d - %s%s" % ("not " if failure else "", number, name,
+                                  " # SKIP " + skip if skip else ""))
+        for line in (failure or "").splitlines():
+            print("# " + line)
+        sys.stdout.flush()
+    return 1 if failed else 0
