@@ -67,10 +67,7 @@ void ks_log_free(struct ks_log *log);
 /* OK, FENCED, FAILED or STOPPED. */
 enum kafscale_status ks_log_status(const struct ks_log *log);
 
-/*
- * --- Partitions
- * -----------------------------------------------------------------------------------
- */
+/* --- Partitions ------------------------------------------------------------------------------ */
 
 struct ks_partition_name {
     struct ks_id topic;
@@ -126,10 +123,7 @@ bool ks_partition_epoch_end(const struct ks_partition *partition, int32_t epoch,
 void *ks_partition_user(const struct ks_partition *partition);
 void ks_partition_set_user(struct ks_partition *partition, void *user);
 
-/*
- * --- Appending
- * ------------------------------------------------------------------------------------
- */
+/* --- Appending ------------------------------------------------------------------------------- */
 
 enum ks_append_result {
     KS_APPEND_OK,
@@ -163,10 +157,7 @@ struct ks_append {
 
 void ks_log_append(struct ks_log *log, struct ks_partition *partition, struct ks_append *append);
 
-/*
- * --- Reading
- * --------------------------------------------------------------------------------------
- */
+/* --- Reading --------------------------------------------------------------------------------- */
 
 /*
  * Reads whole batches from the one that contains `offset` on, up to the high watermark, at most
@@ -215,10 +206,7 @@ size_t ks_partition_bytes_from(const struct ks_partition *partition, int64_t off
  */
 int64_t ks_partition_batch_by_time(const struct ks_partition *partition, int64_t timestamp_ms);
 
-/*
- * --- Freshness
- * ------------------------------------------------------------------------------------
- */
+/* --- Freshness ------------------------------------------------------------------------------- */
 
 /*
  * Looks at the log's own next slot: OK, FENCED (and the event comes), or UNAVAILABLE. NO_MEMORY

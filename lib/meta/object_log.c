@@ -17,10 +17,7 @@
 #define PENDING_BYTES_MAX ((size_t) 16 << 20)
 #define STATE_BYTES_MAX ((size_t) 256 << 20)
 
-/*
- * --- Store requests
- * --------------------------------------------------------------------------------
- */
+/* --- Store requests -------------------------------------------------------------------------- */
 
 static void
 set_key(struct ks_meta_log_call *call, const char *kind, const char *number)
@@ -141,10 +138,7 @@ ks_meta_log_remove(struct ks_meta_log_call *call, void (*done)(struct ks_meta_lo
     ks_store_remove(call->log->store, &call->remove, on_written, call);
 }
 
-/*
- * --- Answers
- * ---------------------------------------------------------------------------------------
- */
+/* --- Answers --------------------------------------------------------------------------------- */
 
 void
 ks_meta_log_answer(struct ks_meta_log *log, struct ks_meta_request *request,
@@ -271,10 +265,7 @@ ks_meta_log_apply(struct ks_meta_log *log, const struct ks_meta_batch *batch,
     return KAFSCALE_OK;
 }
 
-/*
- * --- Steps
- * -----------------------------------------------------------------------------------------
- */
+/* --- Steps ----------------------------------------------------------------------------------- */
 
 int64_t
 ks_meta_log_backoff_ms(struct ks_meta_log *log, uint32_t failures)
@@ -388,10 +379,7 @@ ks_meta_log_stop(struct ks_meta_log *log, const struct kafscale_error *error)
     answer_all(log, &log->txns, error->status, error);
 }
 
-/*
- * --- Time-outs
- * -------------------------------------------------------------------------------------
- */
+/* --- Time-outs ------------------------------------------------------------------------------- */
 
 static int64_t
 list_due_ms(const struct ks_list *list)
@@ -459,10 +447,7 @@ on_deadline(void *arg)
     set_deadline(log);
 }
 
-/*
- * --- The operations
- * --------------------------------------------------------------------------------
- */
+/* --- The operations -------------------------------------------------------------------------- */
 
 /* Refuses at once what can't wait; false: refused. */
 static bool
@@ -550,10 +535,7 @@ log_watch(void *self, kafscale_meta_changed *changed, void *arg)
     log->changed_arg = arg;
 }
 
-/*
- * --- Life
- * ------------------------------------------------------------------------------------------
- */
+/* --- Life ------------------------------------------------------------------------------------ */
 
 static void
 free_log(struct ks_meta_log *log)

@@ -28,10 +28,7 @@ object_unfit(struct ks_meta_log *log, struct kafscale_error *error)
     }
 }
 
-/*
- * --- Starting from a snapshot
- * ----------------------------------------------------------------------
- */
+/* --- Starting from a snapshot ---------------------------------------------------------------- */
 
 static void on_mark_probed(struct ks_meta_log_call *call);
 static void on_snapshot(struct ks_meta_log_call *call);
@@ -190,10 +187,7 @@ on_snapshot(struct ks_meta_log_call *call)
     adopt(log, &state);
 }
 
-/*
- * --- Looking
- * ---------------------------------------------------------------------------------------
- */
+/* --- Looking --------------------------------------------------------------------------------- */
 
 void
 ks_meta_log_drop_look(struct ks_meta_log *log)

@@ -143,10 +143,7 @@ ks_meta_log_trimmer_loaded(struct ks_meta_log *log, uint64_t chunk)
     }
 }
 
-/*
- * --- One job
- * -------------------------------------------------------------------------------------
- */
+/* --- One job --------------------------------------------------------------------------------- */
 
 static void
 job_done(struct ks_meta_log *log)

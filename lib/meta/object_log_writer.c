@@ -272,10 +272,7 @@ on_put(struct ks_meta_log_call *call)
     ks_meta_log_get(&log->call, on_mark);
 }
 
-/*
- * --- What became of it
- * -----------------------------------------------------------------------------
- */
+/* --- What became of it ----------------------------------------------------------------------- */
 
 static void
 answer_outcomes(struct ks_meta_log *log, const struct ks_meta_writer *writer)

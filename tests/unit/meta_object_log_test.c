@@ -147,10 +147,7 @@ exists(struct fixture *f, const char *key)
     return status == KAFSCALE_OK;
 }
 
-/*
- * --- What it costs
- * ----------------------------------------------------------------------------------
- */
+/* --- What it costs --------------------------------------------------------------------------- */
 
 START_TEST(nothing_is_sent_before_the_first_request)
 {
@@ -282,10 +279,7 @@ START_TEST(start_on_a_long_log_takes_few_round_trips)
 }
 END_TEST
 
-/*
- * --- Trimming
- * ---------------------------------------------------------------------------------------
- */
+/* --- Trimming -------------------------------------------------------------------------------- */
 
 START_TEST(trimmed_chunks_leave_marks_and_the_newest_snapshot)
 {
@@ -346,10 +340,7 @@ START_TEST(entries_that_a_dead_trimmer_left_are_removed_by_the_next_start)
 }
 END_TEST
 
-/*
- * --- Outcomes
- * ---------------------------------------------------------------------------------------
- */
+/* --- Outcomes -------------------------------------------------------------------------------- */
 
 START_TEST(lost_answer_of_a_put_is_resolved_by_its_nonce)
 {
@@ -442,10 +433,7 @@ START_TEST(own_unregistration_is_told_as_committed)
 }
 END_TEST
 
-/*
- * --- A store that is away, damaged or full
- * ----------------------------------------------------------
- */
+/* --- A store that is away, damaged or full --------------------------------------------------- */
 
 START_TEST(store_that_is_away_is_answered_in_time_and_waited_for)
 {
