@@ -2,7 +2,8 @@
 /*
  * The inside of a struct ks_log, shared by the files that make it up: writer.c sends objects
  * and acknowledges them, dead_log.c seals and reads the logs of earlier incarnations, open.c
- * claims, replays and activates partitions, read.c serves batches, stop.c ends it.
+ * claims, replays and activates partitions, read.c serves batches, look.c tells whether the log is
+ * sealed, stop.c ends it.
  */
 #ifndef KS_LOG_CORE_H
 #define KS_LOG_CORE_H
@@ -78,6 +79,8 @@ struct ks_log {
 
     struct ks_list answers;  /* appends whose answer is on its way through the loop */
     struct ks_list readings; /* from objects */
+    struct ks_list looks;
+    struct ks_list releases; /* transactions of closed ends */
 
     struct ks_list cache; /* committed batches in memory, oldest first */
     size_t cache_bytes;
@@ -140,8 +143,15 @@ void ks_readings_silence(struct ks_log *log);
 void ks_stop_continue(struct ks_log *log);
 
 /* --- open.c --- */
-void ks_openings_abandon(struct ks_log *log);
+/* For a log that is going: waits for nothing but requests under way. */
+void ks_openings_silence(struct ks_log *log);
 /* The log drains: what is being opened gives up without waiting for its timer. */
 void ks_openings_hurry(struct ks_log *log);
+
+/* --- For ks_log_abandon: frees what is under way, for whose requests no completion comes --- */
+void ks_readings_drop(struct ks_log *log);
+void ks_openings_drop(struct ks_log *log);
+void ks_looks_drop(struct ks_log *log);
+void ks_releases_drop(struct ks_log *log);
 
 #endif

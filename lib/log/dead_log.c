@@ -155,6 +155,16 @@ ks_dead_log_silence(struct ks_dead_log *dead)
     }
 }
 
+void
+ks_dead_log_drop(struct ks_dead_log *dead)
+{
+    (void) stop_waiting(dead, &dead->retry);
+    for (size_t i = 0; i < dead->slot_count; i++) {
+        (void) stop_waiting(dead, &dead->slots[i]->retry);
+    }
+    dead->in_flight = 0;
+}
+
 /* --- One slot --- */
 
 static void get_slot(struct ks_dead_slot *slot, size_t size_max);

@@ -58,6 +58,12 @@ void ks_dead_log_start(struct ks_dead_log *dead, void (*done)(struct ks_dead_log
  */
 void ks_dead_log_silence(struct ks_dead_log *dead);
 
+/*
+ * Nothing of it is under way any more, since no completion will come (ks_log_abandon): it may be
+ * freed.
+ */
+void ks_dead_log_drop(struct ks_dead_log *dead);
+
 /* The directory of a slot (trim <= sequence < end) and where the body begins in its object. */
 struct kafscale_slice ks_dead_log_directory(const struct ks_dead_log *dead, uint64_t sequence,
                                             size_t *body_position_out, int64_t *created_ms_out);

@@ -53,6 +53,8 @@ ks_log_new(struct ks_env *env, struct ks_store *store, struct ks_meta *meta,
     ks_writer_init(log);
     ks_list_init(&log->cache);
     ks_list_init(&log->readings);
+    ks_list_init(&log->looks);
+    ks_list_init(&log->releases);
     ks_list_init(&log->openings);
     return log;
 }
@@ -83,6 +85,18 @@ really_free(struct ks_log *log)
     ks_free(log);
 }
 
+/* Whatever the loop would call goes; the requests under way remain. */
+static void
+silence(struct ks_log *log)
+{
+    ks_env_cancel_task(&log->tell);
+    ks_env_cancel_task(&log->cut_task);
+    ks_env_cancel_task(&log->stop_task);
+    ks_env_cancel_timer(log->env, &log->cut_timer);
+    ks_env_cancel_timer(log->env, &log->stop_timer);
+    ks_writer_silence(log);
+}
+
 void
 ks_log_free(struct ks_log *log)
 {
@@ -91,20 +105,30 @@ ks_log_free(struct ks_log *log)
     }
     assert(!log->is_freed);
     log->is_freed = true;
-    ks_env_cancel_task(&log->tell);
-    ks_env_cancel_task(&log->cut_task);
-    ks_env_cancel_task(&log->stop_task);
-    ks_env_cancel_timer(log->env, &log->cut_timer);
-    ks_env_cancel_timer(log->env, &log->stop_timer);
     if (log->status == KAFSCALE_OK) {
         log->status = KAFSCALE_STOPPED;
     }
     /* What only waits for a timer goes at once; what is under way is waited for. */
     ks_log_begin(log);
-    ks_writer_silence(log);
+    silence(log);
     ks_readings_silence(log);
-    ks_openings_abandon(log);
+    ks_openings_silence(log);
     ks_log_end(log);
+}
+
+void
+ks_log_abandon(struct ks_log *log)
+{
+    if (log == NULL) {
+        return;
+    }
+    assert(!log->is_freed);
+    silence(log);
+    ks_readings_drop(log);
+    ks_looks_drop(log);
+    ks_releases_drop(log);
+    ks_openings_drop(log);
+    really_free(log);
 }
 
 void

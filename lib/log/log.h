@@ -58,11 +58,31 @@ struct ks_log *ks_log_new(struct ks_env *env, struct ks_store *store, struct ks_
 void ks_log_stop(struct ks_log *log, int64_t give_up_ms, void (*done)(void *arg), void *arg);
 
 /*
- * Frees the log and its partitions. No completion comes afterwards. Only once every operation
- * of the log in store and meta has completed (after ks_log_stop), or when both are closed
- * already, as after a simulated crash.
+ * Frees the log and its partitions. No completion and no event comes afterwards, and nothing more
+ * is asked of store and meta. At any time, also from inside a completion. Requests that are under
+ * way in store and meta keep what memory they need until they complete, so both must outlive them
+ * or complete them when they are closed; after ks_log_stop and the closing of both nothing is kept.
+ * Accepts NULL.
  */
 void ks_log_free(struct ks_log *log);
+
+/*
+ * For simulations: the broker dies. Frees the log and everything of it that is under way
+ * (openings, seals, replays, objects, reads, looks, releases, a stop) at once. The caller promises
+ * that store and meta complete nothing of this log any more; they may be gone already, and are not
+ * touched: ks_fault_store_crash, ks_meta_abandon, ks_store_abandon, then this, with no turn of
+ * the loop in between.
+ *
+ * A struct ks_append that was not answered must still be there: it is taken out of lists and tasks
+ * (its `owner` stays the caller's, the log's own references go). Everything else that callers lent
+ * may be gone already: reads, names and results of openings aren't touched.
+ *
+ * Afterwards nothing comes of the log, no completion, event, timer or task, and it refers to
+ * nothing of its callers'. A read whose `done` has not come holds no parts and needs no release;
+ * parts of a finished one stay valid until ks_log_read_release. Not from inside a completion or
+ * event of the log, and not after ks_log_free. Accepts NULL.
+ */
+void ks_log_abandon(struct ks_log *log);
 
 /* OK, FENCED, FAILED or STOPPED. */
 enum kafscale_status ks_log_status(const struct ks_log *log);

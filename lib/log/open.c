@@ -231,6 +231,7 @@ next_register(struct ks_opening *opening, struct ks_opening_item *item)
 
 /* A transaction over some items, with everything it points to. */
 struct move {
+    struct ks_list link;
     struct ks_opening *opening;
     struct ks_opening_item **items;
     size_t item_count;
@@ -244,6 +245,7 @@ struct move {
 static void
 move_free(struct move *move)
 {
+    ks_list_remove(&move->link);
     ks_arena_deinit(&move->arena);
     ks_free(move);
 }
@@ -349,6 +351,7 @@ submit(struct move *move)
     move->txn.operations = move->operations;
     move->txn.operation_count = move->item_count;
     move->opening->transactions_left++;
+    ks_list_append(&move->opening->moves, &move->link);
     ks_meta_txn(move->opening->log->meta, &move->txn, on_moved, move);
 }
 
@@ -650,6 +653,7 @@ ks_log_open(struct ks_log *log, const struct ks_log_open *open, ks_log_open_done
     opening->done = done;
     opening->arg = arg;
     ks_list_init(&opening->dead_logs);
+    ks_list_init(&opening->moves);
     ks_table_init(&opening->dead_by_incarnation, ks_env_random_u64(log->env));
     ks_table_init(&opening->by_name, ks_env_random_u64(log->env));
     if (!opening_fill(opening)) {
@@ -667,7 +671,7 @@ ks_log_open(struct ks_log *log, const struct ks_log_open *open, ks_log_open_done
 }
 
 void
-ks_openings_abandon(struct ks_log *log)
+ks_openings_silence(struct ks_log *log)
 {
     struct ks_list *node;
 
@@ -684,6 +688,27 @@ ks_openings_abandon(struct ks_log *log)
     if (log->opening != NULL) {
         ks_opening_silence_dead_logs(log->opening);
     }
+}
+
+void
+ks_openings_drop(struct ks_log *log)
+{
+    struct ks_opening *opening = log->opening;
+    struct ks_list *node;
+
+    while ((node = ks_list_take_first(&log->openings)) != NULL) {
+        opening_free(KS_CONTAINER(node, struct ks_opening, link));
+    }
+    if (opening == NULL) {
+        return;
+    }
+    while (!ks_list_is_empty(&opening->moves)) {
+        move_free(KS_CONTAINER(opening->moves.next, struct move, link));
+    }
+    ks_env_cancel_timer(log->env, &opening->retry);
+    ks_opening_drop_dead_logs(opening);
+    opening_free(opening);
+    log->opening = NULL;
 }
 
 void

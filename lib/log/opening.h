@@ -56,6 +56,7 @@ struct ks_opening {
     struct ks_table dead_by_incarnation;
     struct ks_list *dead_next; /* the first that was not begun */
     size_t dead_logs_under_way;
+    struct ks_list moves; /* transactions under way */
     size_t transactions_left;
     bool must_read; /* an outcome was not plain: look at the registers again */
     uint32_t attempts;
@@ -91,6 +92,8 @@ void ks_opening_read_dead_logs(struct ks_opening *opening);
 /* For a log that is going: waits for nothing but requests under way. */
 void ks_opening_silence_dead_logs(struct ks_opening *opening);
 void ks_opening_free_dead_logs(struct ks_opening *opening);
+/* The same when no completion of what is under way will come. */
+void ks_opening_drop_dead_logs(struct ks_opening *opening);
 
 /* --- replay.c --- */
 /* Whether an element may hold records that must be replayed. */

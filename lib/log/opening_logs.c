@@ -26,6 +26,16 @@ ks_opening_free_dead_logs(struct ks_opening *opening)
     ks_table_deinit(&opening->dead_by_incarnation);
 }
 
+void
+ks_opening_drop_dead_logs(struct ks_opening *opening)
+{
+    for (struct ks_list *node = opening->dead_logs.next; node != &opening->dead_logs;
+         node = node->next) {
+        ks_dead_log_drop(KS_CONTAINER(node, struct ks_dead_log, link));
+    }
+    ks_opening_free_dead_logs(opening);
+}
+
 static void start_dead_logs(struct ks_opening *opening);
 
 static void

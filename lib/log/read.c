@@ -278,6 +278,19 @@ ks_readings_silence(struct ks_log *log)
     }
 }
 
+void
+ks_readings_drop(struct ks_log *log)
+{
+    struct ks_list *node;
+
+    while ((node = ks_list_take_first(&log->readings)) != NULL) {
+        struct reading *reading = KS_CONTAINER(node, struct reading, link);
+
+        ks_env_cancel_timer(log->env, &reading->retry);
+        ks_free(reading);
+    }
+}
+
 bool
 ks_log_read(struct ks_log *log, struct ks_log_read *read, enum kafscale_status *status_out)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Stopping and looking. An orderly stop waits until all that was appended is durable and then
+ * Stopping. An orderly stop waits until all that was appended is durable and then
  * writes the closed ends into the chains, so that the next owner has nothing to seal. If that
  * takes too long it leaves without: the next start seals.
  */
@@ -15,6 +15,7 @@
 
 /* One transaction of closed ends. */
 struct release {
+    struct ks_list link;
     struct ks_log *log;
     struct ks_arena arena;
     struct kafscale_meta_compare *compares;
@@ -30,6 +31,7 @@ struct release {
 static void
 release_free(struct release *release)
 {
+    ks_list_remove(&release->link);
     ks_arena_deinit(&release->arena);
     ks_free(release);
 }
@@ -131,6 +133,7 @@ submit(struct release *release)
                                                .compare_count = 2 * release->count,
                                                .operations = release->operations,
                                                .operation_count = release->count };
+    ks_list_append(&release->log->releases, &release->link);
     ks_log_begin(release->log);
     ks_meta_txn(release->log->meta, &release->txn, on_released, release);
 }
@@ -244,112 +247,10 @@ ks_log_stop(struct ks_log *log, int64_t give_up_ms, void (*done)(void *arg), voi
     ks_stop_continue(log);
 }
 
-/* --- Looking at the own next slot --- */
-
-struct look {
-    struct ks_log *log;
-    void (*done)(void *arg, enum kafscale_status status);
-    void *arg;
-    uint64_t sequence;
-    uint64_t sequence_end; /* what lies there or above was sent after the look began */
-    char key[KS_WAL_KEY_BYTES];
-    struct kafscale_get get;
-};
-
-enum sight { SIGHT_OURS, SIGHT_SEAL, SIGHT_UNCLEAR };
-
-/* A seal has no directory; of an object of ours only the header was read. */
-static enum sight
-see(const struct look *look, struct kafscale_slice bytes)
+void
+ks_releases_drop(struct ks_log *log)
 {
-    struct ks_wal_header header;
-    struct kafscale_slice directory;
-    struct kafscale_error error = { 0 };
-    size_t head_bytes;
-
-    if (ks_wal_head_bytes(bytes, &head_bytes, &error) != KAFSCALE_OK) {
-        return SIGHT_UNCLEAR;
+    while (!ks_list_is_empty(&log->releases)) {
+        release_free(KS_CONTAINER(log->releases.next, struct release, link));
     }
-    if (head_bytes > bytes.size) {
-        return SIGHT_OURS;
-    }
-    if (ks_wal_read_head(bytes, &header, &directory, &error) != KAFSCALE_OK ||
-        (header.flags & KS_WAL_SEAL) == 0 || header.sequence != look->sequence ||
-        !ks_id_equals(&header.incarnation, &look->log->options.incarnation)) {
-        return SIGHT_UNCLEAR;
-    }
-    return SIGHT_SEAL;
-}
-
-static void look_at_slot(struct look *look);
-
-static void
-on_looked(void *arg, enum kafscale_status status, struct kafscale_blob *body, uint64_t object_bytes,
-          const struct kafscale_error *error)
-{
-    struct look *look = arg;
-    struct ks_log *log = look->log;
-    enum sight sight = SIGHT_UNCLEAR;
-
-    (void) object_bytes;
-    (void) error;
-    if (status == KAFSCALE_OK && !log->is_freed) {
-        sight = see(look, kafscale_blob_slice(body));
-    }
-    if (sight == SIGHT_OURS && log->status == KAFSCALE_OK &&
-        ++look->sequence < look->sequence_end) {
-        look_at_slot(look);
-        ks_log_end(log);
-        return;
-    }
-    if (sight == SIGHT_SEAL) {
-        ks_log_fence(log, "another broker sealed this broker's log");
-    }
-    if (log->status != KAFSCALE_OK) {
-        status = log->status;
-    } else if (status != KAFSCALE_NOT_FOUND && sight != SIGHT_OURS) {
-        status = KAFSCALE_UNAVAILABLE;
-    } else {
-        status = KAFSCALE_OK;
-    }
-    if (!log->is_freed) {
-        look->done(look->arg, status);
-    }
-    ks_free(look);
-    ks_log_end(log);
-}
-
-static void
-look_at_slot(struct look *look)
-{
-    struct ks_log *log = look->log;
-
-    ks_wal_key(log->ns, &log->options.incarnation, look->sequence, look->key);
-    look->get = (struct kafscale_get){ .key = look->key, .size_max = KS_WAL_HEADER_BYTES };
-    ks_log_begin(log);
-    ks_store_get(log->store, &look->get, on_looked, look);
-}
-
-/*
- * A seal lies in the first free slot, which may be any of those under way or the one after
- * them. So it looks on until a slot is free, or what lies there was sent after the look began.
- */
-enum kafscale_status
-ks_log_look(struct ks_log *log, void (*done)(void *arg, enum kafscale_status status), void *arg)
-{
-    struct look *look = ks_alloc_zero(1, sizeof *look);
-
-    if (look == NULL) {
-        return KAFSCALE_NO_MEMORY;
-    }
-    look->log = log;
-    look->done = done;
-    look->arg = arg;
-    look->sequence = log->sequence_next;
-    look->sequence_end = log->sequence_next + 1;
-    if (!ks_list_is_empty(&log->slots)) {
-        look->sequence = KS_CONTAINER(log->slots.next, struct ks_slot, link)->sequence;
-    }
-    look_at_slot(look);
-    return KAFSCALE_OK;
 }

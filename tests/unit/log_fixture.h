@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One log on a virtual clock, over a store with faults on demand, with one topic, its appends and
+ * what was answered to them.
+ */
+#ifndef KS_TESTS_UNIT_LOG_FIXTURE_H
+#define KS_TESTS_UNIT_LOG_FIXTURE_H
+
+#include "log/log.h"
+#include "support/virtual_env.h"
+
+#define APPENDS_MAX 64
+
+struct log_fixture {
+    struct virtual_env v;
+    struct ks_memory_bucket *bucket;
+    struct ks_fault_store *faults;
+    struct ks_store *store;
+    struct ks_meta_bucket *meta_bucket;
+    struct ks_meta *meta;
+    struct ks_id topic;
+    struct ks_log *log;
+    struct ks_log_options options;
+    struct ks_append appends[APPENDS_MAX];
+    size_t append_count;
+    size_t answered;
+    size_t acknowledged;
+    size_t answered_when_stopped;
+    bool is_stopped;
+    bool is_opened;
+    enum kafscale_status open_status;
+    enum kafscale_status result;
+    bool is_looked;
+    enum kafscale_status look_status;
+};
+
+struct log_fixture *log_fixture_new(void);
+void log_fixture_free(struct log_fixture *f);
+
+/* Another incarnation, in `log`; what becomes of the one before is the caller's. */
+bool log_fixture_new_log(struct log_fixture *f);
+
+/*
+ * The broker dies: log, store and metadata store are gone in one moment. Store and metadata store
+ * come back, the log does not.
+ */
+void log_fixture_crash(struct log_fixture *f);
+
+/* The first partition of the topic, if it is open. */
+struct ks_partition *log_fixture_partition(struct log_fixture *f);
+
+/* Begins to open it, filling in what must stay until `is_opened`; false without memory. */
+bool log_fixture_begin_open(struct log_fixture *f, struct ks_log_open *open,
+                            struct ks_partition_name *name, const char **topic_name);
+
+/* Opens it; NULL when that did not happen. */
+struct ks_partition *log_fixture_open(struct log_fixture *f);
+
+/* A batch of one record whose value is the sequence; not under a shortage of memory. */
+struct ks_append *log_fixture_make_append(struct log_fixture *f, int32_t sequence);
+void log_fixture_append(struct log_fixture *f, struct ks_partition *partition, int32_t sequence);
+
+#endif
