@@ -11,6 +11,7 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #define HOST_BYTES_MAX 256
 #define PORT_BYTES_MAX 6
@@ -67,6 +68,16 @@ use_wildcard(uint16_t port, struct ks_address *address_out)
 }
 
 /*
+ * "localhost" is this machine (RFC 6761), also where nothing knows it: a bare system has no hosts
+ * file.
+ */
+static const char *
+look_up_as(const char *host)
+{
+    return strcasecmp(host, "localhost") == 0 ? "127.0.0.1" : host;
+}
+
+/*
  * IPv4 first where a name has both: clients that try "localhost" over IPv6 first go on to IPv4,
  * not all the other way.
  */
@@ -101,7 +112,7 @@ ks_address_parse(const char *text, struct ks_address *address_out, struct kafsca
         use_wildcard((uint16_t) port_number, address_out);
         return KAFSCALE_OK;
     }
-    result = getaddrinfo(host, port, &hints, &found);
+    result = getaddrinfo(look_up_as(host), port, &hints, &found);
     if (result != 0) {
         return ks_error_set(error, KAFSCALE_INVALID, "host '%s': %s", host, gai_strerror(result));
     }

@@ -35,6 +35,7 @@ START_TEST(written_addresses_are_understood)
     expect("127.0.0.1:9092", "127.0.0.1", 9092);
     expect("[::1]:0", "::1", 0);
     expect("localhost:65535", "127.0.0.1", 65535);
+    expect("LocalHost:1", "127.0.0.1", 1);
     expect(":9092", "::", 9092);
     ck_assert(parse(":9092").is_dual);
     ck_assert(!parse("[::]:9092").is_dual);
