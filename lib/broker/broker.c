@@ -32,10 +32,13 @@ end_service(struct ks_broker *broker, enum ks_broker_state state,
         return;
     }
     ks_broker_move(broker, state, error);
+    if (broker->log != NULL) {
+        ks_log_fence(broker->log, error->text);
+    }
     ks_opener_end(&broker->opener);
     ks_freshness_end(&broker->freshness, error->status);
     ks_appender_end(&broker->appender);
-    ks_topics_wake_all(&broker->topics);
+    ks_topics_end(&broker->topics);
     ks_start_answer(broker, error->status, error);
 }
 

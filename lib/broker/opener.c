@@ -97,6 +97,23 @@ take_result(struct ks_opener *opener, size_t i)
     }
 }
 
+static bool
+needs_opening(const struct ks_topic_partition *partition)
+{
+    return partition->log == NULL && partition->error == KS_BROKER_ERROR_NOT_OPEN;
+}
+
+static size_t
+count_closed(const struct ks_topic *topic)
+{
+    size_t count = 0;
+
+    for (int32_t i = 0; i < topic->record.partition_count; i++) {
+        count += needs_opening(&topic->partitions[i]);
+    }
+    return count;
+}
+
 static void
 on_open(void *arg, enum kafscale_status status, const struct kafscale_error *error)
 {
@@ -115,36 +132,19 @@ on_open(void *arg, enum kafscale_status status, const struct kafscale_error *err
     while (!ks_list_is_empty(&opener->current)) {
         struct ks_topic *topic = KS_CONTAINER(opener->current.next, struct ks_topic, link);
 
-        if (has_rest && !topic->is_gone && !opener->is_ended) {
+        if (has_rest && !topic->is_gone && !opener->is_ended && count_closed(topic) > 0) {
             ks_list_remove(&topic->link);
             ks_list_append(&opener->waiting, &topic->link);
         } else {
             drop(topic);
         }
     }
-    if (has_rest) {
+    if (has_rest && !opener->is_ended) {
         retry_later(opener);
         return;
     }
     opener->failures = 0;
     run(opener);
-}
-
-static bool
-needs_opening(const struct ks_topic_partition *partition)
-{
-    return partition->log == NULL && partition->error == KS_BROKER_ERROR_NOT_OPEN;
-}
-
-static size_t
-count_closed(const struct ks_topic *topic)
-{
-    size_t count = 0;
-
-    for (int32_t i = 0; i < topic->record.partition_count; i++) {
-        count += needs_opening(&topic->partitions[i]);
-    }
-    return count;
 }
 
 static bool

@@ -100,6 +100,9 @@ on_read(void *arg, enum kafscale_status status, const struct kafscale_meta_entry
     if (status == KAFSCALE_OK && entry_count > 0) {
         status = read_next(&entries[0], &ids->block);
     }
+    if (status == KAFSCALE_OK && ids->is_ended) {
+        status = KAFSCALE_STOPPED;
+    }
     if (status != KAFSCALE_OK) {
         refuse_all(ids, status);
         return;
@@ -122,6 +125,10 @@ on_read(void *arg, enum kafscale_status status, const struct kafscale_meta_entry
 static void
 ask(struct ks_producer_ids *ids)
 {
+    if (ids->is_ended) {
+        refuse_all(ids, KAFSCALE_STOPPED);
+        return;
+    }
     ids->is_asking = true;
     ids->tries++;
     ids->read = (struct kafscale_meta_read){ .key = META_KEY, .is_fresh = ids->tries > 1 };
@@ -135,6 +142,12 @@ ks_producer_ids_init(struct ks_producer_ids *ids, struct ks_env *env, struct ks_
     ks_list_init(&ids->waiting);
     ids->task.run = serve;
     ids->task.arg = ids;
+}
+
+void
+ks_producer_ids_end(struct ks_producer_ids *ids)
+{
+    ids->is_ended = true;
 }
 
 void

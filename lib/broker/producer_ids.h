@@ -33,6 +33,7 @@ struct ks_producer_ids {
     struct ks_list waiting;
     struct ks_task task;
     bool is_asking;
+    bool is_ended; /* the metadata store may not be asked any more */
     uint32_t tries;
     int64_t block;
     uint8_t bytes[KS_PRODUCER_ID_BYTES];
@@ -43,6 +44,9 @@ struct ks_producer_ids {
 };
 
 void ks_producer_ids_init(struct ks_producer_ids *ids, struct ks_env *env, struct ks_meta *meta);
+
+/* Takes no further block: who waits for one is refused with its next answer. */
+void ks_producer_ids_end(struct ks_producer_ids *ids);
 
 /* Nothing may be waiting any more. */
 void ks_producer_ids_deinit(struct ks_producer_ids *ids);

@@ -70,7 +70,8 @@ ks_broker_stop(struct ks_broker *broker, int64_t give_up_ms, void (*done)(void *
     ks_start_cancel(broker);
     ks_opener_end(&broker->opener);
     ks_appender_end(&broker->appender);
-    ks_topics_wake_all(&broker->topics);
+    ks_topics_end(&broker->topics);
+    ks_producer_ids_end(&broker->producer_ids);
     if (!broker->is_step_running) {
         ks_stop_go_on(broker);
     }

@@ -9,6 +9,8 @@
 #include <stdio.h>
 
 #define TRIES_MAX 5
+#define RETRY_FIRST_MS 50
+#define RETRY_LAST_MS 2000
 #define RECORD_BYTES_MAX (512 * 1024)
 
 static void
@@ -58,15 +60,26 @@ fail(struct ks_topic_create *create, enum kafscale_status status,
     finish(create, ks_broker_error_of_status(status));
 }
 
+/* After the end of service neither store nor metadata may be asked any more. */
+static bool
+has_ended(struct ks_topic_create *create)
+{
+    if (!create->topics->is_ended) {
+        return false;
+    }
+    finish(create, KS_BROKER_ERROR_NOT_OWNER);
+    return true;
+}
+
 /* --- After the transaction -------------------------------------------------------------------- */
 
 static void
-on_woken(struct ks_waiter *waiter, bool is_due)
+on_opened(struct ks_waiter *waiter, bool is_due)
 {
     struct ks_topic_create *create = KS_CONTAINER(waiter, struct ks_topic_create, waiter);
     struct ks_topic *topic = ks_topics_find_id(create->topics, &create->record.id);
 
-    if (!is_due && topic != NULL && topic->is_opening) {
+    if (!is_due && topic != NULL && topic->is_opening && !create->topics->is_ended) {
         return;
     }
     finish(create, KS_BROKER_ERROR_NONE);
@@ -83,8 +96,9 @@ wait_until_open(struct ks_topic_create *create)
         finish(create, KS_BROKER_ERROR_NONE);
         return;
     }
+    create->waiter.on_woken = on_opened;
     ks_waiter_stand(&create->waiter, &topic->opened);
-    ks_waiter_set_deadline(&create->waiter, create->open_deadline_ms);
+    ks_waiter_set_deadline(&create->waiter, create->deadline_ms);
 }
 
 static void read_name(struct ks_topic_create *create, bool is_fresh);
@@ -102,9 +116,9 @@ on_written(void *arg, enum kafscale_status status, uint64_t revision,
         create->tries++;
         if (create->tries >= TRIES_MAX) {
             finish(create, KS_BROKER_ERROR_UNAVAILABLE);
-            return;
+        } else if (!has_ended(create)) {
+            read_name(create, true);
         }
-        read_name(create, true);
         return;
     }
     if (status == KAFSCALE_OK) {
@@ -149,6 +163,41 @@ write_topic(struct ks_topic_create *create)
 
 /* --- Before it -------------------------------------------------------------------------------- */
 
+static void look_at_prefix(struct ks_topic_create *create);
+
+static void
+on_retry(struct ks_waiter *waiter, bool is_due)
+{
+    struct ks_topic_create *create = KS_CONTAINER(waiter, struct ks_topic_create, waiter);
+
+    (void) is_due;
+    ks_waiter_end(waiter);
+    if (!has_ended(create)) {
+        look_at_prefix(create);
+    }
+}
+
+/*
+ * The metadata store tries again by itself, the object store doesn't. False: the client's time
+ * would be over by then.
+ */
+static bool
+retry_later(struct ks_topic_create *create)
+{
+    int64_t now_ms = ks_env_now_ms(create->topics->env);
+    int64_t wait_ms = RETRY_FIRST_MS << create->list_failures;
+
+    wait_ms = wait_ms < RETRY_LAST_MS ? wait_ms : RETRY_LAST_MS;
+    if (now_ms + wait_ms > create->deadline_ms) {
+        return false;
+    }
+    create->list_failures += create->list_failures < 8;
+    create->waiter.on_woken = on_retry;
+    ks_waiter_stand(&create->waiter, &create->topics->ending);
+    ks_waiter_set_deadline(&create->waiter, now_ms + wait_ms);
+    return true;
+}
+
 static void
 on_prefix_listed(void *arg, enum kafscale_status status, const struct kafscale_list_entry *entries,
                  size_t entry_count, bool is_truncated, const struct kafscale_error *error)
@@ -157,8 +206,13 @@ on_prefix_listed(void *arg, enum kafscale_status status, const struct kafscale_l
 
     (void) entries;
     (void) is_truncated;
+    if (has_ended(create)) {
+        return;
+    }
     if (status != KAFSCALE_OK) {
-        fail(create, status, error);
+        if (status == KAFSCALE_FAILED || !retry_later(create)) {
+            fail(create, status, error);
+        }
         return;
     }
     create->record.is_later_life = entry_count > 0;
@@ -227,6 +281,9 @@ on_name_read(void *arg, enum kafscale_status status, const struct kafscale_meta_
     }
     if (status != KAFSCALE_OK) {
         fail(create, status, error);
+        return;
+    }
+    if (has_ended(create)) {
         return;
     }
     create->name_version = entry_count > 0 ? entries[0].version : 0;
@@ -338,7 +395,7 @@ ks_topic_create(struct ks_topics *topics, struct ks_topic_create *create)
 
     create->topics = topics;
     ks_buffer_init(&create->bytes, RECORD_BYTES_MAX);
-    ks_waiter_init(&create->waiter, topics->env, create->places, 1, on_woken);
+    ks_waiter_init(&create->waiter, topics->env, create->places, 1, on_opened);
     result = check(create);
     if (result != KS_BROKER_ERROR_NONE) {
         finish_later(create, result);

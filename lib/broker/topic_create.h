@@ -18,7 +18,7 @@ struct ks_topic_create {
     int32_t partition_count;
     const struct ks_topic_config *config; /* checked; borrowed until done */
     bool is_dry_run;                      /* only tell whether it could be */
-    int64_t open_deadline_ms; /* how long to wait for partitions of the new topic to open */
+    int64_t deadline_ms; /* of trying again, and of waiting for the new partitions to open */
     void (*done)(struct ks_topic_create *create, enum ks_broker_error error);
     void *arg;
 
@@ -35,6 +35,7 @@ struct ks_topic_create {
     bool is_reserved;
     bool is_sent; /* a transaction of this creation may have happened */
     uint32_t tries;
+    uint32_t list_failures;
     uint64_t name_version;
     struct ks_topic_record record; /* its config is the caller's */
     struct ks_buffer bytes;

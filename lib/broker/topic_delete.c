@@ -29,11 +29,13 @@ on_written(void *arg, enum kafscale_status status, uint64_t revision,
     (void) error;
     if (status == KAFSCALE_CONFLICT || status == KAFSCALE_UNKNOWN) {
         delete->tries++;
-        if (delete->tries >= TRIES_MAX) {
+        if (delete->topics->is_ended) {
+            delete->done(delete, KS_BROKER_ERROR_NOT_OWNER);
+        } else if (delete->tries >= TRIES_MAX) {
             delete->done(delete, KS_BROKER_ERROR_UNAVAILABLE);
-            return;
+        } else {
+            read_name(delete, true);
         }
-        read_name(delete, true);
         return;
     }
     if (status != KAFSCALE_OK) {
@@ -81,6 +83,10 @@ on_name_read(void *arg, enum kafscale_status status, const struct kafscale_meta_
     }
     if (status != KAFSCALE_OK) {
         delete->done(delete, ks_broker_error_of_status(status));
+        return;
+    }
+    if (delete->topics->is_ended) {
+        delete->done(delete, KS_BROKER_ERROR_NOT_OWNER);
         return;
     }
     if (entry_count > 0 && name.is_alive && ks_id_equals(&name.id, &delete->id)) {

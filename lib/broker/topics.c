@@ -17,6 +17,7 @@ ks_topics_init(struct ks_topics *topics, struct ks_env *env, struct ks_store *st
     ks_table_init(&topics->by_id, ks_env_random_u64(env));
     ks_table_init(&topics->by_collapsed, ks_env_random_u64(env));
     ks_list_init(&topics->creations);
+    ks_list_init(&topics->ending);
 }
 
 static void
@@ -312,8 +313,10 @@ ks_topics_load(struct ks_topics *topics,
 }
 
 void
-ks_topics_wake_all(struct ks_topics *topics)
+ks_topics_end(struct ks_topics *topics)
 {
+    topics->is_ended = true;
+    ks_place_wake(&topics->ending);
     for (struct ks_topic *topic = ks_topics_next(topics, NULL); topic != NULL;
          topic = ks_topics_next(topics, topic)) {
         for (int32_t i = 0; i < topic->record.partition_count; i++) {

@@ -64,6 +64,8 @@ struct ks_topics {
     int64_t partitions_reserved; /* of creations under way */
     struct ks_list creations;    /* under way */
     size_t creations_count;
+    bool is_ended;         /* no creation or deletion may ask the stores any more */
+    struct ks_list ending; /* a place: woken then */
     struct kafscale_meta_read read;
     void (*load_done)(void *arg, enum kafscale_status status, const struct kafscale_error *error);
     void *load_arg;
@@ -107,8 +109,11 @@ struct ks_topic_partition *ks_topic_partition(struct ks_topic *topic, int32_t in
 struct ks_topic *ks_topic_ref(struct ks_topic *topic);
 void ks_topic_unref(struct ks_topic *topic);
 
-/* Wakes every request that waits for any topic; the broker has stopped serving. */
-void ks_topics_wake_all(struct ks_topics *topics);
+/*
+ * The broker has stopped serving: wakes every request that waits for any topic. Creations and
+ * deletions end with their next answer from the stores. May be called again.
+ */
+void ks_topics_end(struct ks_topics *topics);
 
 /* Writes `name` with '.' as '_'. */
 void ks_topic_name_collapse(const char *name, char out[KS_TOPIC_NAME_BYTES_MAX + 1]);

@@ -65,7 +65,7 @@ on_created(struct ks_topic_create *create, enum ks_broker_error error)
 
     assert(all->due > 0);
     if (error != KS_BROKER_ERROR_NONE) {
-        refuse(entry, ks_kafka_error(error), create->error.text);
+        refuse(entry, ks_kafka_admin_error(error), create->error.text);
     } else {
         memcpy(entry->out->topic_id, create->id.bytes, KS_ID_BYTES);
         entry->out->num_partitions = entry->partition_count;
@@ -193,7 +193,7 @@ begin(struct create_topics *all, int32_t i)
     int64_t timeout_ms = all->asked->timeout_ms > 0 ? all->asked->timeout_ms : 0;
 
     if (error != KS_BROKER_ERROR_NONE) {
-        refuse(entry, KAFKA_ERROR_NOT_CONTROLLER, ks_broker_error_text(error));
+        refuse(entry, ks_kafka_admin_error(error), ks_broker_error_text(error));
         return;
     }
     if (!ks_broker_options(request->broker)->is_admin_allowed) {
@@ -212,7 +212,7 @@ begin(struct create_topics *all, int32_t i)
     create->partition_count = entry->partition_count;
     create->config = &entry->config;
     create->is_dry_run = all->asked->validate_only;
-    create->open_deadline_ms = ks_env_now_ms(request->env) + timeout_ms;
+    create->deadline_ms = ks_env_now_ms(request->env) + timeout_ms;
     create->done = on_created;
     create->arg = entry;
     all->due++;

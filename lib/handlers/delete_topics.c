@@ -24,7 +24,7 @@ struct delete_topics {
 static void
 refuse(struct delete_entry *entry, enum ks_broker_error error)
 {
-    entry->out->error_code = ks_kafka_error(error);
+    entry->out->error_code = ks_kafka_admin_error(error);
     if (error == KS_BROKER_ERROR_UNKNOWN_TOPIC && entry->is_by_id) {
         entry->out->error_code = KAFKA_ERROR_UNKNOWN_TOPIC_ID;
     }
@@ -64,7 +64,7 @@ begin(struct delete_entry *entry, struct kafscale_slice name, const uint8_t id[K
         memcpy(entry->out->topic_id, id, KS_ID_BYTES);
     }
     if (error != KS_BROKER_ERROR_NONE) {
-        entry->out->error_code = KAFKA_ERROR_NOT_CONTROLLER;
+        refuse(entry, error);
         return;
     }
     if (!ks_broker_options(request->broker)->is_delete_allowed ||

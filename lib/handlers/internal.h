@@ -33,6 +33,9 @@ void ks_handlers_forget(struct ks_handlers *handlers, struct ks_request *request
 int16_t ks_kafka_error(enum ks_broker_error error);
 int16_t ks_kafka_read_error(enum ks_broker_error error);
 
+/* For who creates and deletes topics, which is the work of a controller. */
+int16_t ks_kafka_admin_error(enum ks_broker_error error);
+
 /* NONE while the broker is READY, else why it serves nothing. */
 enum ks_broker_error ks_serving_error(const struct ks_broker *broker);
 

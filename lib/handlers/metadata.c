@@ -250,7 +250,7 @@ create(struct metadata *metadata, int32_t i)
     create->name = metadata->asked->topics[i].name;
     create->partition_count = ks_broker_options(request->broker)->partitions_default;
     create->config = &no_config;
-    create->open_deadline_ms = ks_env_now_ms(request->env) + CREATE_WAIT_MS;
+    create->deadline_ms = ks_env_now_ms(request->env) + CREATE_WAIT_MS;
     create->done = on_created;
     create->arg = made;
     metadata->creates_due++;

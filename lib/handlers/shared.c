@@ -54,6 +54,12 @@ ks_kafka_read_error(enum ks_broker_error error)
     return rows[error].read_code;
 }
 
+int16_t
+ks_kafka_admin_error(enum ks_broker_error error)
+{
+    return error == KS_BROKER_ERROR_NOT_OWNER ? KAFKA_ERROR_NOT_CONTROLLER : ks_kafka_error(error);
+}
+
 enum ks_broker_error
 ks_serving_error(const struct ks_broker *broker)
 {

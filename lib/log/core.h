@@ -108,8 +108,7 @@ struct ks_log {
 void ks_log_begin(struct ks_log *log);
 void ks_log_end(struct ks_log *log);
 
-/* The first call decides: appends are answered NOT_OWNER or FAILED, and the owner is told. */
-void ks_log_fence(struct ks_log *log, const char *reason);
+/* As ks_log_fence, with FAILED as the answer. */
 void ks_log_fail(struct ks_log *log, const struct kafscale_error *error);
 
 /* The index of an incarnation among the sources, added if new; UINT32_MAX without memory. */

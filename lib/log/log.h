@@ -84,6 +84,13 @@ void ks_log_free(struct ks_log *log);
  */
 void ks_log_abandon(struct ks_log *log);
 
+/*
+ * It is known that nothing more may be acknowledged: appends that wait and all later ones are
+ * answered NOT_OWNER, nothing is sent again, and `fenced` comes. The log calls it itself for a
+ * seal; its owner calls it when it knows from elsewhere. Only the first end of a log counts.
+ */
+void ks_log_fence(struct ks_log *log, const char *reason);
+
 /* OK, FENCED, FAILED or STOPPED. */
 enum kafscale_status ks_log_status(const struct ks_log *log);
 

@@ -191,7 +191,8 @@ on_got(void *arg, enum kafscale_status status, struct kafscale_blob *body, uint6
     if (status == KAFSCALE_OK && !log->is_freed) {
         status = take_batches(reading, body);
     }
-    if (status == KAFSCALE_OK || log->is_freed || ++reading->attempts >= READS_MAX) {
+    if (status == KAFSCALE_OK || log->is_stopped || log->is_freed ||
+        ++reading->attempts >= READS_MAX) {
         if (status != KAFSCALE_OK && !log->is_freed) {
             ks_log(&log->env->logger, KAFSCALE_LOG_ERROR, "can't read object '%s': %s",
                    reading->key, error != NULL ? error->text : kafscale_status_text(status));
@@ -265,15 +266,17 @@ read_back(struct ks_log *log, struct ks_log_read *read, size_t first, size_t cou
 void
 ks_readings_silence(struct ks_log *log)
 {
-    struct ks_list *next;
+    struct ks_list *node = log->readings.next;
 
-    for (struct ks_list *node = log->readings.next; node != &log->readings; node = next) {
+    while (node != &log->readings) {
         struct reading *reading = KS_CONTAINER(node, struct reading, link);
 
-        next = node->next;
+        node = node->next;
         if (ks_env_timer_is_set(&reading->retry)) {
             ks_env_cancel_timer(log->env, &reading->retry);
             finish(reading, KAFSCALE_STOPPED);
+            /* Whoever was answered may have freed the log, and others with it. */
+            node = log->readings.next;
         }
     }
 }
@@ -304,6 +307,10 @@ ks_log_read(struct ks_log *log, struct ks_log_read *read, enum kafscale_status *
     read->state = NULL;
     if (count == 0) {
         *status_out = KAFSCALE_OK;
+        return true;
+    }
+    if (log->is_stopped) {
+        *status_out = KAFSCALE_STOPPED;
         return true;
     }
     if (partition->places[first].cached != NULL) {

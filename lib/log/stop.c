@@ -191,6 +191,9 @@ complete(struct ks_log *log)
     ks_writer_abandon(log, KS_APPEND_NOT_OWNER);
     log->stop_task.run = tell_stopped;
     ks_env_defer(log->env, &log->stop_task);
+    ks_log_begin(log);
+    ks_readings_silence(log);
+    ks_log_end(log);
 }
 
 /* One more step: drained -> released -> nothing under way -> stopped. */

@@ -87,13 +87,25 @@ on_stopped(void *arg)
 }
 
 void
-test_broker_stop(struct test_broker *broker)
+test_broker_begin_stop(struct test_broker *broker)
 {
     ks_broker_stop(broker->broker, 1000, on_stopped, broker);
+}
+
+void
+test_broker_end_stop(struct test_broker *broker)
+{
     ck_assert(virtual_env_run_until(&broker->fixture->v, &broker->is_stopped, WAIT_MS));
     ks_handlers_free(broker->handlers);
     ks_broker_free(broker->broker);
     ks_free(broker);
+}
+
+void
+test_broker_stop(struct test_broker *broker)
+{
+    test_broker_begin_stop(broker);
+    test_broker_end_stop(broker);
 }
 
 uint64_t

@@ -45,6 +45,10 @@ struct test_broker *test_broker_start(struct broker_fixture *fixture);
 /* Stops it in order and frees it. Requests must have been ended by their tests. */
 void test_broker_stop(struct test_broker *broker);
 
+/* The two halves of it, for tests that look at requests in between. */
+void test_broker_begin_stop(struct test_broker *broker);
+void test_broker_end_stop(struct test_broker *broker);
+
 /* Requests that its store has answered so far. */
 uint64_t test_broker_store_requests(const struct test_broker *broker);
 

@@ -258,23 +258,25 @@ client_produce(struct test_broker *broker, const struct client_batch *batch, int
     return code;
 }
 
-struct test_call *
-client_fetch_begin(struct test_broker *broker, const char *topic_name, int32_t index,
-                   int64_t offset, int32_t wait_ms)
+static struct test_call *
+fetch_begin(struct test_broker *broker, const char *topic_name, int32_t first, int32_t count,
+            int64_t offset, int32_t wait_ms)
 {
-    struct kafka_fetch_request_topic_partition partition;
+    struct kafka_fetch_request_topic_partition partitions[2];
     struct kafka_fetch_request_topic topic;
     struct kafka_fetch_request request;
 
     kafka_message_init(&kafka_fetch_request_message, &request);
     kafka_message_init(&kafka_fetch_request_topic_message, &topic);
-    kafka_message_init(&kafka_fetch_request_topic_partition_message, &partition);
-    partition.partition = index;
-    partition.fetch_offset = offset;
-    partition.partition_max_bytes = 1 << 20;
+    for (int32_t i = 0; i < count; i++) {
+        kafka_message_init(&kafka_fetch_request_topic_partition_message, &partitions[i]);
+        partitions[i].partition = first + i;
+        partitions[i].fetch_offset = offset;
+        partitions[i].partition_max_bytes = 1 << 20;
+    }
     topic.topic = ks_slice_of_text(topic_name);
-    topic.partitions = &partition;
-    topic.partitions_count = 1;
+    topic.partitions = partitions;
+    topic.partitions_count = count;
     request.max_wait_ms = wait_ms;
     request.min_bytes = 1;
     request.max_bytes = 50 << 20;
@@ -283,15 +285,41 @@ client_fetch_begin(struct test_broker *broker, const char *topic_name, int32_t i
     return call_begin(broker, KAFKA_API_FETCH, 11, &request);
 }
 
-const struct kafka_fetch_response_topic_partition *
-client_fetched(struct test_call *fetch)
+struct test_call *
+client_fetch_begin(struct test_broker *broker, const char *topic, int32_t partition, int64_t offset,
+                   int32_t wait_ms)
+{
+    return fetch_begin(broker, topic, partition, 1, offset, wait_ms);
+}
+
+struct test_call *
+client_fetch_two_begin(struct test_broker *broker, const char *topic, int64_t offset,
+                       int32_t wait_ms)
+{
+    return fetch_begin(broker, topic, 0, 2, offset, wait_ms);
+}
+
+static const struct kafka_fetch_response_topic_partition *
+fetched(struct test_call *fetch, int32_t count)
 {
     const struct kafka_fetch_response *response = call_response(fetch);
 
     ck_assert_int_eq(response->error_code, 0);
     ck_assert_int_eq(response->topics_count, 1);
-    ck_assert_int_eq(response->topics[0].partitions_count, 1);
-    return &response->topics[0].partitions[0];
+    ck_assert_int_eq(response->topics[0].partitions_count, count);
+    return response->topics[0].partitions;
+}
+
+const struct kafka_fetch_response_topic_partition *
+client_fetched(struct test_call *fetch)
+{
+    return fetched(fetch, 1);
+}
+
+const struct kafka_fetch_response_topic_partition *
+client_fetched_two(struct test_call *fetch)
+{
+    return fetched(fetch, 2);
 }
 
 size_t

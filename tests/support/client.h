@@ -80,8 +80,13 @@ int16_t client_produce(struct test_broker *broker, const struct client_batch *ba
 struct test_call *client_fetch_begin(struct test_broker *broker, const char *topic,
                                      int32_t partition, int64_t offset, int32_t wait_ms);
 
-/* The one partition of a Fetch. */
+/* The same of partitions 0 and 1. */
+struct test_call *client_fetch_two_begin(struct test_broker *broker, const char *topic,
+                                         int64_t offset, int32_t wait_ms);
+
+/* The one partition of a Fetch, or both. */
 const struct kafka_fetch_response_topic_partition *client_fetched(struct test_call *call);
+const struct kafka_fetch_response_topic_partition *client_fetched_two(struct test_call *call);
 
 /* How many records a partition's answer holds; batches must be whole and their checksums right. */
 size_t client_count_records(const struct kafka_records *records);
