@@ -47,6 +47,15 @@ has_ids(const struct ks_request *request)
     return request->header.api_version >= TOPIC_IDS_VERSION;
 }
 
+static int16_t
+missing_code(const struct fetch *fetch, enum ks_broker_error error)
+{
+    if (error == KS_BROKER_ERROR_UNKNOWN_TOPIC && has_ids(fetch->request)) {
+        return KAFKA_ERROR_UNKNOWN_TOPIC_ID;
+    }
+    return ks_kafka_read_error(error);
+}
+
 /* --- The answer ------------------------------------------------------------------------------- */
 
 static void
@@ -67,15 +76,9 @@ fill(struct fetch *fetch, struct fetch_entry *entry, struct kafscale_slice *slic
 
     out->partition_index = entry->asked->partition;
     out->error_code = entry->code;
-    out->high_watermark = -1;
     /* Null says "not asked for": only readers of committed transactions get a list. */
     out->aborted_transactions_count =
         fetch->asked->isolation_level == ISOLATION_READ_COMMITTED ? 0 : -1;
-    if (entry->partition != NULL && entry->partition->log != NULL) {
-        out->high_watermark = ks_partition_high_watermark(entry->partition->log);
-        out->last_stable_offset = out->high_watermark;
-        out->log_start_offset = ks_partition_log_start(entry->partition->log);
-    }
     for (size_t i = 0; i < entry->read.part_count; i++) {
         slices[i] = entry->read.parts[i].bytes;
     }
@@ -132,27 +135,54 @@ on_read(struct ks_log_read *read, enum kafscale_status status)
     read_on(fetch);
 }
 
+/* The partition may go while others are read: its ends are those of the time of its turn. */
+static void
+note_ends(struct fetch_entry *entry)
+{
+    struct kafka_fetch_response_topic_partition *out = entry->out;
+
+    out->high_watermark = -1;
+    if (entry->partition != NULL && entry->partition->log != NULL) {
+        out->high_watermark = ks_partition_high_watermark(entry->partition->log);
+        out->last_stable_offset = out->high_watermark;
+        out->log_start_offset = ks_partition_log_start(entry->partition->log);
+    }
+}
+
+static void
+begin_read(struct fetch *fetch, struct fetch_entry *entry)
+{
+    int32_t asked_max = entry->asked->partition_max_bytes;
+    size_t bytes_max = asked_max < 0 ? 0 : (size_t) asked_max;
+
+    entry->read = (struct ks_log_read){
+        .partition = entry->partition->log,
+        .offset = entry->asked->fetch_offset,
+        .bytes_max = bytes_max < fetch->bytes_left ? bytes_max : fetch->bytes_left,
+        .is_first_whole = fetch->bytes_read == 0,
+        .done = on_read,
+        .arg = fetch,
+    };
+}
+
 /* True: done with this one. */
 static bool
 read_entry(struct fetch *fetch, struct fetch_entry *entry)
 {
-    size_t asked_bytes =
-        entry->asked->partition_max_bytes < 0 ? 0 : (size_t) entry->asked->partition_max_bytes;
+    struct ks_request *request = fetch->request;
     enum kafscale_status status = KAFSCALE_OK;
 
-    if (entry->code != KAFKA_ERROR_NONE || entry->partition->log == NULL ||
-        (fetch->bytes_left == 0 && fetch->bytes_read > 0)) {
+    note_ends(entry);
+    if (entry->code == KAFKA_ERROR_NONE) {
+        entry->code =
+            missing_code(fetch, ks_find_partition(request, entry->topic, entry->asked->partition,
+                                                  &entry->partition));
+    }
+    if (entry->code != KAFKA_ERROR_NONE || (fetch->bytes_left == 0 && fetch->bytes_read > 0)) {
         return true;
     }
-    entry->read =
-        (struct ks_log_read){ .partition = entry->partition->log,
-                              .offset = entry->asked->fetch_offset,
-                              .bytes_max =
-                                  asked_bytes < fetch->bytes_left ? asked_bytes : fetch->bytes_left,
-                              .is_first_whole = fetch->bytes_read == 0,
-                              .done = on_read,
-                              .arg = fetch };
-    if (!ks_log_read(ks_broker_log(fetch->request->broker), &entry->read, &status)) {
+    begin_read(fetch, entry);
+    if (!ks_log_read(ks_broker_log(request->broker), &entry->read, &status)) {
         return false;
     }
     take_read(fetch, entry, status);
@@ -162,7 +192,6 @@ read_entry(struct fetch *fetch, struct fetch_entry *entry)
 static void
 read_on(struct fetch *fetch)
 {
-    /* A read may take a while: what was found when it began may be gone. */
     while (fetch->next < fetch->entry_count) {
         if (!read_entry(fetch, &fetch->entries[fetch->next])) {
             return;
@@ -173,15 +202,6 @@ read_on(struct fetch *fetch)
 }
 
 /* --- Waiting ---------------------------------------------------------------------------------- */
-
-static int16_t
-missing_code(const struct fetch *fetch, enum ks_broker_error error)
-{
-    if (error == KS_BROKER_ERROR_UNKNOWN_TOPIC && has_ids(fetch->request)) {
-        return KAFKA_ERROR_UNKNOWN_TOPIC_ID;
-    }
-    return ks_kafka_read_error(error);
-}
 
 static int16_t
 check_entry(struct fetch *fetch, struct fetch_entry *entry)

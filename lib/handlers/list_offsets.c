@@ -86,7 +86,7 @@ take_batch(struct list_entry *entry, enum kafscale_status status, int64_t *next_
     struct ks_batch batch;
 
     if (entry->partition->log == NULL) {
-        entry->out->error_code = ks_kafka_read_error(KS_BROKER_ERROR_NOT_OWNER);
+        entry->out->error_code = ks_kafka_read_error(entry->partition->error);
         return true;
     }
     if (status == KAFSCALE_OK && entry->read.part_count == 0) {

@@ -140,6 +140,42 @@ START_TEST(a_waiting_fetch_ends_when_its_topic_is_deleted)
 }
 END_TEST
 
+/* A broker that keeps nothing in memory reads each batch back from the store. */
+static void
+forget_cached_records(void)
+{
+    struct ks_broker_options options;
+
+    test_broker_stop(broker);
+    test_broker_options(&options);
+    options.cache_bytes_max = 0;
+    broker = test_broker_begin(&fixture, &options);
+    ck_assert(virtual_env_run_until(&fixture.v, &broker->is_started, 60000));
+}
+
+START_TEST(a_fetch_that_is_reading_tells_of_a_topic_that_goes_meanwhile)
+{
+    struct ks_fate slow = { .fault = KS_FAULT_NONE, .effect_ms = 5000 };
+    struct client_batch batch = client_batch("a", 0);
+    const struct kafka_fetch_response_topic_partition *fetched;
+    struct test_call *fetch;
+
+    ck_assert_int_eq(client_produce(broker, &batch, NULL), KAFKA_ERROR_NONE);
+    batch.partition = 1;
+    ck_assert_int_eq(client_produce(broker, &batch, NULL), KAFKA_ERROR_NONE);
+    forget_cached_records();
+    ks_fault_store_next(broker->faults, KS_STORE_GET, "/wal/", slow, 1);
+    fetch = client_fetch_two_begin(broker, "a", 0, 0);
+    ck_assert_int_eq(client_delete(broker, "a"), KAFKA_ERROR_NONE);
+    fetched = client_fetched_two(fetch);
+    ck_assert_int_eq(fetched[0].error_code, KAFKA_ERROR_NONE);
+    ck_assert_int_eq(fetched[0].high_watermark, 1);
+    ck_assert_uint_eq(client_count_records(&fetched[0].records), 1);
+    ck_assert_int_eq(fetched[1].error_code, KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION);
+    call_free(fetch);
+}
+END_TEST
+
 START_TEST(offsets_outside_the_log_are_out_of_range)
 {
     struct test_call *fetch = client_fetch_begin(broker, "a", 0, 1, 500);
@@ -212,6 +248,7 @@ suite_new(void)
     tcase_add_test(tests, a_fetch_without_records_ends_after_its_time);
     tcase_add_test(tests, a_waiting_fetch_ends_when_its_client_leaves);
     tcase_add_test(tests, a_waiting_fetch_ends_when_its_topic_is_deleted);
+    tcase_add_test(tests, a_fetch_that_is_reading_tells_of_a_topic_that_goes_meanwhile);
     tcase_add_test(tests, offsets_outside_the_log_are_out_of_range);
     tcase_add_test(tests, unknown_partitions_are_refused);
     tcase_add_test(tests, a_produce_times_out_while_its_batch_stays);
