@@ -22,5 +22,11 @@ ks_log(const struct ks_logger *logger, enum kafscale_log_level level, const char
     va_start(arguments, format);
     vsnprintf(line, sizeof line, format, arguments);
     va_end(arguments);
+    /* What clients and files contain must not make lines of its own. */
+    for (char *c = line; *c != '\0'; c++) {
+        if ((unsigned char) *c < 0x20 || *c == 0x7f) {
+            *c = '?';
+        }
+    }
     logger->write(logger->arg, level, line);
 }

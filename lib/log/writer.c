@@ -675,10 +675,6 @@ on_put(void *arg, enum kafscale_status status, const struct kafscale_error *erro
         ks_log_fail(log, error);
         slot_free(slot);
     } else {
-        if (slot->attempts == 0) {
-            ks_log(&log->env->logger, KAFSCALE_LOG_WARN,
-                   "write-ahead object not stored, will retry: %s", error->text);
-        }
         send_later(slot);
     }
     ks_log_end(log);

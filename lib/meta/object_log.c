@@ -346,10 +346,6 @@ ks_meta_log_step_failed(struct ks_meta_log *log, const struct kafscale_error *er
         ks_meta_log_step_broken(log, error);
         return;
     }
-    if (log->failures == 0) {
-        ks_log(&log->env->logger, KAFSCALE_LOG_WARN, "metadata log waits reason=\"%s\"",
-               error->text);
-    }
     log->last_error = *error;
     wait_to_retry(log);
 }
@@ -357,7 +353,6 @@ ks_meta_log_step_failed(struct ks_meta_log *log, const struct kafscale_error *er
 void
 ks_meta_log_step_broken(struct ks_meta_log *log, const struct kafscale_error *error)
 {
-    ks_log(&log->env->logger, KAFSCALE_LOG_ERROR, "metadata log broken reason=\"%s\"", error->text);
     log->last_error = *error;
     ks_meta_log_attempt_detach(log, error);
     if (error->status == KAFSCALE_FAILED) {
@@ -365,6 +360,7 @@ ks_meta_log_step_broken(struct ks_meta_log *log, const struct kafscale_error *er
         log->step = KS_META_LOG_REST;
         return;
     }
+    ks_log(&log->env->logger, KAFSCALE_LOG_ERROR, "metadata log broken reason=\"%s\"", error->text);
     answer_all(log, &log->reads, error->status, error);
     answer_all(log, &log->txns, error->status, error);
     wait_to_retry(log);

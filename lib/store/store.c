@@ -6,6 +6,8 @@
  */
 #include "store/store.h"
 
+#include "store/trouble.h"
+
 #include <assert.h>
 
 enum call_state { CALL_IDLE, CALL_SUBMITTING, CALL_WAITING, CALL_REFUSED };
@@ -37,6 +39,8 @@ struct ks_store {
     struct ks_env *env;
     struct kafscale_store inner;
     struct ks_store_counters counters;
+    struct ks_store_trouble writing;
+    struct ks_store_trouble reading;
     struct ks_list idle;
     size_t idle_count;
     struct ks_list busy;
@@ -153,6 +157,8 @@ ks_store_new(struct ks_env *env, struct kafscale_store inner)
     }
     store->env = env;
     store->inner = inner;
+    store->writing = (struct ks_store_trouble){ .what = "write to", .store = inner.ops->name };
+    store->reading = (struct ks_store_trouble){ .what = "read from", .store = inner.ops->name };
     ks_list_init(&store->idle);
     ks_list_init(&store->busy);
     for (; store->idle_count < KS_STORE_RESERVE_COUNT; store->idle_count++) {
@@ -233,6 +239,34 @@ refuse(const struct call *call, struct answer *answer, const char *what)
                  store->inner.ops->name, what);
 }
 
+static bool
+is_read(enum ks_store_operation operation)
+{
+    return operation == KS_STORE_GET || operation == KS_STORE_LIST;
+}
+
+/* A DELETE that succeeds doesn't tell that there is room again. */
+static void
+note_trouble(struct ks_store *store, enum ks_store_operation operation, const struct answer *answer)
+{
+    struct ks_store_trouble *trouble = is_read(operation) ? &store->reading : &store->writing;
+
+    switch (answer->status) {
+    case KAFSCALE_OK:
+    case KAFSCALE_EXISTS:
+    case KAFSCALE_NOT_FOUND:
+        if (operation != KS_STORE_REMOVE) {
+            ks_store_trouble_end(trouble, store->env);
+        }
+        return;
+    case KAFSCALE_CORRUPT:
+    case KAFSCALE_FAILED:
+        return;
+    default:
+        ks_store_trouble_note(trouble, store->env, &answer->error);
+    }
+}
+
 /*
  * Ends the request: the record goes back first, so that the completion may submit again and
  * close.
@@ -255,6 +289,7 @@ deliver(struct call *call, struct answer *answer)
             store->counters.errors[call->operation]++;
         }
     }
+    note_trouble(store, call->operation, answer);
     store->counters.in_flight--;
     ks_list_remove(&call->link);
     call->state = CALL_IDLE;
