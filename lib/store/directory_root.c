@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `objects` is made and synced before the identity: so an identity without objects, or objects
- * without an identity, are never the trace of an interrupted start but of a lost or foreign
- * directory, and are refused.
+ * The descriptors of a store, opened in the order in which a new one is made, and the check that
+ * they still are what the path leads to.
  */
 #include "store/directory_root.h"
 
@@ -10,27 +9,29 @@
 #include <stdio.h>
 #include <string.h>
 
-#define IDENTITY_NAME "kafscale-store"
-#define OBJECTS_NAME "objects"
-#define TEMPORARY_NAME "tmp"
-#define IDENTITY_HEAD "kafscale directory store 1 "
-#define IDENTITY_BYTES (sizeof IDENTITY_HEAD - 1 + KS_ID_HEX_BYTES)
 #define NOT_OPEN (-1)
 
-enum kafscale_status
-ks_directory_error(int code, const char *what, const char *path, struct kafscale_error *error)
+static enum kafscale_status
+status_of(int code)
 {
-    char text[96];
-    const char *reason = strerror_r(-code, text, sizeof text);
-
     switch (-code) {
     case ENOMEM:
-        return ks_error_set(error, KAFSCALE_NO_MEMORY, "%s '%s': %s", what, path, reason);
+        return KAFSCALE_NO_MEMORY;
     case EIO:
-        return ks_error_set(error, KAFSCALE_IO, "%s '%s': %s", what, path, reason);
+        return KAFSCALE_IO;
     default:
-        return ks_error_set(error, KAFSCALE_UNAVAILABLE, "%s '%s': %s", what, path, reason);
+        return KAFSCALE_UNAVAILABLE;
     }
+}
+
+enum kafscale_status
+ks_directory_error(const struct ks_directory_root *root, int code, const char *what,
+                   const char *name, struct kafscale_error *error)
+{
+    char text[96];
+
+    return ks_error_set(error, status_of(code), "directory store '%.120s': %s (%s '%s')",
+                        root->path, strerror_r(-code, text, sizeof text), what, name);
 }
 
 static bool
@@ -48,12 +49,13 @@ check_place(const struct ks_directory_root *root, int directory, const char *nam
 
     if (code == -ENOENT || code == -ENOTDIR || code == -ESTALE ||
         (code == 0 && !is_same(&found, expected))) {
-        return ks_error_set(error, KAFSCALE_FAILED,
-                            "directory store '%s': '%s' vanished or was replaced; restart when it "
-                            "is back",
-                            root->path, name);
+        return ks_error_set(
+            error, KAFSCALE_FAILED,
+            "directory store '%.120s': '%s' vanished or was replaced; restart when it "
+            "is back",
+            root->path, name);
     }
-    return code < 0 ? ks_directory_error(code, "directory store", root->path, error) : KAFSCALE_OK;
+    return code < 0 ? ks_directory_error(root, code, "look for", name, error) : KAFSCALE_OK;
 }
 
 enum kafscale_status
@@ -65,11 +67,13 @@ ks_directory_root_check(const struct ks_directory_root *root, struct kafscale_er
     if (status != KAFSCALE_OK) {
         return status;
     }
-    status = check_place(root, root->root, IDENTITY_NAME, false, &root->identity_stat, error);
+    status = check_place(root, root->root, KS_DIRECTORY_IDENTITY_NAME, false, &root->identity_stat,
+                         error);
     if (status != KAFSCALE_OK) {
         return status;
     }
-    return check_place(root, root->root, OBJECTS_NAME, false, &root->objects_stat, error);
+    return check_place(root, root->root, KS_DIRECTORY_OBJECTS_NAME, false, &root->objects_stat,
+                       error);
 }
 
 static void
@@ -123,7 +127,7 @@ open_parent(struct ks_directory_root *root, const char *path, struct kafscale_er
                                              slash == NULL ? "." : root->path, true);
     memcpy(root->path, path, size);
     if (opened < 0) {
-        return ks_directory_error(opened, "open the parent of", path, error);
+        return ks_directory_error(root, opened, "open the parent of", root->name, error);
     }
     root->parent = opened;
     return KAFSCALE_OK;
@@ -134,7 +138,7 @@ sync_directory(const struct ks_directory_root *root, int descriptor, struct kafs
 {
     int code = root->files.ops->sync(root->files.self, descriptor);
 
-    return code < 0 ? ks_directory_error(code, "fsync a directory of", root->path, error)
+    return code < 0 ? ks_directory_error(root, code, "fsync the directory of", root->name, error)
                     : KAFSCALE_OK;
 }
 
@@ -152,7 +156,8 @@ open_made(const struct ks_directory_root *root, int parent, const char *name, bo
 
         /* A read-only parent is no obstacle when the directory is there. */
         if (opened < 0) {
-            return ks_directory_error(code, "make directory", name, error);
+            return ks_directory_error(root, opened == -ENOENT ? code : opened, "make directory",
+                                      name, error);
         }
         *descriptor_out = opened;
         return KAFSCALE_OK;
@@ -163,145 +168,34 @@ open_made(const struct ks_directory_root *root, int parent, const char *name, bo
     }
     code = ops->open_directory(root->files.self, parent, name, follow);
     if (code < 0) {
-        return ks_directory_error(code, "open directory", name, error);
+        return ks_directory_error(root, code, "open directory", name, error);
     }
     *descriptor_out = code;
     return KAFSCALE_OK;
-}
-
-static void
-note_any(void *arg, const char *name)
-{
-    (void) name;
-    *(bool *) arg = true;
-}
-
-static enum kafscale_status
-write_identity(struct ks_directory_root *root, int file, const struct ks_id *id,
-               struct kafscale_error *error)
-{
-    char text[IDENTITY_BYTES + 1];
-    char hex[KS_ID_HEX_BYTES];
-    struct iovec piece = { .iov_base = text, .iov_len = IDENTITY_BYTES };
-    int64_t n;
-    int code;
-
-    ks_id_to_hex(id, hex);
-    (void) snprintf(text, sizeof text, "%s%s\n", IDENTITY_HEAD, hex);
-    while (piece.iov_len > 0) {
-        n = root->files.ops->write(root->files.self, file, &piece, 1);
-        if (n <= 0) {
-            return ks_directory_error(n < 0 ? (int) n : -ENOSPC, "write identity of", root->path,
-                                      error);
-        }
-        piece.iov_base = (char *) piece.iov_base + n;
-        piece.iov_len -= (size_t) n;
-    }
-    code = root->files.ops->sync(root->files.self, file);
-    return code < 0 ? ks_directory_error(code, "fsync identity of", root->path, error)
-                    : KAFSCALE_OK;
-}
-
-/* Writes the identity under a temporary name and links it. Another process that is faster wins. */
-static enum kafscale_status
-make_identity(struct ks_directory_root *root, const struct ks_id *id, struct kafscale_error *error)
-{
-    const struct ks_file_ops *ops = root->files.ops;
-    char name[KS_ID_HEX_BYTES];
-    enum kafscale_status status;
-    struct ks_file_stat found;
-    bool has_objects = false;
-    int file;
-    int code = ops->list(root->files.self, root->objects, note_any, &has_objects);
-
-    if (code < 0) {
-        return ks_directory_error(code, "list", root->path, error);
-    }
-    if (has_objects &&
-        ops->stat_at(root->files.self, root->root, IDENTITY_NAME, false, &found) < 0) {
-        return ks_error_set(error, KAFSCALE_FAILED,
-                            "directory store '%s': there are objects but the identity file '%s' "
-                            "is missing",
-                            root->path, IDENTITY_NAME);
-    }
-    ks_id_to_hex(id, name);
-    file = ops->create(root->files.self, root->temporary, name);
-    if (file < 0) {
-        return ks_directory_error(file, "create the identity of", root->path, error);
-    }
-    status = write_identity(root, file, id, error);
-    ops->close(root->files.self, file);
-    if (status == KAFSCALE_OK) {
-        code = ops->link(root->files.self, root->temporary, name, root->root, IDENTITY_NAME);
-        if (code < 0 && code != -EEXIST) {
-            status = ks_directory_error(code, "link the identity of", root->path, error);
-        }
-    }
-    (void) ops->unlink(root->files.self, root->temporary, name);
-    return status;
-}
-
-static enum kafscale_status
-read_identity(struct ks_directory_root *root, struct kafscale_error *error)
-{
-    char text[IDENTITY_BYTES + 1] = { 0 };
-    struct ks_id id;
-    int64_t n;
-
-    n = root->files.ops->read(root->files.self, root->identity, text, sizeof text, 0);
-    if (n < 0) {
-        return ks_directory_error((int) n, "read the identity of", root->path, error);
-    }
-    if (n != (int64_t) IDENTITY_BYTES ||
-        memcmp(text, IDENTITY_HEAD, sizeof IDENTITY_HEAD - 1) != 0 ||
-        !ks_id_from_hex(text + sizeof IDENTITY_HEAD - 1, &id)) {
-        return ks_error_set(error, KAFSCALE_CORRUPT,
-                            "'%s/%s' is not the identity of a directory store", root->path,
-                            IDENTITY_NAME);
-    }
-    return KAFSCALE_OK;
-}
-
-/* Opens the identity, made when the store is new. */
-static enum kafscale_status
-open_identity(struct ks_directory_root *root, const struct ks_id *id, struct kafscale_error *error)
-{
-    const struct ks_file_ops *ops = root->files.ops;
-    int opened = ops->open_file(root->files.self, root->root, IDENTITY_NAME);
-    enum kafscale_status status;
-
-    if (opened == -ENOENT) {
-        status = make_identity(root, id, error);
-        if (status != KAFSCALE_OK) {
-            return status;
-        }
-        opened = ops->open_file(root->files.self, root->root, IDENTITY_NAME);
-    }
-    if (opened < 0) {
-        return ks_directory_error(opened, "open the identity of", root->path, error);
-    }
-    root->identity = opened;
-    status = sync_directory(root, root->root, error);
-    return status == KAFSCALE_OK ? read_identity(root, error) : status;
 }
 
 /* `objects` is made only while there is no identity: later its absence is a loss. */
 static enum kafscale_status
 open_objects(struct ks_directory_root *root, struct kafscale_error *error)
 {
-    struct ks_file_stat found;
-    int code = root->files.ops->stat_at(root->files.self, root->root, IDENTITY_NAME, false, &found);
+    bool has_identity = false;
+    enum kafscale_status status = ks_directory_identity_look(root, &has_identity, error);
+    int code;
 
-    if (code == -ENOENT) {
-        return open_made(root, root->root, OBJECTS_NAME, false, &root->objects, error);
+    if (status != KAFSCALE_OK) {
+        return status;
     }
-    code = root->files.ops->open_directory(root->files.self, root->root, OBJECTS_NAME, false);
+    if (!has_identity) {
+        return open_made(root, root->root, KS_DIRECTORY_OBJECTS_NAME, false, &root->objects, error);
+    }
+    code = root->files.ops->open_directory(root->files.self, root->root, KS_DIRECTORY_OBJECTS_NAME,
+                                           false);
     if (code == -ENOENT) {
-        return ks_error_set(error, KAFSCALE_FAILED, "directory store '%s': '%s' is missing",
-                            root->path, OBJECTS_NAME);
+        return ks_error_set(error, KAFSCALE_FAILED, "directory store '%.120s': '%s' is missing",
+                            root->path, KS_DIRECTORY_OBJECTS_NAME);
     }
     if (code < 0) {
-        return ks_directory_error(code, "open the objects of", root->path, error);
+        return ks_directory_error(root, code, "open directory", KS_DIRECTORY_OBJECTS_NAME, error);
     }
     root->objects = code;
     return KAFSCALE_OK;
@@ -319,29 +213,8 @@ take_stats(struct ks_directory_root *root, struct kafscale_error *error)
     if (code == 0) {
         code = ops->stat(root->files.self, root->identity, &root->identity_stat);
     }
-    return code < 0 ? ks_directory_error(code, "stat", root->path, error)
+    return code < 0 ? ks_directory_error(root, code, "stat", root->name, error)
                     : ks_directory_root_check(root, error);
-}
-
-/* Whether files without a name can be made here and named later; some sandboxes deny the second. */
-static bool
-probe_unnamed_files(const struct ks_directory_root *root, const struct ks_id *id)
-{
-    const struct ks_file_ops *ops = root->files.ops;
-    char name[KS_ID_HEX_BYTES];
-    int file = ops->open_unnamed(root->files.self, root->temporary);
-    int code;
-
-    if (file < 0) {
-        return false;
-    }
-    ks_id_to_hex(id, name);
-    code = ops->link_unnamed(root->files.self, file, root->temporary, name);
-    if (code == 0) {
-        (void) ops->unlink(root->files.self, root->temporary, name);
-    }
-    ops->close(root->files.self, file);
-    return code == 0;
 }
 
 enum kafscale_status
@@ -364,18 +237,22 @@ ks_directory_root_open(struct ks_directory_root *root, struct ks_files files, co
         status = open_objects(root, error);
     }
     if (status == KAFSCALE_OK) {
-        status = open_made(root, root->root, TEMPORARY_NAME, false, &root->temporary, error);
+        status = open_made(root, root->root, KS_DIRECTORY_TEMPORARY_NAME, false, &root->temporary,
+                           error);
     }
     if (status == KAFSCALE_OK) {
-        status = open_identity(root, id, error);
+        status = ks_directory_identity_open(root, id, error);
     }
     if (status == KAFSCALE_OK) {
         status = take_stats(root, error);
+    }
+    if (status == KAFSCALE_OK) {
+        status = ks_directory_temporary_probe(root, id, &root->has_unnamed_files, error);
     }
     if (status != KAFSCALE_OK) {
         ks_directory_root_close(root);
         return status;
     }
-    root->has_unnamed_files = probe_unnamed_files(root, id);
+    root->litter_count = ks_directory_temporary_clean(root);
     return KAFSCALE_OK;
 }

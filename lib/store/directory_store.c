@@ -84,8 +84,6 @@ fail_store(struct directory_store *store, const struct kafscale_error *error)
     store->failure = *error;
     store->failure.status = KAFSCALE_FAILED;
     atomic_store(&store->is_broken, true);
-    ks_log(&store->env->logger, KAFSCALE_LOG_ERROR, "directory store stopped reason=\"%s\"",
-           error->text);
 }
 
 /* What was found fit while another job saw an fsync fail proves nothing. */
@@ -349,9 +347,13 @@ ks_directory_store_open(struct ks_env *env, const char *root_path, struct ks_fil
     ks_env_random(env, id.bytes, sizeof id.bytes);
     status = ks_directory_root_open(&store->root, files, root_path, &id, error);
     if (status != KAFSCALE_OK) {
-        ks_error_wrap(error, "directory store");
         ks_free(store);
         return status;
+    }
+    if (store->root.litter_count > 0) {
+        ks_log(&env->logger, KAFSCALE_LOG_INFO,
+               "removed temporary files of processes that were killed count=%zu",
+               store->root.litter_count);
     }
     store->env = env;
     atomic_init(&store->is_broken, false);

@@ -16,23 +16,52 @@ void
 ks_directory_fail(struct directory_call *call, int code, const char *what, const char *path)
 {
     if (code == -ENOTDIR || code == -EISDIR) {
-        call->status = ks_error_set(
-            &call->error, KAFSCALE_UNAVAILABLE,
-            "%s '%s': a key is below an object; a directory can't hold both", what, path);
+        call->status = ks_error_set(&call->error, KAFSCALE_UNAVAILABLE,
+                                    "directory store '%.120s': a key is below an object, a "
+                                    "directory can't hold both (%s '%s')",
+                                    call->root->path, what, path);
         return;
     }
-    call->status = ks_directory_error(code, what, path, &call->error);
+    call->status = ks_directory_error(call->root, code, what, path, &call->error);
 }
 
 /*
- * As above, of a call that changes nothing unless it succeeds; the disk's own failure leaves
- * no certainty.
+ * Whether a change that failed so has certainly not happened. The disk's own failure leaves no
+ * certainty, nor does a file system behind a network that did not answer.
  */
+static bool
+is_final(int code)
+{
+    switch (-code) {
+    case EACCES:
+    case EDQUOT:
+    case EISDIR:
+    case ELOOP:
+    case EMFILE:
+    case EMLINK:
+    case ENAMETOOLONG:
+    case ENFILE:
+    case ENOENT:
+    case ENOMEM:
+    case ENOSPC:
+    case ENOSYS:
+    case ENOTDIR:
+    case EOPNOTSUPP:
+    case EPERM:
+    case EROFS:
+    case EXDEV:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* As above, of a call that gives or takes a name. */
 static void
 fail_change(struct directory_call *call, int code, const char *what, const char *path)
 {
     ks_directory_fail(call, code, what, path);
-    if (call->status == KAFSCALE_IO) {
+    if (!is_final(code)) {
         call->status = KAFSCALE_UNKNOWN;
         call->error.status = KAFSCALE_UNKNOWN;
     }
@@ -49,22 +78,51 @@ fail_file(struct directory_call *call, int code, const char *what, const char *p
     }
 }
 
-/* False: it failed, and nothing of this store is trusted any more. */
+static void
+break_store(struct directory_call *call, int code, const char *what)
+{
+    char text[96];
+
+    atomic_store(call->is_broken, true);
+    call->status =
+        ks_error_set(&call->error, KAFSCALE_UNKNOWN,
+                     "directory store '%.120s': fsync of %s '%s' failed (%s), its state is unknown",
+                     call->root->path, what, call->directory, strerror_r(-code, text, sizeof text));
+}
+
+/*
+ * Of a directory. False: it failed, and nothing of this store is trusted any more, since names
+ * that can be seen may be missing after a crash and no later fsync would tell.
+ */
 static bool
 sync_or_break(struct directory_call *call, int descriptor, const char *what)
 {
     const struct ks_directory_root *root = call->root;
-    char text[96];
     int code = root->files.ops->sync(root->files.self, descriptor);
 
-    if (code == 0) {
-        return true;
+    if (code < 0) {
+        break_store(call, code, what);
     }
-    atomic_store(call->is_broken, true);
-    call->status = ks_error_set(&call->error, KAFSCALE_UNKNOWN,
-                                "fsync of %s '%s' failed (%s): the state of the store is unknown",
-                                what, call->directory, strerror_r(-code, text, sizeof text));
-    return false;
+    return code == 0;
+}
+
+/*
+ * Of a file that has no key yet. File systems that give out space late say only here that there
+ * is none. That is no damage: the file is dropped, nothing was built on it, and the next try
+ * writes another one.
+ */
+static bool
+sync_file(struct directory_call *call, int file)
+{
+    const struct ks_directory_root *root = call->root;
+    int code = root->files.ops->sync(root->files.self, file);
+
+    if (code == -ENOSPC || code == -EDQUOT) {
+        ks_directory_fail(call, code, "fsync", call->request.put->key);
+    } else if (code < 0) {
+        break_store(call, code, "an object in");
+    }
+    return code == 0;
 }
 
 static bool
@@ -232,7 +290,7 @@ give_name(struct directory_call *call, int file, int directory, bool *is_named)
                          : ops->link_unnamed(root->files.self, file, directory, call->name);
     }
     if (!*is_named) {
-        code = ops->link_unnamed(root->files.self, file, root->temporary, name);
+        code = ks_directory_temporary_link(root, file, name);
         *is_named = code == 0;
     }
     if (code == 0) {
@@ -251,7 +309,7 @@ put_file(struct directory_call *call, int directory, int file, bool *is_named)
 {
     int code;
 
-    if (!write_parts(call, file) || !sync_or_break(call, file, "an object in")) {
+    if (!write_parts(call, file) || !sync_file(call, file)) {
         return;
     }
     code = give_name(call, file, directory, is_named);
@@ -276,17 +334,17 @@ put_into(struct directory_call *call, int directory)
     temporary_name(call, name);
     if (file == -EOPNOTSUPP) {
         is_named = true;
-        file = ops->create(root->files.self, root->temporary, name);
+        file = ks_directory_temporary_create(root, name);
     }
     if (file < 0) {
         fail_file(call, file, "create", call->request.put->key);
         return;
     }
     put_file(call, directory, file, &is_named);
-    ops->close(root->files.self, file);
     if (is_named) {
-        (void) ops->unlink(root->files.self, root->temporary, name);
+        ks_directory_temporary_remove(root, name);
     }
+    ops->close(root->files.self, file);
 }
 
 void

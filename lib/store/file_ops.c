@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -257,6 +258,17 @@ system_stat_at(void *self, int directory, const char *name, bool follow,
     return 0;
 }
 
+/*
+ * Shared locks are asked of files open for reading, exclusive ones of files open for writing: NFS
+ * makes record locks of both, which demand it.
+ */
+static int
+system_lock(void *self, int descriptor, bool is_exclusive)
+{
+    (void) self;
+    return result_of(flock(descriptor, (is_exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB));
+}
+
 static int
 system_list(void *self, int descriptor, ks_file_visit *visit, void *arg)
 {
@@ -307,6 +319,7 @@ ks_system_files(void)
         .make_directory = system_make_directory,
         .stat = system_stat,
         .stat_at = system_stat_at,
+        .lock = system_lock,
         .list = system_list,
     };
 

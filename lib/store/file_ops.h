@@ -56,6 +56,11 @@ struct ks_file_ops {
     int (*stat)(void *self, int descriptor, struct ks_file_stat *stat_out);
     int (*stat_at)(void *self, int directory, const char *name, bool follow,
                    struct ks_file_stat *stat_out);
+    /*
+     * Locks an open file without waiting, for itself or together with others; -EWOULDBLOCK when
+     * another open file stands against it. Closing the file, also by dying, unlocks it.
+     */
+    int (*lock)(void *self, int descriptor, bool is_exclusive);
     /* Calls `visit` for every name of a directory but "." and "..", in any order. */
     int (*list)(void *self, int descriptor, ks_file_visit *visit, void *arg);
 };

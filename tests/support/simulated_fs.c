@@ -45,16 +45,20 @@ struct inode {
     struct names stored_names;
 };
 
+enum lock { LOCK_NONE, LOCK_SHARED, LOCK_EXCLUSIVE };
+
 struct simulated_fs {
     struct inode *inodes;
     struct inode *root;
     uint64_t inode_count;
     struct inode *descriptors[DESCRIPTORS_MAX];
+    enum lock locks[DESCRIPTORS_MAX];
     uint64_t calls;
     uint64_t crash_after;
     uint64_t fail_at;
     int fail_code;
     int refuse_code;
+    int late_code;
     uint64_t interrupt_at;
     void (*interrupt)(void *arg);
     void *interrupt_arg;
@@ -339,6 +343,7 @@ fs_close(void *self, int descriptor)
 
     (void) inode_of(fs, descriptor);
     fs->descriptors[descriptor] = NULL;
+    fs->locks[descriptor] = LOCK_NONE;
 }
 
 /*
@@ -401,6 +406,9 @@ fs_sync(void *self, int descriptor)
     struct inode *inode = inode_of(fs, descriptor);
     int code = enter(fs, false);
 
+    if (code == 0 && !inode->is_directory && !fs->is_interrupted) {
+        code = fs->late_code;
+    }
     if (code < 0) {
         if (!is_dead(fs)) {
             lose(inode);
@@ -540,15 +548,38 @@ fs_stat_at(void *self, int directory, const char *name, bool follow, struct ks_f
 }
 
 static int
+fs_lock(void *self, int descriptor, bool is_exclusive)
+{
+    struct simulated_fs *fs = self;
+    const struct inode *inode = inode_of(fs, descriptor);
+    int code = enter(fs, false);
+
+    for (int i = 0; code == 0 && i < DESCRIPTORS_MAX; i++) {
+        bool is_against = is_exclusive ? fs->locks[i] != LOCK_NONE : fs->locks[i] == LOCK_EXCLUSIVE;
+
+        if (i != descriptor && fs->descriptors[i] == inode && is_against) {
+            code = -EWOULDBLOCK;
+        }
+    }
+    if (code == 0) {
+        fs->locks[descriptor] = is_exclusive ? LOCK_EXCLUSIVE : LOCK_SHARED;
+    }
+    return code;
+}
+
+/* Of the names at its beginning: the visitor may remove some. */
+static int
 fs_list(void *self, int descriptor, ks_file_visit *visit, void *arg)
 {
     struct simulated_fs *fs = self;
-    const struct names *names = &inode_of(fs, descriptor)->seen_names;
+    struct names names = { 0 };
     int code = enter(fs, false);
 
-    for (size_t i = 0; code == 0 && i < names->count; i++) {
-        visit(arg, names->names[i].text);
+    copy_names(&names, &inode_of(fs, descriptor)->seen_names, true);
+    for (size_t i = 0; code == 0 && i < names.count; i++) {
+        visit(arg, names.names[i].text);
     }
+    clear_names(&names);
     return code;
 }
 
@@ -571,6 +602,7 @@ simulated_fs_files(struct simulated_fs *fs)
         .make_directory = fs_make_directory,
         .stat = fs_stat,
         .stat_at = fs_stat_at,
+        .lock = fs_lock,
         .list = fs_list,
     };
 
@@ -603,6 +635,12 @@ simulated_fs_refuse_changes(struct simulated_fs *fs, int code)
 }
 
 void
+simulated_fs_refuse_late(struct simulated_fs *fs, int code)
+{
+    fs->late_code = code;
+}
+
+void
 simulated_fs_interrupt(struct simulated_fs *fs, uint64_t call, void (*act)(void *arg), void *arg)
 {
     fs->interrupt_at = call;
@@ -629,9 +667,11 @@ simulated_fs_restart(struct simulated_fs *fs, enum simulated_loss loss)
         inode->is_lost = false;
     }
     memset(fs->descriptors, 0, sizeof fs->descriptors);
+    memset(fs->locks, 0, sizeof fs->locks);
     fs->crash_after = 0;
     fs->fail_at = 0;
     fs->refuse_code = 0;
+    fs->late_code = 0;
     fs->interrupt_at = 0;
 }
 

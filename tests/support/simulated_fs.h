@@ -40,6 +40,12 @@ void simulated_fs_fail(struct simulated_fs *fs, uint64_t call, int code);
 /* Every call that takes space, or changes anything, fails with `code`; 0 ends that. */
 void simulated_fs_refuse_changes(struct simulated_fs *fs, int code);
 
+/*
+ * Space is given out late: what is written is taken, and the fsync of every file fails with `code`;
+ * 0 ends that.
+ */
+void simulated_fs_refuse_late(struct simulated_fs *fs, int code);
+
 /* Before call number `call` another process acts; its own calls are not counted. */
 void simulated_fs_interrupt(struct simulated_fs *fs, uint64_t call, void (*act)(void *arg),
                             void *arg);

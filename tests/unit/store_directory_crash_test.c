@@ -303,6 +303,94 @@ START_TEST(two_processes_have_one_winner_whatever_their_timing)
 }
 END_TEST
 
+/* --- Temporary files, where the file system has none without a name -------------------------- */
+
+static void
+count_name(void *arg, const char *name)
+{
+    (void) name;
+    *(size_t *) arg += 1;
+}
+
+static size_t
+temporary_count(struct world *w)
+{
+    struct ks_files files = simulated_fs_files(w->fs);
+    int directory = files.ops->open_directory(files.self, KS_FILE_HERE, "data/tmp", false);
+    size_t count = 0;
+
+    ck_assert_int_ge(directory, 0);
+    ck_assert_int_eq(files.ops->list(files.self, directory, count_name, &count), 0);
+    files.ops->close(files.self, directory);
+    return count;
+}
+
+/* Kills follow each other in one directory, and a restart comes only after each. */
+START_TEST(kills_at_any_call_leave_nothing_behind_a_restart)
+{
+    uint64_t calls = calls_of_scenario(false);
+    struct world w = world_new(false);
+    size_t most = 0;
+
+    for (uint64_t call = 1; call <= calls; call++) {
+        simulated_fs_crash_after(w.fs, simulated_fs_call_count(w.fs) + call);
+        if (open_store(&w, call)) {
+            for (size_t i = 0; i < STEP_COUNT; i++) {
+                (void) act(&w, &steps[i]);
+            }
+            ck_assert(store_client_close(&w.client));
+        }
+        simulated_fs_restart(w.fs, LOSS_OF_NONE);
+        simulated_fs_set_unnamed(w.fs, false);
+        if (call > 5) {
+            most = temporary_count(&w) > most ? temporary_count(&w) : most;
+        }
+        ck_assert(open_store(&w, 1000 + call));
+        ck_assert_uint_eq(temporary_count(&w), 0);
+        ck_assert(store_client_close(&w.client));
+    }
+    ck_assert_uint_gt(most, 0);
+    simulated_fs_free(w.fs);
+}
+END_TEST
+
+static void
+start_and_stop(void *arg)
+{
+    struct world *other = arg;
+
+    ck_assert(open_store(other, 2));
+    ck_assert(store_client_close(&other->client));
+}
+
+/* The one moment in which a file has its name and no lock yet costs a second try. */
+START_TEST(start_of_another_process_takes_no_file_that_is_being_written)
+{
+    uint64_t refused = 0;
+
+    for (uint64_t call = 1; call <= 14; call++) {
+        struct world w = world_new(false);
+        struct world other = { .fs = w.fs };
+        enum kafscale_status status;
+
+        ck_assert(open_store(&w, 1));
+        ck_assert_int_eq(store_client_put_if_absent(&w.client, "d/a", "a"), KAFSCALE_OK);
+        simulated_fs_interrupt(w.fs, simulated_fs_call_count(w.fs) + call, start_and_stop, &other);
+        status = _i == 0 ? store_client_put_if_absent(&w.client, "d/k", "k")
+                         : store_client_put(&w.client, "d/k", "k");
+        ck_assert(status == KAFSCALE_OK || status == KAFSCALE_UNAVAILABLE);
+        refused += status == KAFSCALE_UNAVAILABLE;
+        if (status == KAFSCALE_UNAVAILABLE) {
+            ck_assert_int_eq(store_client_put_if_absent(&w.client, "d/k", "k"), KAFSCALE_OK);
+        }
+        ck_assert(store_client_has(&w.client, "d/k", "k"));
+        ck_assert_uint_eq(temporary_count(&w), 0);
+        close_world(&w);
+    }
+    ck_assert_uint_le(refused, 1);
+}
+END_TEST
+
 Suite *
 suite_new(void)
 {
@@ -315,6 +403,8 @@ suite_new(void)
     tcase_add_loop_test(sweep, answers_stay_true_when_any_call_fails, 0,
                         sizeof codes / sizeof codes[0]);
     tcase_add_loop_test(sweep, two_processes_have_one_winner_whatever_their_timing, 0, 2);
+    tcase_add_test(sweep, kills_at_any_call_leave_nothing_behind_a_restart);
+    tcase_add_loop_test(sweep, start_of_another_process_takes_no_file_that_is_being_written, 0, 2);
     suite_add_tcase(suite, sweep);
     return suite;
 }

@@ -113,6 +113,53 @@ START_TEST(full_or_read_only_disk_is_unavailable_until_it_is_not)
 }
 END_TEST
 
+static const int late_refusals[] = { -ENOSPC, -EDQUOT };
+
+/* _i: the refusal, and in bit 1 whether files need a temporary name. */
+START_TEST(disk_that_tells_at_fsync_that_it_is_full_is_unavailable_until_it_is_not)
+{
+    struct fixture *f = fixture_new(true);
+
+    simulated_fs_set_unnamed(f->fs, _i < 2);
+    ck_assert(store_client_close(&f->client));
+    ck_assert_int_eq(open_store(f), KAFSCALE_OK);
+    ck_assert_int_eq(store_client_put_if_absent(&f->client, "d/old", "old"), KAFSCALE_OK);
+    simulated_fs_refuse_late(f->fs, late_refusals[_i % 2]);
+    ck_assert_int_eq(store_client_put_if_absent(&f->client, "d/k", "v"), KAFSCALE_UNAVAILABLE);
+    ck_assert_int_eq(store_client_put(&f->client, "d/old", "v"), KAFSCALE_UNAVAILABLE);
+    expect_get(f, "d/k", KAFSCALE_NOT_FOUND);
+    ck_assert(store_client_has(&f->client, "d/old", "old"));
+    simulated_fs_refuse_late(f->fs, 0);
+    ck_assert_int_eq(store_client_put_if_absent(&f->client, "d/k", "v"), KAFSCALE_OK);
+    ck_assert(store_client_close(&f->client));
+    simulated_fs_restart(f->fs, LOSS_OF_ALL);
+    ck_assert_int_eq(open_store(f), KAFSCALE_OK);
+    ck_assert(store_client_has(&f->client, "d/k", "v"));
+    fixture_free(f);
+}
+END_TEST
+
+/* A file system behind a network may have done what it did not answer to. */
+START_TEST(change_that_was_not_answered_is_unknown_and_ends_nothing)
+{
+    bool seen = false;
+
+    for (uint64_t i = 1; i <= 12; i++) {
+        struct fixture *f = fixture_new(true);
+        enum kafscale_status status;
+
+        ck_assert_int_eq(store_client_put_if_absent(&f->client, "k", "value"), KAFSCALE_OK);
+        simulated_fs_fail(f->fs, simulated_fs_call_count(f->fs) + i, -ETIMEDOUT);
+        status = store_client_put_if_absent(&f->client, "l", "value");
+        if (store_client_put_if_absent(&f->client, "l", "value") == KAFSCALE_OK) {
+            seen = seen || status == KAFSCALE_UNKNOWN;
+        }
+        fixture_free(f);
+    }
+    ck_assert(seen);
+}
+END_TEST
+
 /* Fails each call of a PUT in turn; the one that is an fsync must end the store for good. */
 START_TEST(failed_fsync_ends_the_store)
 {
@@ -345,6 +392,150 @@ START_TEST(directory_that_cannot_be_made_is_an_error_with_its_path)
 }
 END_TEST
 
+START_TEST(directory_in_other_use_is_refused_and_left_alone)
+{
+    struct fixture *f = fixture_new(false);
+    char path[160];
+
+    ck_assert(store_client_close(&f->client));
+    (void) snprintf(f->root, sizeof f->root, "%s/used", f->base);
+    ck_assert_int_eq(mkdir(f->root, 0700), 0);
+    path_in(f, "used/.hidden", path);
+    ck_assert_int_eq(mkdir(path, 0700), 0);
+    path_in(f, "used/lost+found", path);
+    ck_assert_int_eq(mkdir(path, 0700), 0);
+    path_in(f, "used/letters", path);
+    ck_assert_int_eq(mkdir(path, 0700), 0);
+    ck_assert_int_eq(open_store(f), KAFSCALE_INVALID);
+    ck_assert_ptr_nonnull(strstr(f->error.text, f->root));
+    ck_assert_ptr_nonnull(strstr(f->error.text, "empty or a new directory"));
+    ck_assert_int_eq(rmdir(path), 0);
+    path_in(f, "used/objects", path);
+    ck_assert_int_eq(access(path, F_OK), -1);
+    ck_assert_int_eq(open_store(f), KAFSCALE_OK);
+    fixture_free(f);
+}
+END_TEST
+
+START_TEST(store_of_a_newer_level_is_refused)
+{
+    static const char newer[] = "kafscale directory store 2 abc\n";
+    struct fixture *f = fixture_new(false);
+    char path[160];
+    int file;
+
+    ck_assert(store_client_close(&f->client));
+    path_in(f, "data/kafscale-store", path);
+    file = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+    ck_assert_int_ge(file, 0);
+    ck_assert_int_eq(write(file, newer, sizeof newer - 1), sizeof newer - 1);
+    ck_assert_int_eq(close(file), 0);
+    ck_assert_int_eq(open_store(f), KAFSCALE_UNSUPPORTED);
+    ck_assert_ptr_nonnull(strstr(f->error.text, "format level"));
+    ck_assert_int_eq(remove(path), 0);
+    ck_assert_int_eq(open_store(f), KAFSCALE_OK);
+    fixture_free(f);
+}
+END_TEST
+
+START_TEST(relative_root_stays_the_same_after_a_change_of_directory)
+{
+    struct fixture *f = fixture_new(false);
+    char before[256];
+
+    ck_assert_ptr_nonnull(getcwd(before, sizeof before));
+    ck_assert(store_client_close(&f->client));
+    ck_assert_int_eq(chdir(f->base), 0);
+    (void) snprintf(f->root, sizeof f->root, "data with space");
+    ck_assert_int_eq(open_store(f), KAFSCALE_OK);
+    ck_assert_int_eq(chdir("/"), 0);
+    ck_assert_int_eq(store_client_put_if_absent(&f->client, "a/b", "1"), KAFSCALE_OK);
+    ck_assert(store_client_has(&f->client, "a/b", "1"));
+    ck_assert_int_eq(chdir(before), 0);
+    fixture_free(f);
+}
+END_TEST
+
+/* --- File systems that can't do all that is needed -------------------------------------------- */
+
+static int
+refuse_link(void *self, int from_directory, const char *from, int directory, const char *name)
+{
+    (void) self;
+    (void) from_directory;
+    (void) from;
+    (void) directory;
+    (void) name;
+    return -EPERM;
+}
+
+/* Gives the name, and gives it again to whoever asks next. */
+static int
+link_over(void *self, int descriptor, int directory, const char *name)
+{
+    (void) self;
+    (void) descriptor;
+    (void) directory;
+    (void) name;
+    return 0;
+}
+
+static int
+refuse_link_unnamed(void *self, int descriptor, int directory, const char *name)
+{
+    (void) self;
+    (void) descriptor;
+    (void) directory;
+    (void) name;
+    return -EXDEV;
+}
+
+static enum kafscale_status
+open_limited(struct fixture *f, const struct ks_file_ops *ops, struct kafscale_store *store_out)
+{
+    struct ks_files files = simulated_fs_files(f->fs);
+
+    files.ops = ops;
+    f->error = (struct kafscale_error){ 0 };
+    return ks_directory_store_open(&f->v.env, f->root, files, store_out, &f->error);
+}
+
+START_TEST(file_system_without_exclusive_names_is_refused_at_start)
+{
+    struct fixture *f = fixture_new(true);
+    struct ks_file_ops without_links = *simulated_fs_files(f->fs).ops;
+    struct ks_file_ops with_double_names = without_links;
+    struct kafscale_store store = { 0 };
+
+    without_links.link = refuse_link;
+    without_links.link_unnamed = refuse_link_unnamed;
+    with_double_names.link_unnamed = link_over;
+    ck_assert_int_eq(open_limited(f, &without_links, &store), KAFSCALE_UNSUPPORTED);
+    ck_assert_ptr_nonnull(strstr(f->error.text, "no hard links"));
+    ck_assert_int_eq(open_limited(f, &with_double_names, &store), KAFSCALE_UNSUPPORTED);
+    ck_assert_ptr_nonnull(strstr(f->error.text, "a name that is taken"));
+    ck_assert_ptr_null(store.ops);
+    fixture_free(f);
+}
+END_TEST
+
+START_TEST(files_get_temporary_names_where_unnamed_ones_cannot_be_named)
+{
+    struct fixture *f = fixture_new(true);
+    struct ks_file_ops limited = *simulated_fs_files(f->fs).ops;
+    struct kafscale_store store = { 0 };
+
+    ck_assert(store_client_close(&f->client));
+    limited.link_unnamed = refuse_link_unnamed;
+    ck_assert_int_eq(open_limited(f, &limited, &store), KAFSCALE_OK);
+    f->client.store = ks_store_new(&f->v.env, store);
+    ck_assert_int_eq(store_client_put_if_absent(&f->client, "a/b", "1"), KAFSCALE_OK);
+    ck_assert_int_eq(store_client_put(&f->client, "a/b", "2"), KAFSCALE_OK);
+    ck_assert(store_client_has(&f->client, "a/b", "2"));
+    fixture_free(f);
+}
+END_TEST
+
 Suite *
 suite_new(void)
 {
@@ -354,6 +545,9 @@ suite_new(void)
 
     tcase_add_loop_test(disk, full_or_read_only_disk_is_unavailable_until_it_is_not, 0,
                         sizeof refusals / sizeof refusals[0]);
+    tcase_add_loop_test(
+        disk, disk_that_tells_at_fsync_that_it_is_full_is_unavailable_until_it_is_not, 0, 4);
+    tcase_add_test(disk, change_that_was_not_answered_is_unknown_and_ends_nothing);
     tcase_add_test(disk, failed_fsync_ends_the_store);
     tcase_add_loop_test(disk, key_below_an_object_is_refused_with_a_reason, 0, 2);
     tcase_add_test(disk, known_directories_cost_no_second_fsync_of_their_ancestors);
@@ -365,6 +559,11 @@ suite_new(void)
     tcase_add_test(root, emptied_root_refuses_writes_and_lists);
     tcase_add_test(root, objects_without_identity_are_refused_at_start);
     tcase_add_test(root, directory_that_cannot_be_made_is_an_error_with_its_path);
+    tcase_add_test(root, directory_in_other_use_is_refused_and_left_alone);
+    tcase_add_test(root, store_of_a_newer_level_is_refused);
+    tcase_add_test(root, relative_root_stays_the_same_after_a_change_of_directory);
+    tcase_add_test(root, file_system_without_exclusive_names_is_refused_at_start);
+    tcase_add_test(root, files_get_temporary_names_where_unnamed_ones_cannot_be_named);
     suite_add_tcase(suite, disk);
     suite_add_tcase(suite, root);
     return suite;
