@@ -256,6 +256,21 @@ ks_log_append(struct ks_log *log, struct ks_partition *partition, struct ks_appe
 }
 
 void
+ks_log_pass_over(struct ks_log *log, struct ks_partition *partition, const struct ks_batch *batch)
+{
+    int64_t now_ms = ks_env_wall_ms(log->env);
+    struct ks_producer_batch original;
+
+    if (batch->producer_id >= 0 &&
+        ks_producer_check(&partition->producers, batch->producer_id, batch->producer_epoch,
+                          batch->base_sequence, ks_batch_last_sequence(batch), now_ms,
+                          &original) == KS_SEQUENCE_NEXT) {
+        ks_producer_note_refused(&partition->producers, batch->producer_id, batch->producer_epoch,
+                                 batch->base_sequence, now_ms);
+    }
+}
+
+void
 ks_log_get_counters(const struct ks_log *log, struct ks_log_counters *counters_out)
 {
     *counters_out = log->counters;

@@ -216,6 +216,13 @@ struct ks_append {
 
 void ks_log_append(struct ks_log *log, struct ks_partition *partition, struct ks_append *append);
 
+/*
+ * A batch that was not given to the log will not be, though it was next: from now on its
+ * producer's later batches are out of order until it comes again.
+ */
+void ks_log_pass_over(struct ks_log *log, struct ks_partition *partition,
+                      const struct ks_batch *batch);
+
 /* --- Reading --------------------------------------------------------------------------------- */
 
 /*
