@@ -215,15 +215,12 @@ decode_txn(struct ks_cursor *cursor, struct ks_arena *arena, struct kafscale_met
     return ks_cursor_failed(&inside) || ks_cursor_failed(cursor) ? KAFSCALE_CORRUPT : KAFSCALE_OK;
 }
 
+/* The version comes last: only bytes that are whole can tell that they are of a newer one. */
 static enum kafscale_status
 check_frame(struct kafscale_slice bytes, struct kafscale_error *error)
 {
     if (bytes.size < KS_META_ENTRY_FRAME_BYTES || ks_get_u32(bytes.data) != MAGIC) {
         return ks_error_set(error, KAFSCALE_CORRUPT, "not an entry of the metadata log");
-    }
-    if (ks_get_u16(bytes.data + 4) != VERSION) {
-        return ks_error_set(error, KAFSCALE_UNSUPPORTED, "format version %u",
-                            ks_get_u16(bytes.data + 4));
     }
     if (ks_get_u32(bytes.data + OBJECT_BYTES_POSITION) != bytes.size) {
         return ks_error_set(error, KAFSCALE_CORRUPT, "%zu bytes where its header says %u",
@@ -232,6 +229,10 @@ check_frame(struct kafscale_slice bytes, struct kafscale_error *error)
     if (ks_crc32c(0, bytes.data, bytes.size - TRAILER_BYTES) !=
         ks_get_u32(bytes.data + bytes.size - TRAILER_BYTES)) {
         return ks_error_set(error, KAFSCALE_CORRUPT, "checksum does not match");
+    }
+    if (ks_get_u16(bytes.data + 4) != VERSION) {
+        return ks_error_set(error, KAFSCALE_UNSUPPORTED, "format version %u",
+                            ks_get_u16(bytes.data + 4));
     }
     return KAFSCALE_OK;
 }

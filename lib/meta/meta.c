@@ -209,8 +209,6 @@ take_call(struct ks_meta *meta, void *arg)
 {
     struct call *call = NULL;
 
-    assert(!meta->is_closing);
-
     if (meta->idle_count <= RESERVE_COUNT) {
         call = new_call(meta);
     }
@@ -222,6 +220,9 @@ take_call(struct ks_meta *meta, void *arg)
         if (meta->idle_count-- <= RESERVE_COUNT) {
             refuse(call, KAFSCALE_NO_MEMORY, "out of memory");
         }
+    }
+    if (call->state != CALL_REFUSED && meta->is_closing) {
+        refuse(call, KAFSCALE_STOPPED, "closing");
     }
     if (call->state != CALL_REFUSED) {
         call->state = CALL_SUBMITTING;

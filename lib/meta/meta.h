@@ -51,8 +51,8 @@ void ks_meta_watch(struct ks_meta *meta, kafscale_meta_changed *changed, void *a
 size_t ks_meta_operations_max(const struct ks_meta *meta);
 
 /*
- * Takes no more requests, and calls `done` once every completion has come: those that were not
- * begun come with KAFSCALE_STOPPED, a transaction that was sent with KAFSCALE_UNKNOWN. Then
+ * Calls `done` once every completion has come: requests that were not begun, and those that come
+ * from now on, with KAFSCALE_STOPPED, a transaction that was sent with KAFSCALE_UNKNOWN. Then
  * `meta` and its backend are gone. Call it once.
  */
 void ks_meta_close(struct ks_meta *meta, kafscale_meta_close_done *done, void *arg);

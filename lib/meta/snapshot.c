@@ -124,15 +124,12 @@ decode_item(struct ks_cursor *cursor, struct ks_meta_state *state)
     return ks_meta_state_append_item(state, (const char *) key.data, value, version);
 }
 
+/* The version comes last: only bytes that are whole can tell that they are of a newer one. */
 static enum kafscale_status
 check_frame(struct kafscale_slice bytes, struct kafscale_error *error)
 {
     if (bytes.size < HEADER_BYTES + TRAILER_BYTES || ks_get_u32(bytes.data) != SNAPSHOT_MAGIC) {
         return ks_error_set(error, KAFSCALE_CORRUPT, "not a snapshot of the metadata");
-    }
-    if (ks_get_u16(bytes.data + 4) != VERSION) {
-        return ks_error_set(error, KAFSCALE_UNSUPPORTED, "format version %u",
-                            ks_get_u16(bytes.data + 4));
     }
     if (ks_get_u64(bytes.data + OBJECT_BYTES_POSITION) != bytes.size) {
         return ks_error_set(error, KAFSCALE_CORRUPT, "%zu bytes where its header says %llu",
@@ -142,6 +139,10 @@ check_frame(struct kafscale_slice bytes, struct kafscale_error *error)
     if (ks_crc32c(0, bytes.data, bytes.size - TRAILER_BYTES) !=
         ks_get_u32(bytes.data + bytes.size - TRAILER_BYTES)) {
         return ks_error_set(error, KAFSCALE_CORRUPT, "checksum does not match");
+    }
+    if (ks_get_u16(bytes.data + 4) != VERSION) {
+        return ks_error_set(error, KAFSCALE_UNSUPPORTED, "format version %u",
+                            ks_get_u16(bytes.data + 4));
     }
     return KAFSCALE_OK;
 }

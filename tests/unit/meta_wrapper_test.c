@@ -187,6 +187,22 @@ START_TEST(refused_request_does_not_reach_the_backend_and_ends_before_the_close)
 }
 END_TEST
 
+START_TEST(a_request_after_the_close_began_is_refused_and_still_ends_before_it)
+{
+    struct ks_meta *meta = begin();
+    struct told told = { 0 };
+    bool is_closed = false;
+
+    ks_meta_close(meta, on_closed, &is_closed);
+    ks_meta_txn(meta, &txn, on_txn, &told);
+    ck_assert_int_eq(told.count, 0);
+    virtual_env_run_until_idle(&backend.v, 1000);
+    ck_assert(is_closed);
+    ck_assert_int_eq(told.status, KAFSCALE_STOPPED);
+    ck_assert_int_eq(backend.submit_count, 0);
+}
+END_TEST
+
 START_TEST(refusals_for_want_of_memory_are_told)
 {
     struct ks_meta *meta = begin();
@@ -215,6 +231,7 @@ suite_new(void)
     tcase_add_test(tcase, second_completion_is_ignored);
     tcase_add_test(tcase, failure_without_text_gets_one);
     tcase_add_test(tcase, refused_request_does_not_reach_the_backend_and_ends_before_the_close);
+    tcase_add_test(tcase, a_request_after_the_close_began_is_refused_and_still_ends_before_it);
     tcase_add_test(tcase, refusals_for_want_of_memory_are_told);
     suite_add_tcase(suite, tcase);
     return suite;
