@@ -277,8 +277,9 @@ on_slot(void *arg, enum kafscale_status status, struct kafscale_blob *body, uint
         get_slot(slot, more);
     } else if (status == KAFSCALE_OK) {
         advance(dead);
-    } else if (status == KAFSCALE_UNSUPPORTED || status == KAFSCALE_FAILED ||
-               (status == KAFSCALE_CORRUPT && ++slot->damaged_reads >= READS_MAX)) {
+    } else if (status == KAFSCALE_FAILED ||
+               ((status == KAFSCALE_CORRUPT || status == KAFSCALE_UNSUPPORTED) &&
+                ++slot->damaged_reads >= READS_MAX)) {
         damaged(slot, status, &error);
     } else {
         wait(dead, &slot->retry, get_again, slot, slot->attempts++);

@@ -11,9 +11,13 @@
 #include <stdlib.h>
 
 bool
-ks_element_is_replayed(const struct ks_opening_item *item, const struct ks_chain_element *element)
+ks_element_is_replayed(const struct ks_opening *opening, const struct ks_opening_item *item,
+                       const struct ks_chain_element *element)
 {
     if (!element->is_activated) {
+        return false;
+    }
+    if (ks_id_equals(&element->incarnation, &opening->log->options.incarnation)) {
         return false;
     }
     if (ks_is_planted(KS_PLANTED_CHAIN)) {
@@ -153,7 +157,7 @@ ks_replay_item(struct ks_opening *opening, struct ks_opening_item *item)
     for (size_t i = 0; i < item->reg.chain_count && status == KAFSCALE_OK; i++) {
         const struct ks_chain_element *element = &item->reg.chain[i];
 
-        if (ks_element_is_replayed(item, element)) {
+        if (ks_element_is_replayed(opening, item, element)) {
             status = replay_element(&replay, element);
         }
     }
@@ -167,9 +171,9 @@ ks_replay_item(struct ks_opening *opening, struct ks_opening_item *item)
 
 /* --- All at once --- */
 
-/* The element of this epoch in an item's chain, or NULL. Epochs ascend. */
+/* The element of an item's chain that a section belongs to, or NULL. Epochs ascend. */
 static const struct ks_chain_element *
-find_element(const struct ks_opening_item *item, int32_t epoch)
+find_element(const struct ks_opening_item *item, const struct ks_dead_log *dead, int32_t epoch)
 {
     const struct ks_chain_element *chain = item->reg.chain;
     size_t low = 0;
@@ -184,7 +188,12 @@ find_element(const struct ks_opening_item *item, int32_t epoch)
             high = middle;
         }
     }
-    return low == item->reg.chain_count || chain[low].epoch != epoch ? NULL : &chain[low];
+    if (low == item->reg.chain_count ||
+        (chain[low].epoch != epoch && !ks_is_planted(KS_PLANTED_EPOCH_TAG)) ||
+        !ks_id_equals(&chain[low].incarnation, &dead->incarnation)) {
+        return NULL;
+    }
+    return &chain[low];
 }
 
 static bool
@@ -205,31 +214,7 @@ reserve_section(struct ks_opening_item *item)
     return true;
 }
 
-/* Notes a section for an element of its item's chain, if it is one that counts there. */
-static void
-note_for_element(struct ks_opening *opening, struct ks_opening_item *item,
-                 const struct ks_chain_element *element, const struct ks_dead_log *dead,
-                 uint64_t sequence, const struct ks_wal_section *section)
-{
-    if (!ks_id_equals(&element->incarnation, &dead->incarnation) ||
-        sequence >= element->closed_end || !ks_element_is_replayed(item, element)) {
-        return;
-    }
-    if (!reserve_section(item)) {
-        lose(opening, item, KAFSCALE_NO_MEMORY);
-        return;
-    }
-    item->sections[item->section_count++] =
-        (struct ks_replay_section){ .sequence = sequence,
-                                    .entries = section->entries.data,
-                                    .entries_bytes = (uint32_t) section->entries.size,
-                                    .element = (uint32_t) (element - item->reg.chain) };
-}
-
-/*
- * The epoch says which element a section belongs to: an incarnation that had a partition, handed it
- * over and took it back has sections of several in one log.
- */
+/* Notes a section for its item, if it is one that counts. */
 static void
 note_section(struct ks_opening *opening, const struct ks_dead_log *dead, uint64_t sequence,
              const struct ks_wal_section *section)
@@ -241,13 +226,19 @@ note_section(struct ks_opening *opening, const struct ks_dead_log *dead, uint64_
     if (item == NULL || item->state != KS_ITEM_CLAIMED) {
         return;
     }
-    for (size_t i = 0; i < item->reg.chain_count && ks_is_planted(KS_PLANTED_EPOCH_TAG); i++) {
-        note_for_element(opening, item, &item->reg.chain[i], dead, sequence, section);
+    element = find_element(item, dead, section->leader_epoch);
+    if (element == NULL || sequence >= element->closed_end) {
+        return;
     }
-    element = find_element(item, section->leader_epoch);
-    if (element != NULL && !ks_is_planted(KS_PLANTED_EPOCH_TAG)) {
-        note_for_element(opening, item, element, dead, sequence, section);
+    if (!reserve_section(item)) {
+        lose(opening, item, KAFSCALE_NO_MEMORY);
+        return;
     }
+    item->sections[item->section_count++] =
+        (struct ks_replay_section){ .sequence = sequence,
+                                    .entries = section->entries.data,
+                                    .entries_bytes = (uint32_t) section->entries.size,
+                                    .element = (uint32_t) (element - item->reg.chain) };
 }
 
 static void
