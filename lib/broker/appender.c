@@ -57,7 +57,6 @@ has_room(const struct ks_appender *appender, const struct ks_pending_append *pen
 static void
 refuse(struct ks_appender *appender, struct ks_pending_append *pending)
 {
-    pending->is_queued = false;
     ks_list_remove(&pending->link);
     ks_list_append(&appender->refused, &pending->link);
     ks_env_defer(appender->env, &appender->task);
@@ -104,7 +103,6 @@ on_task(void *arg)
         if (!has_room(appender, pending)) {
             break;
         }
-        pending->is_queued = false;
         ks_list_remove(&pending->link);
         submit(appender, pending);
     }
@@ -128,14 +126,12 @@ ks_appender_append(struct ks_appender *appender, struct ks_pending_append *pendi
 {
     ks_topic_ref(pending->partition->topic);
     pending->is_given_up = false;
-    pending->is_queued = false;
     pending->link = (struct ks_list){ 0 };
     if (appender->is_ended || pending->partition->log == NULL) {
         refuse(appender, pending);
         return;
     }
     if (!ks_list_is_empty(&appender->queue) || !has_room(appender, pending)) {
-        pending->is_queued = true;
         ks_list_append(&appender->queue, &pending->link);
         return;
     }
@@ -150,15 +146,15 @@ is_same_producer(const struct ks_pending_append *a, const struct ks_pending_appe
            a->append.batch.producer_id >= 0;
 }
 
-/* A batch that comes later, over an empty queue, must not pass those that were given up either. */
-static void
-give_up(struct ks_appender *appender, struct ks_pending_append *pending)
+static bool
+is_queued(const struct ks_appender *appender, const struct ks_pending_append *pending)
 {
-    if (pending->partition->log != NULL) {
-        ks_log_pass_over(appender->log, pending->partition->log, &pending->append.batch);
+    for (struct ks_list *node = appender->queue.next; node != &appender->queue; node = node->next) {
+        if (node == &pending->link) {
+            return true;
+        }
     }
-    pending->is_given_up = true;
-    refuse(appender, pending);
+    return false;
 }
 
 void
@@ -166,17 +162,19 @@ ks_appender_give_up(struct ks_appender *appender, struct ks_pending_append *pend
 {
     struct ks_list *node;
 
-    if (!pending->is_queued) {
+    if (!ks_list_is_linked(&pending->link) || !is_queued(appender, pending)) {
         return;
     }
     node = pending->link.next;
-    give_up(appender, pending);
+    pending->is_given_up = true;
+    refuse(appender, pending);
     while (node != &appender->queue) {
         struct ks_pending_append *later = KS_CONTAINER(node, struct ks_pending_append, link);
 
         node = node->next;
         if (is_same_producer(pending, later)) {
-            give_up(appender, later);
+            later->is_given_up = true;
+            refuse(appender, later);
         }
     }
 }

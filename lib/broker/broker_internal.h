@@ -44,7 +44,6 @@ struct ks_broker {
     /* Start. */
     struct ks_identity identity;
     enum ks_start_step step;
-    bool is_step_running;
     uint32_t failures; /* of this step, in a row */
     struct ks_timer retry;
     struct ks_task begin;
@@ -58,7 +57,6 @@ struct ks_broker {
 
     /* Stop. */
     int64_t give_up_ms;
-    bool is_stop_begun;
     struct ks_task stop_task;
     void (*stop_done)(void *arg);
     void *stop_arg;
@@ -84,8 +82,5 @@ void ks_start_opened(struct ks_broker *broker);
 
 /* Stops a retry that waits. */
 void ks_start_cancel(struct ks_broker *broker);
-
-/* A step of the start ended while the broker is stopping. */
-void ks_stop_go_on(struct ks_broker *broker);
 
 #endif

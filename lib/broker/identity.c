@@ -13,6 +13,7 @@
 #define RECORD_FIXED_BYTES (4 + 2 + 2 + KS_ID_BYTES + 1)
 #define CRC_BYTES 4
 #define META_KEY "cluster"
+#define DOUBTS_MAX 5
 
 size_t
 ks_identity_encode(const struct ks_identity_record *record,
@@ -49,14 +50,17 @@ ks_identity_decode(struct kafscale_slice bytes, struct ks_identity_record *recor
     if (ks_cursor_failed(&cursor) || magic != RECORD_MAGIC) {
         return ks_error_set(error, KAFSCALE_CORRUPT, "the cluster record is not one of ours");
     }
+    if (ks_crc32c(0, bytes.data, bytes.size - CRC_BYTES) !=
+        ks_get_u32(bytes.data + bytes.size - CRC_BYTES)) {
+        return ks_error_set(error, KAFSCALE_CORRUPT, "the cluster record is damaged");
+    }
     if (version > RECORD_VERSION || record.format_level > KS_FORMAT_LEVEL) {
         return ks_error_set(error, KAFSCALE_UNSUPPORTED,
                             "the store is of format level %u, this broker knows up to %u",
                             (unsigned) record.format_level, (unsigned) KS_FORMAT_LEVEL);
     }
     if (name.size > KS_IDENTITY_BACKEND_BYTES_MAX || ks_id_is_zero(&record.cluster) ||
-        ks_cursor_left(&cursor) != CRC_BYTES ||
-        ks_crc32c(0, bytes.data, bytes.size - CRC_BYTES) != ks_cursor_u32(&cursor)) {
+        ks_cursor_left(&cursor) != CRC_BYTES) {
         return ks_error_set(error, KAFSCALE_CORRUPT, "the cluster record is damaged");
     }
     if (name.size > 0) {
@@ -66,11 +70,39 @@ ks_identity_decode(struct kafscale_slice bytes, struct ks_identity_record *recor
     return KAFSCALE_OK;
 }
 
+static void read_object(struct ks_identity *identity);
+
 static void
 finish(struct ks_identity *identity, enum kafscale_status status,
        const struct kafscale_error *error)
 {
     identity->done(identity->arg, status, error);
+}
+
+/* After the end neither store may be asked any more. */
+static bool
+has_ended(struct ks_identity *identity)
+{
+    if (!identity->is_ended) {
+        return false;
+    }
+    finish(identity, KAFSCALE_STOPPED, NULL);
+    return true;
+}
+
+/*
+ * What would end the start is believed when it has been seen several times: bytes are damaged on
+ * their way, and another broker may be writing object and key at this moment.
+ */
+static void
+doubt(struct ks_identity *identity, const struct kafscale_error *error)
+{
+    identity->doubts++;
+    if (identity->doubts < DOUBTS_MAX) {
+        read_object(identity);
+        return;
+    }
+    finish(identity, error->status, error);
 }
 
 static void
@@ -79,10 +111,8 @@ refuse(struct ks_identity *identity, enum kafscale_status status, const char *te
     struct kafscale_error error = { 0 };
 
     ks_error_set(&error, status, "%s/__kafscale/cluster: %s", identity->ns, text);
-    finish(identity, status, &error);
+    doubt(identity, &error);
 }
-
-static void read_object(struct ks_identity *identity);
 
 static void
 on_key_written(void *arg, enum kafscale_status status, uint64_t revision,
@@ -91,6 +121,9 @@ on_key_written(void *arg, enum kafscale_status status, uint64_t revision,
     struct ks_identity *identity = arg;
 
     (void) revision;
+    if (has_ended(identity)) {
+        return;
+    }
     if (status == KAFSCALE_CONFLICT) {
         read_object(identity);
         return;
@@ -120,6 +153,9 @@ on_object_written(void *arg, enum kafscale_status status, const struct kafscale_
 {
     struct ks_identity *identity = arg;
 
+    if (has_ended(identity)) {
+        return;
+    }
     if (status == KAFSCALE_OK) {
         write_key(identity);
         return;
@@ -165,6 +201,9 @@ on_rest_listed(void *arg, enum kafscale_status status, const struct kafscale_lis
 
     (void) entries;
     (void) is_truncated;
+    if (has_ended(identity)) {
+        return;
+    }
     if (status != KAFSCALE_OK) {
         finish(identity, status, error);
         return;
@@ -188,6 +227,9 @@ on_first_listed(void *arg, enum kafscale_status status, const struct kafscale_li
     char log_prefix[KAFSCALE_STORE_KEY_BYTES_MAX + 1];
 
     (void) is_truncated;
+    if (has_ended(identity)) {
+        return;
+    }
     if (status != KAFSCALE_OK) {
         finish(identity, status, error);
         return;
@@ -224,7 +266,7 @@ compare_both(struct ks_identity *identity, struct kafscale_slice key_value)
 
     if (status != KAFSCALE_OK) {
         ks_error_wrap(&error, "metadata key " META_KEY);
-        finish(identity, status, &error);
+        doubt(identity, &error);
         return;
     }
     if (!identity->has_object) {
@@ -249,6 +291,9 @@ on_key_read(void *arg, enum kafscale_status status, const struct kafscale_meta_e
     struct ks_identity *identity = arg;
 
     (void) revision;
+    if (has_ended(identity)) {
+        return;
+    }
     if (status != KAFSCALE_OK) {
         finish(identity, status, error);
         return;
@@ -272,7 +317,7 @@ read_key(struct ks_identity *identity)
             &error, KAFSCALE_INVALID,
             "%s/__kafscale/cluster: metadata lives in '%s', this broker is set up for '%s'",
             identity->ns, identity->object.backend, identity->backend);
-        finish(identity, KAFSCALE_INVALID, &error);
+        doubt(identity, &error);
         return;
     }
     identity->read = (struct kafscale_meta_read){ .key = META_KEY, .is_fresh = true };
@@ -287,20 +332,22 @@ on_object_read(void *arg, enum kafscale_status status, struct kafscale_blob *bod
     struct kafscale_error decode_error = { 0 };
 
     (void) object_bytes;
+    if (has_ended(identity)) {
+        return;
+    }
     if (status == KAFSCALE_NOT_FOUND) {
         identity->has_object = false;
         read_key(identity);
         return;
     }
     if (status != KAFSCALE_OK) {
-        /* A read damaged on its way is worth another try; damage that was stored is found below. */
         finish(identity, status == KAFSCALE_CORRUPT ? KAFSCALE_UNAVAILABLE : status, error);
         return;
     }
     status = ks_identity_decode(kafscale_blob_slice(body), &identity->object, &decode_error);
     if (status != KAFSCALE_OK) {
         ks_error_wrap(&decode_error, "%s", identity->key);
-        finish(identity, status, &decode_error);
+        doubt(identity, &decode_error);
         return;
     }
     identity->has_object = true;
@@ -319,6 +366,13 @@ ks_identity_check(struct ks_identity *identity, ks_identity_done *done, void *ar
 {
     identity->done = done;
     identity->arg = arg;
+    identity->doubts = 0;
     snprintf(identity->key, sizeof identity->key, "%s/__kafscale/cluster", identity->ns);
     read_object(identity);
+}
+
+void
+ks_identity_end(struct ks_identity *identity)
+{
+    identity->is_ended = true;
 }

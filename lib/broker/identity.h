@@ -55,6 +55,8 @@ struct ks_identity {
     /* The inside. */
     ks_identity_done *done;
     void *arg;
+    uint32_t doubts;
+    bool is_ended;
     bool has_object;
     struct ks_identity_record object;
     uint8_t bytes[KS_IDENTITY_RECORD_BYTES_MAX];
@@ -73,5 +75,8 @@ struct ks_identity {
 
 /* May be called again after done. */
 void ks_identity_check(struct ks_identity *identity, ks_identity_done *done, void *arg);
+
+/* A check under way sends no further request, and is answered STOPPED. */
+void ks_identity_end(struct ks_identity *identity);
 
 #endif

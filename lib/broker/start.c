@@ -61,11 +61,6 @@ finish_step(struct ks_broker *broker, enum kafscale_status status,
 {
     struct kafscale_error own_error = { 0 };
 
-    broker->is_step_running = false;
-    if (broker->state == KS_BROKER_STOPPING) {
-        ks_stop_go_on(broker);
-        return;
-    }
     if (broker->state != KS_BROKER_STARTING) {
         return;
     }
@@ -252,7 +247,6 @@ step_open(struct ks_broker *broker)
                       &broker->incarnation, options->freshness_ms, options->is_single_writer,
                       &broker->freshness_events);
     ks_appender_init(&broker->appender, broker->env, broker->log, options->unflushed_bytes_max);
-    broker->is_step_running = false;
     ks_opener_start(&broker->opener, broker->log, broker->sole_version);
 }
 
@@ -278,7 +272,6 @@ run_step(struct ks_broker *broker)
         [KS_START_OPEN] = step_open,
     };
 
-    broker->is_step_running = true;
     steps[broker->step](broker);
 }
 

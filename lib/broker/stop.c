@@ -41,21 +41,17 @@ close_stores(void *arg)
     ks_meta_close(broker->meta, on_meta_closed, broker);
 }
 
-void
-ks_stop_go_on(struct ks_broker *broker)
+static void
+begin(void *arg)
 {
-    if (broker->is_stop_begun) {
-        return;
-    }
-    broker->is_stop_begun = true;
+    struct ks_broker *broker = arg;
+
     ks_start_answer(broker, KAFSCALE_STOPPED, NULL);
-    if (broker->log != NULL) {
-        ks_log_stop(broker->log, broker->give_up_ms, close_stores, broker);
+    if (broker->log == NULL) {
+        close_stores(broker);
         return;
     }
-    broker->stop_task.run = close_stores;
-    broker->stop_task.arg = broker;
-    ks_env_defer(broker->env, &broker->stop_task);
+    ks_log_stop(broker->log, broker->give_up_ms, close_stores, broker);
 }
 
 void
@@ -68,11 +64,12 @@ ks_broker_stop(struct ks_broker *broker, int64_t give_up_ms, void (*done)(void *
     broker->give_up_ms = give_up_ms;
     ks_broker_move(broker, KS_BROKER_STOPPING, NULL);
     ks_start_cancel(broker);
+    ks_identity_end(&broker->identity);
     ks_opener_end(&broker->opener);
     ks_appender_end(&broker->appender);
     ks_topics_end(&broker->topics);
     ks_producer_ids_end(&broker->producer_ids);
-    if (!broker->is_step_running) {
-        ks_stop_go_on(broker);
-    }
+    broker->stop_task.run = begin;
+    broker->stop_task.arg = broker;
+    ks_env_defer(broker->env, &broker->stop_task);
 }

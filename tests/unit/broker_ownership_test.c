@@ -182,6 +182,42 @@ START_TEST(a_first_start_survives_each_lost_answer)
 }
 END_TEST
 
+/* What would end a start for ever is read again before it is believed. */
+START_TEST(a_start_survives_bytes_damaged_on_their_way)
+{
+    struct ks_fate damage = { .fault = KS_FAULT_DAMAGE };
+    struct test_broker *broker = test_broker_start(&fixture);
+
+    test_broker_stop(broker);
+    broker = test_broker_begin(&fixture, NULL);
+    ks_fault_store_next(broker->faults, KS_STORE_GET, "__kafscale/cluster", damage, 4);
+    ck_assert(virtual_env_run_until(&fixture.v, &broker->is_started, 60000));
+    ck_assert_msg(broker->start_status == KAFSCALE_OK, "%s", broker->start_error.text);
+    test_broker_stop(broker);
+}
+END_TEST
+
+START_TEST(a_start_that_waits_for_the_store_ends_at_once_when_it_is_stopped)
+{
+    struct ks_fate away = { .fault = KS_FAULT_UNAVAILABLE };
+    struct test_broker *broker = test_broker_start(&fixture);
+    int64_t begin_ms;
+
+    test_broker_stop(broker);
+    broker = test_broker_begin(&fixture, NULL);
+    if (_i > 0) {
+        ks_fault_store_next(broker->faults, KS_STORE_OPERATION_COUNT, NULL,
+                            (struct ks_fate){ .fault = KS_FAULT_NONE }, (uint32_t) _i);
+    }
+    ks_fault_store_next(broker->faults, KS_STORE_OPERATION_COUNT, NULL, away, UINT32_MAX);
+    virtual_env_run_for(&fixture.v, 3000);
+    ck_assert(!broker->is_started);
+    begin_ms = fixture.v.now_ms;
+    test_broker_stop(broker);
+    ck_assert_int_le(fixture.v.now_ms - begin_ms, 1000);
+}
+END_TEST
+
 START_TEST(a_start_waits_for_a_store_that_is_away_and_can_be_stopped)
 {
     struct ks_fate away = { .fault = KS_FAULT_UNAVAILABLE };
@@ -305,54 +341,6 @@ START_TEST(requests_make_a_broker_look_once_in_freshness_ms)
 }
 END_TEST
 
-static struct test_call *
-latest_begin(struct test_broker *broker)
-{
-    struct kafka_list_offsets_request_topic_partition partition;
-    struct kafka_list_offsets_request_topic topic;
-    struct kafka_list_offsets_request request;
-
-    kafka_message_init(&kafka_list_offsets_request_message, &request);
-    kafka_message_init(&kafka_list_offsets_request_topic_message, &topic);
-    kafka_message_init(&kafka_list_offsets_request_topic_partition_message, &partition);
-    partition.timestamp = -1;
-    topic.name = ks_slice_of_text("a");
-    topic.partitions = &partition;
-    topic.partitions_count = 1;
-    request.topics = &topic;
-    request.topics_count = 1;
-    return call_begin(broker, KAFKA_API_LIST_OFFSETS, 7, &request);
-}
-
-/* What a slow look brings is as old as its beginning. */
-START_TEST(who_asks_late_in_a_slow_look_waits_for_the_next_one)
-{
-    struct ks_fate slow = { .fault = KS_FAULT_NONE, .answer_ms = 5000 };
-    struct test_broker *broker = test_broker_start(&fixture);
-    struct ks_freshness *freshness = ks_broker_freshness(broker->broker);
-    struct test_call *early;
-    struct test_call *late;
-    uint64_t looks;
-
-    ck_assert_int_eq(client_create(broker, "a", 1), KAFKA_ERROR_NONE);
-    virtual_env_run_for(&fixture.v, 5000);
-    looks = freshness->looks;
-    ks_fault_store_next(broker->faults, KS_STORE_GET, NULL, slow, UINT32_MAX);
-    early = latest_begin(broker);
-    virtual_env_run_for(&fixture.v, 3000);
-    late = latest_begin(broker);
-    call_wait(early);
-    ck_assert_uint_eq(freshness->looks - looks, 1 + 1);
-    ck_assert(!late->is_done);
-    call_wait(late);
-    ck_assert_uint_eq(freshness->looks - looks, 1 + 1);
-    call_free(early);
-    call_free(late);
-    ks_fault_store_clear(broker->faults);
-    test_broker_stop(broker);
-}
-END_TEST
-
 /*
  * A PUT proves that nobody sealed this log, not that the topic lives: the answer waits for a look
  * that can't be had.
@@ -391,13 +379,15 @@ suite_new(void)
     tcase_add_test(tests, a_cluster_object_that_vanished_is_refused);
     tcase_add_test(tests, another_cluster_or_backend_or_format_is_refused);
     tcase_add_loop_test(tests, a_first_start_survives_each_lost_answer, 0, 16);
+    tcase_add_test(tests, a_start_survives_bytes_damaged_on_their_way);
+    tcase_add_loop_test(tests, a_start_that_waits_for_the_store_ends_at_once_when_it_is_stopped, 0,
+                        8);
     tcase_add_loop_test(tests, a_start_waits_for_a_store_that_is_away_and_can_be_stopped, 0, 2);
     tcase_add_test(tests, a_second_broker_takes_over_and_the_first_stops_acknowledging);
     tcase_add_test(tests, a_broker_that_was_replaced_notices_at_the_first_request_after_a_silence);
     tcase_add_test(tests, a_new_topic_of_another_broker_is_found_by_looking);
     tcase_add_test(tests, an_idle_broker_sends_no_request);
     tcase_add_test(tests, requests_make_a_broker_look_once_in_freshness_ms);
-    tcase_add_test(tests, who_asks_late_in_a_slow_look_waits_for_the_next_one);
     tcase_add_test(tests, nothing_is_acknowledged_while_the_broker_cannot_look);
     suite_add_tcase(suite, tests);
     return suite;
