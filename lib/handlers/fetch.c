@@ -48,11 +48,9 @@ has_ids(const struct ks_request *request)
 }
 
 static int16_t
-missing_code(const struct fetch *fetch, const struct fetch_entry *entry, enum ks_broker_error error)
+missing_code(const struct fetch *fetch, enum ks_broker_error error)
 {
-    bool is_topic_known = entry->topic != NULL && !entry->topic->is_gone;
-
-    if (error == KS_BROKER_ERROR_UNKNOWN_TOPIC && !is_topic_known && has_ids(fetch->request)) {
+    if (error == KS_BROKER_ERROR_UNKNOWN_TOPIC && has_ids(fetch->request)) {
         return KAFKA_ERROR_UNKNOWN_TOPIC_ID;
     }
     return ks_kafka_read_error(error);
@@ -176,9 +174,9 @@ read_entry(struct fetch *fetch, struct fetch_entry *entry)
 
     note_ends(entry);
     if (entry->code == KAFKA_ERROR_NONE) {
-        entry->code = missing_code(
-            fetch, entry,
-            ks_find_partition(request, entry->topic, entry->asked->partition, &entry->partition));
+        entry->code =
+            missing_code(fetch, ks_find_partition(request, entry->topic, entry->asked->partition,
+                                                  &entry->partition));
     }
     if (entry->code != KAFKA_ERROR_NONE || (fetch->bytes_left == 0 && fetch->bytes_read > 0)) {
         return true;
@@ -216,7 +214,7 @@ check_entry(struct fetch *fetch, struct fetch_entry *entry)
 
     if (error != KS_BROKER_ERROR_NONE) {
         entry->partition = NULL;
-        return missing_code(fetch, entry, error);
+        return missing_code(fetch, error);
     }
     code = ks_check_leader_epoch(entry->partition, entry->asked->current_leader_epoch);
     if (code != KAFKA_ERROR_NONE) {

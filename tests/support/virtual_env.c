@@ -113,6 +113,20 @@ virtual_env_step(struct virtual_env *v)
 }
 
 bool
+virtual_env_step_now(struct virtual_env *v)
+{
+    return step_until(v, v->now_ms);
+}
+
+int64_t
+virtual_env_next_due_ms(const struct virtual_env *v)
+{
+    int64_t due_ms = v->job_count > 0 ? v->now_ms : ks_env_next_due_ms(&v->env);
+
+    return due_ms < v->now_ms ? v->now_ms : due_ms;
+}
+
+bool
 virtual_env_run_until_idle(struct virtual_env *v, int64_t limit_ms)
 {
     int64_t until_ms = v->now_ms + limit_ms;

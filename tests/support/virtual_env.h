@@ -25,6 +25,12 @@ void virtual_env_init(struct virtual_env *v, uint64_t seed);
  */
 bool virtual_env_step(struct virtual_env *v);
 
+/* One event that is due now; false: there is none, and time would have to pass. */
+bool virtual_env_step_now(struct virtual_env *v);
+
+/* When there is something to do: now at the earliest, INT64_MAX: never. */
+int64_t virtual_env_next_due_ms(const struct virtual_env *v);
+
 /* Runs until nothing is left to do, or `limit_ms` of virtual time have passed; true when idle. */
 bool virtual_env_run_until_idle(struct virtual_env *v, int64_t limit_ms);
 

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The inside of a simulated world of brokers, shared by its files: broker_world.c (brokers, time,
+ * what is done to them), broker_world_client.c, broker_world_producer.c, broker_world_reader.c and
+ * broker_world_admin.c (who talks to them) and broker_world_history.c (what must hold).
+ */
+#ifndef KS_TESTS_SIM_BROKER_WORLD_INTERNAL_H
+#define KS_TESTS_SIM_BROKER_WORLD_INTERNAL_H
+
+#include "record/record.h"
+#include "sim/broker_world.h"
+#include "sim/process.h"
+
+#define WORLD_PARTITIONS 3 /* of the topic that stays, "stays" */
+#define WORLD_LOOSE 3      /* the one partition of the topic that goes and comes, "goes" */
+#define WORLD_PRODUCERS 3
+#define WORLD_READERS 2
+#define WORLD_PROCESSES 8
+#define WORLD_RUNNING_MAX 3
+#define LANE_BATCHES_MAX 120
+#define LOOSE_MAX 400
+#define WORLD_IDS_MAX 400
+#define WORLD_NEW_TOPICS_MAX 100
+/* Brokers in the world have at most this; no answer may be older. */
+#define WORLD_FRESHNESS_MS 1000
+
+/* Who wrote a record, and which of its records it is; -1: not known. */
+#define WORLD_VALUE(producer, number) ((int64_t) (producer) << 32 | (int64_t) (number))
+
+/* --- History ---------------------------------------------------------------------------------- */
+
+/* One partition as clients have come to know it. */
+struct history {
+    int64_t *values; /* by offset */
+    int64_t capacity;
+    /* When which end was known to somebody. */
+    struct {
+        int64_t at_ms;
+        int64_t end;
+    } * ends;
+    size_t end_count;
+    size_t end_capacity;
+    int64_t latest_max; /* the greatest end a broker has told */
+};
+
+void history_deinit(struct history *history);
+
+/* A client saw this value at this offset; false when another one was there before. */
+bool history_see(struct history *history, int64_t now_ms, int64_t offset, int64_t value);
+
+/* A broker has acknowledged that everything below `end` is there. */
+void history_know_end(struct history *history, int64_t now_ms, int64_t end);
+
+/* What was known at that time. */
+int64_t history_end_at(const struct history *history, int64_t at_ms);
+
+/* --- Clients ---------------------------------------------------------------------------------- */
+
+/* What all clients have: a broker to talk to, for as long as the connection holds. */
+struct client {
+    struct world *world;
+    struct line *line;
+    struct process *process;
+    struct ks_timer tick;
+    int64_t waits_since_ms; /* for the oldest answer; -1: waits for nothing */
+    int64_t again_at_ms;    /* not before */
+    void (*lost)(struct client *client);
+    void (*answered)(struct client *client, void *tag, const void *response);
+    void (*act)(struct client *client);
+};
+
+void client_init(struct client *client, struct world *world);
+void client_deinit(struct client *client);
+
+/* Connects to some broker if that is to be done and possible; false: not now. */
+bool client_connect(struct client *client);
+
+/* Hangs up, and goes on somewhere else after a while. */
+void client_leave(struct client *client);
+
+/* False: the broker has not answered for so long that the client has left it. */
+bool client_is_patient(struct client *client, int64_t patience_ms);
+
+struct sent_batch {
+    int32_t sequence;
+    int32_t count;
+    int64_t floor; /* known end when it was first sent: real time order */
+    uint32_t tries;
+    const struct process *first; /* whom it was first sent to, not to be looked into */
+};
+
+/* What one producer writes to one partition. acknowledged <= sent <= count. */
+struct lane {
+    struct sent_batch batches[LANE_BATCHES_MAX];
+    int32_t count;
+    int32_t sent;
+    int32_t acknowledged;
+    int32_t next_sequence;
+};
+
+struct producer {
+    struct client client;
+    int index;
+    int64_t id;
+    bool is_asking_id;
+    struct ks_list requests;
+    size_t request_count;
+    struct lane lanes[WORLD_PARTITIONS];
+};
+
+void producer_init(struct producer *producer, struct world *world, int index);
+void producer_deinit(struct producer *producer);
+bool producer_is_done(const struct producer *producer);
+
+struct reader {
+    struct client client;
+    int64_t positions[WORLD_PARTITIONS + 1];
+    int64_t sent_at_ms;
+    int latest_index; /* whose end was asked */
+    bool is_last;     /* reads everything a last time, also the topic that goes */
+    bool has_latest[WORLD_PARTITIONS + 1]; /* asked since then */
+};
+
+void reader_init(struct reader *reader, struct world *world);
+void reader_deinit(struct reader *reader);
+
+struct loose_record {
+    int64_t sent_at_ms;
+    int64_t acknowledged_at_ms; /* -1 */
+    bool is_read;
+};
+
+enum admin_step {
+    ADMIN_CREATE_STAYS,
+    ADMIN_CREATE_GOES,
+    ADMIN_REST,
+    ADMIN_DELETE_GOES,
+};
+
+/* Creates and deletes topics, asks for producer ids, and writes into the topic that goes. */
+struct admin {
+    struct client client;
+    enum admin_step step;
+    bool was_deleted;          /* the next creation is a second life */
+    int64_t stays_since_ms;    /* -1: not created yet */
+    int64_t goes_since_ms;     /* its last creation */
+    int64_t deletion_begun_ms; /* of the last deletion: its first request */
+    int64_t deletion_done_ms;
+    int64_t sent_at_ms;
+    struct loose_record loose[LOOSE_MAX];
+    int32_t loose_count;
+    int64_t ids[WORLD_IDS_MAX];
+    size_t id_count;
+    bool new_topics[WORLD_NEW_TOPICS_MAX]; /* acknowledged */
+    int32_t new_topic_count;
+    bool is_checking;
+    bool is_checked;
+};
+
+void admin_init(struct admin *admin, struct world *world);
+void admin_deinit(struct admin *admin);
+
+/* Deletes the topic that goes and creates it again, if that is not under way already. */
+void admin_replace_topic(struct admin *admin);
+
+/* Nothing is under way: both topics are there. */
+bool admin_rests(const struct admin *admin);
+
+/* --- The world -------------------------------------------------------------------------------- */
+
+struct slot {
+    struct process *process; /* NULL: empty */
+    bool was_ready;
+    bool was_fenced;
+    bool was_paused;
+    int64_t resume_at_ms;
+    int64_t mend_at_ms;
+    uint32_t events_without_memory;
+};
+
+struct world {
+    struct virtual_env v;
+    const struct scenario *scenario;
+    struct broker_world_events *events;
+    char *reason;
+    bool is_broken;
+    bool is_over; /* no trouble and nothing new any more */
+    struct ks_memory_bucket *bucket;
+    struct ks_fault_store *faults;
+    struct ks_store *store;
+    uint32_t meta_chunk_entries;
+    size_t meta_operations_max;
+    struct slot slots[WORLD_PROCESSES];
+    struct history histories[WORLD_PARTITIONS + 1];
+    struct producer producers[WORLD_PRODUCERS];
+    struct reader readers[WORLD_READERS];
+    struct admin admin;
+};
+
+uint64_t world_draw(struct world *world, uint64_t below);
+
+/* The first promise that was broken, with two numbers about it. */
+void world_broken(struct world *world, const char *what, int64_t a, int64_t b);
+
+/* Any broker that runs, paused or not, or NULL. */
+struct process *world_any_process(struct world *world);
+
+/* A producer id was given out. */
+void world_note_id(struct world *world, int64_t id);
+
+/*
+ * An error code of a broker: a broken promise unless trouble explains it. That a topic is unknown
+ * is explained when it was not created freshness.ms before the request was sent.
+ */
+void world_check_error(struct world *world, const char *api, int16_t code, int64_t sent_at_ms);
+
+/* What brokers have acknowledged, seen at the end (broker_world_history.c). */
+void world_check_all(struct world *world);
+
+#endif
