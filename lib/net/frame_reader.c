@@ -26,12 +26,18 @@ ks_frame_reader_init(struct ks_frame_reader *reader, struct ks_memory_account *a
 }
 
 static void
+discharge_staged(struct ks_frame_reader *reader)
+{
+    ks_memory_account_discharge(reader->account, reader->charged_bytes);
+    reader->charged_bytes = 0;
+}
+
+static void
 drop_staged(struct ks_frame_reader *reader)
 {
     ks_buffer_deinit(&reader->staged);
     ks_buffer_init(&reader->staged, KS_FRAME_UNRESERVED_BYTES_MAX);
-    ks_memory_account_discharge(reader->account, reader->charged_bytes);
-    reader->charged_bytes = 0;
+    discharge_staged(reader);
 }
 
 void
@@ -106,6 +112,8 @@ static enum ks_frame_step
 make_blob(struct ks_frame_reader *reader)
 {
     if (reader->reservation.state == KS_RESERVATION_NONE) {
+        /* Counted besides the frame that it begins, it would make that wait for itself. */
+        discharge_staged(reader);
         ks_memory_account_reserve(reader->account, &reader->reservation, reader->frame_bytes);
     }
     if (!ks_reservation_is_granted(&reader->reservation)) {
