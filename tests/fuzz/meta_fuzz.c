@@ -4,21 +4,9 @@
  * log, or a snapshot. The checksum is put right, since whoever writes to a bucket can do that too.
  * What can be read must be the same again when it is read from what is written.
  */
+#include "fuzz/fuzz.h"
 #include "meta/entry.h"
 #include "meta/snapshot.h"
-
-#include <stdlib.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* As assert, whatever the build says of that. */
-static void
-demand(bool holds)
-{
-    if (!holds) {
-        abort();
-    }
-}
 
 static void
 rebuild_entry(const struct ks_meta_batch *batch)
@@ -85,9 +73,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 5) {
         return 0;
     }
-    copy = malloc(size - 1);
-    demand(copy != NULL);
-    memcpy(copy, data + 1, size - 1);
+    copy = copy_bytes(ks_slice(data + 1, size - 1));
     ks_put_u32(copy + size - 5, ks_crc32c(0, copy, size - 5));
     if (data[0] == 'e') {
         try_entry(ks_slice(copy, size - 1));

@@ -4,23 +4,11 @@
  * rest is the body; it is also tried as the header of a request. What decodes must encode, and then
  * decode to the same.
  */
+#include "fuzz/fuzz.h"
 #include "support/random_message.h"
-
-#include <stdlib.h>
 
 #define CHOICE_BYTES 3
 #define MEMORY_BYTES_MAX (1u << 30)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* As assert, whatever the build says of that. */
-static void
-demand(bool holds)
-{
-    if (!holds) {
-        abort();
-    }
-}
 
 /* By key, so that the corpus keeps its meaning; other bytes are spread over the APIs there are. */
 static const struct kafka_api_schema *

@@ -4,23 +4,10 @@
  * compressed bytes of one codec. A batch that can be read must be the same again when it is built
  * from what was read.
  */
-#include "base/base.h"
+#include "fuzz/fuzz.h"
 #include "record/record.h"
 
-#include <stdlib.h>
-
 #define PLAIN_BYTES_MAX (4u << 20)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* As assert, whatever the build says of that. */
-static void
-demand(bool holds)
-{
-    if (!holds) {
-        abort();
-    }
-}
 
 static enum kafscale_status
 rebuild(const struct ks_batch *batch, struct ks_buffer *out)
