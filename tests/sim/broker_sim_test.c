@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The simulation of brokers: many seeds, each a world of its own, which takes one of the scenarios
- * given, in turn. `--seeds N` runs that many, `--seed N` replays one. SIM_LOG=1 in the environment
- * shows what the brokers log.
+ * given, in turn. `--seeds N` runs that many, `--seed N` replays one; `--plant FAULT` (in the build
+ * that has them) breaks a rule and `--must-break` succeeds when some seed notices. SIM_LOG=1 in the
+ * environment shows what the brokers log.
  */
 #include "sim/broker_world.h"
+#include "sim/plant.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -33,38 +35,65 @@ must_have_happened(const struct broker_world_events *events, uint64_t count)
     return all;
 }
 
+struct arguments {
+    struct scenario scenarios[SCENARIOS_MAX];
+    size_t scenario_count;
+    uint64_t first;
+    uint64_t count;
+    bool must_break;
+};
+
+static bool
+read_arguments(int argc, char **argv, struct arguments *arguments)
+{
+    bool is_good = true;
+
+    for (int i = 1; i < argc && is_good; i++) {
+        if (strcmp(argv[i], "--seed") == 0 && i + 1 < argc) {
+            arguments->first = strtoull(argv[++i], NULL, 10);
+            arguments->count = 1;
+        } else if (strcmp(argv[i], "--seeds") == 0 && i + 1 < argc) {
+            arguments->count = strtoull(argv[++i], NULL, 10);
+        } else if (strcmp(argv[i], "--plant") == 0 && i + 1 < argc) {
+            is_good = plant(argv[++i]);
+        } else if (strcmp(argv[i], "--must-break") == 0) {
+            arguments->must_break = true;
+        } else {
+            is_good = arguments->scenario_count < SCENARIOS_MAX &&
+                      scenario_read(argv[i], &arguments->scenarios[arguments->scenario_count++]);
+        }
+    }
+    if (is_good && arguments->scenario_count == 0) {
+        fprintf(stderr, "usage: broker_sim_test [--seed N | --seeds N] SCENARIO...\n");
+        is_good = false;
+    }
+    return is_good;
+}
+
 int
 main(int argc, char **argv)
 {
-    static struct scenario scenarios[SCENARIOS_MAX];
+    static struct arguments arguments = { .first = 1, .count = 2000 };
     struct broker_world_events events = { 0 };
-    size_t scenario_count = 0;
-    uint64_t first = 1;
-    uint64_t count = 2000;
+    uint64_t end;
     char reason[200];
 
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--seed") == 0 && i + 1 < argc) {
-            first = strtoull(argv[++i], NULL, 10);
-            count = 1;
-        } else if (strcmp(argv[i], "--seeds") == 0 && i + 1 < argc) {
-            count = strtoull(argv[++i], NULL, 10);
-        } else if (scenario_count == SCENARIOS_MAX ||
-                   !scenario_read(argv[i], &scenarios[scenario_count++])) {
-            return EXIT_FAILURE;
-        }
-    }
-    if (scenario_count == 0) {
-        fprintf(stderr, "usage: broker_sim_test [--seed N | --seeds N] SCENARIO...\n");
+    if (!read_arguments(argc, argv, &arguments)) {
         return EXIT_FAILURE;
     }
-    for (uint64_t seed = first; seed < first + count; seed++) {
-        const struct scenario *scenario = &scenarios[seed % scenario_count];
+    end = arguments.first + arguments.count;
+    for (uint64_t seed = arguments.first; seed < end; seed++) {
+        const struct scenario *scenario = &arguments.scenarios[seed % arguments.scenario_count];
 
         if (!broker_world_run(scenario, seed, &events, reason)) {
             printf("# seed %" PRIu64 " (%s): %s\n", seed, scenario->name, reason);
-            return EXIT_FAILURE;
+            return arguments.must_break ? EXIT_SUCCESS : EXIT_FAILURE;
         }
     }
-    return must_have_happened(&events, count) || count == 1 ? EXIT_SUCCESS : EXIT_FAILURE;
+    if (arguments.must_break) {
+        printf("# no seed of %" PRIu64 " noticed\n", arguments.count);
+        return EXIT_FAILURE;
+    }
+    return must_have_happened(&events, arguments.count) || arguments.count == 1 ? EXIT_SUCCESS
+                                                                                : EXIT_FAILURE;
 }

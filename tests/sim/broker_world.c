@@ -111,6 +111,7 @@ set_options(struct world *w, struct ks_broker_options *options)
     options->flush_bytes = 1 + world_draw(w, 2500);
     options->unflushed_bytes_max = 1000 + world_draw(w, 5000);
     options->cache_bytes_max = world_draw(w, 3) * 700;
+    options->is_single_writer = w->scenario->never_look;
     options->freshness_ms = 100 + (int64_t) world_draw(w, WORLD_FRESHNESS_MS - 99);
 }
 

@@ -5,6 +5,7 @@
  * a rule and succeeds when some seed notices.
  */
 #include "sim/log_world.h"
+#include "sim/plant.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -12,38 +13,6 @@
 #include <string.h>
 
 #define SEEDS_DEFAULT 2000
-
-#ifdef KS_PLANTED_FAULTS
-static const char *const planted_names[KS_PLANTED_COUNT] = {
-    [KS_PLANTED_NONE] = "none",
-    [KS_PLANTED_PREFIX_ACK] = "prefix-ack",
-    [KS_PLANTED_REBATCH] = "rebatch",
-    [KS_PLANTED_NONCE_READ_BACK] = "nonce-read-back",
-    [KS_PLANTED_SEAL] = "seal",
-    [KS_PLANTED_CHAIN] = "chain",
-    [KS_PLANTED_CAS_ACTIVATE] = "cas-activate",
-    [KS_PLANTED_EPOCH_TAG] = "epoch-tag",
-    [KS_PLANTED_FLUSH_BEFORE_RELEASE] = "flush-before-release",
-    [KS_PLANTED_UNCONDITIONAL_PUT] = "unconditional-put",
-    [KS_PLANTED_INCARNATION_REUSE] = "incarnation-reuse",
-    [KS_PLANTED_EARLY_DUPLICATE] = "early-duplicate",
-};
-#endif
-
-static bool
-plant(const char *name)
-{
-#ifdef KS_PLANTED_FAULTS
-    for (int i = 0; i < KS_PLANTED_COUNT; i++) {
-        if (strcmp(planted_names[i], name) == 0) {
-            ks_planted_fault = (enum ks_planted_fault) i;
-            return true;
-        }
-    }
-#endif
-    fprintf(stderr, "no planted fault '%s' in this build\n", name);
-    return false;
-}
 
 /* A count of zero means that the simulation never came to what it is for. */
 static bool

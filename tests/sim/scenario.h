@@ -6,6 +6,7 @@
  *     steps 100              so many draws of an action, then the world heals and is checked
  *     faults 40000           rates of the store's faults go up to so many millionths
  *     weight kill 3          how often an action is drawn, of the sum of all weights
+ *     never-look             brokers believe that nobody else is there: a rule broken on purpose
  *     at 1500 pause          done once, this many ms after the beginning, whatever is drawn
  *
  * Actions: see enum scenario_action.
@@ -36,6 +37,7 @@ struct scenario {
     char name[64];
     uint32_t steps;
     uint32_t faults;
+    bool never_look;
     uint32_t weights[SCENARIO_ACTION_COUNT];
 
     struct {

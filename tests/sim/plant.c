@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One table; empty in builds without planted faults. */
+#include "sim/plant.h"
+
+#include "base/base.h"
+
+#include <stdio.h>
+
+bool
+plant(const char *name)
+{
+#ifdef KS_PLANTED_FAULTS
+    static const char *const names[KS_PLANTED_COUNT] = {
+        [KS_PLANTED_NONE] = "none",
+        [KS_PLANTED_PREFIX_ACK] = "prefix-ack",
+        [KS_PLANTED_REBATCH] = "rebatch",
+        [KS_PLANTED_NONCE_READ_BACK] = "nonce-read-back",
+        [KS_PLANTED_SEAL] = "seal",
+        [KS_PLANTED_CHAIN] = "chain",
+        [KS_PLANTED_CAS_ACTIVATE] = "cas-activate",
+        [KS_PLANTED_EPOCH_TAG] = "epoch-tag",
+        [KS_PLANTED_FLUSH_BEFORE_RELEASE] = "flush-before-release",
+        [KS_PLANTED_UNCONDITIONAL_PUT] = "unconditional-put",
+        [KS_PLANTED_INCARNATION_REUSE] = "incarnation-reuse",
+        [KS_PLANTED_EARLY_DUPLICATE] = "early-duplicate",
+    };
+
+    for (int i = 0; i < KS_PLANTED_COUNT; i++) {
+        if (strcmp(names[i], name) == 0) {
+            ks_planted_fault = (enum ks_planted_fault) i;
+            return true;
+        }
+    }
+#endif
+    fprintf(stderr, "no planted fault '%s' in this build\n", name);
+    return false;
+}
