@@ -409,8 +409,8 @@ static bool
 cut(struct ks_log *log)
 {
     struct ks_slot *slot = log->open;
-    uint32_t crc = 0;
     uint64_t total_bytes;
+    uint32_t crc;
 
     if (!write_head(slot)) {
         ks_env_set_timer(log->env, &log->cut_timer, ks_env_now_ms(log->env) + 10);
@@ -418,8 +418,9 @@ cut(struct ks_log *log)
     }
     fix_places(slot);
     slot->parts[0] = (struct kafscale_part){ .bytes = ks_buffer_slice(&slot->head) };
-    for (size_t i = 0; i < slot->part_count; i++) {
-        crc = ks_crc32c(crc, slot->parts[i].bytes.data, slot->parts[i].bytes.size);
+    crc = ks_crc32c(0, slot->head.data, slot->head.size);
+    for (size_t i = 1; i < slot->part_count; i++) {
+        crc = ks_batch_crc_after(crc, slot->parts[i].bytes);
     }
     total_bytes = slot->head.size + slot->body_bytes + KS_WAL_TRAILER_BYTES;
     ks_wal_write_trailer(slot->trailer, total_bytes, crc);

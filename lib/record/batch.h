@@ -88,6 +88,13 @@ KAFSCALE_MUST_CHECK enum kafscale_status ks_batch_parse(struct kafscale_slice by
 
 bool ks_batch_crc_is_right(const struct ks_batch *batch);
 
+/*
+ * The CRC-32C of bytes that end with this whole batch, going on from `crc` of those before it.
+ * The records are not read: what the batch's own checksum says of them is taken for true, so a
+ * byte that changed since that was checked makes the result wrong, as it should.
+ */
+uint32_t ks_batch_crc_after(uint32_t crc, struct kafscale_slice batch_bytes);
+
 /* Why a produced batch is refused; each is one Kafka error of the Produce API. */
 enum ks_batch_fault {
     KS_BATCH_FAULT_NONE,

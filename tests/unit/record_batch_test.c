@@ -444,6 +444,40 @@ START_TEST(every_fault_has_a_text)
 }
 END_TEST
 
+/* Small batches are read, large ones trusted to their own checksum: nobody may see which. */
+START_TEST(checksum_after_a_batch_is_that_of_all_bytes)
+{
+    static char value[32 << 10];
+    struct ks_record record = { .value = ks_slice(value, (size_t) _i) };
+    struct ks_buffer bytes;
+    uint32_t before = ks_crc32c(0, "head", 4);
+
+    ks_buffer_init(&bytes, 1u << 20);
+    put_batch(&bytes, &plain_options, &record, 1);
+    ck_assert_uint_eq(ks_batch_crc_after(before, ks_buffer_slice(&bytes)),
+                      ks_crc32c(before, bytes.data, bytes.size));
+    ks_batch_patch(bytes.data, 77, 3);
+    ck_assert_uint_eq(ks_batch_crc_after(before, ks_buffer_slice(&bytes)),
+                      ks_crc32c(before, bytes.data, bytes.size));
+    ks_buffer_deinit(&bytes);
+}
+END_TEST
+
+START_TEST(checksum_after_a_large_batch_tells_that_a_byte_changed_meanwhile)
+{
+    static char value[32 << 10];
+    struct ks_record record = { .value = ks_slice(value, sizeof value) };
+    struct ks_buffer bytes;
+
+    ks_buffer_init(&bytes, 1u << 20);
+    put_batch(&bytes, &plain_options, &record, 1);
+    bytes.data[bytes.size / 2] ^= 1;
+    ck_assert_uint_ne(ks_batch_crc_after(0, ks_buffer_slice(&bytes)),
+                      ks_crc32c(0, bytes.data, bytes.size));
+    ks_buffer_deinit(&bytes);
+}
+END_TEST
+
 Suite *
 suite_new(void)
 {
@@ -461,6 +495,8 @@ suite_new(void)
     tcase_add_test(reading, compacted_batch_may_have_fewer_records_than_offsets);
     tcase_add_test(reading, every_truncation_is_refused);
     tcase_add_test(reading, old_format_has_a_status_of_its_own);
+    tcase_add_loop_test(reading, checksum_after_a_batch_is_that_of_all_bytes, 8100, 8200);
+    tcase_add_test(reading, checksum_after_a_large_batch_tells_that_a_byte_changed_meanwhile);
     suite_add_tcase(suite, reading);
 
     tcase_add_test(producing, no_flipped_bit_is_accepted_from_a_producer);
