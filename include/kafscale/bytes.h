@@ -30,6 +30,13 @@ struct kafscale_blob;
 /* A blob of `size` bytes, uninitialised, with one reference; NULL when memory is short. */
 KAFSCALE_EXPORT struct kafscale_blob *kafscale_blob_new(size_t size);
 
+/*
+ * A blob over `size` bytes of another one from `position` on, which must lie in it; nothing is
+ * copied, and the bytes stay as long as the view. A store answers a GET from its memory with it.
+ */
+KAFSCALE_EXPORT struct kafscale_blob *kafscale_blob_view(struct kafscale_blob *blob,
+                                                         size_t position, size_t size);
+
 KAFSCALE_EXPORT struct kafscale_blob *kafscale_blob_ref(struct kafscale_blob *blob);
 
 /* Drops one reference; the last one frees the bytes. Accepts NULL. */

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Shared bytes: the count and the bytes live in one allocation. */
+/*
+ * Shared bytes: the count and the bytes live in one allocation. A view has a count of its own
+ * and one reference to the blob that has the bytes, never to another view, so that chains don't
+ * grow.
+ */
 #include "base/memory.h"
 #include "base/slice.h"
 
@@ -8,8 +12,10 @@
 
 struct kafscale_blob {
     atomic_size_t references;
+    uint8_t *data;
     size_t size;
-    uint8_t data[];
+    struct kafscale_blob *whole; /* of a view; else NULL */
+    uint8_t bytes[];
 };
 
 struct kafscale_blob *
@@ -25,8 +31,28 @@ kafscale_blob_new(size_t size)
         return NULL;
     }
     atomic_init(&blob->references, 1);
+    blob->data = blob->bytes;
     blob->size = size;
+    blob->whole = NULL;
     return blob;
+}
+
+struct kafscale_blob *
+kafscale_blob_view(struct kafscale_blob *blob, size_t position, size_t size)
+{
+    struct kafscale_blob *view;
+
+    assert(position <= blob->size);
+    assert(size <= blob->size - position);
+
+    view = kafscale_blob_new(0);
+    if (view == NULL) {
+        return NULL;
+    }
+    view->data = blob->data + position;
+    view->size = size;
+    view->whole = kafscale_blob_ref(blob->whole != NULL ? blob->whole : blob);
+    return view;
 }
 
 struct kafscale_blob *
@@ -49,6 +75,7 @@ kafscale_blob_unref(struct kafscale_blob *blob)
     before = atomic_fetch_sub_explicit(&blob->references, 1, memory_order_acq_rel);
     assert(before > 0);
     if (before == 1) {
+        kafscale_blob_unref(blob->whole);
         ks_free(blob);
     }
 }

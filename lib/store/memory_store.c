@@ -266,18 +266,34 @@ copy_range(const struct object *object, uint64_t position, size_t size, uint8_t 
     }
 }
 
-/* A whole object that is a whole blob is handed out by reference; everything else is assembled. */
+/* The part that has all of a range, with what lies before the range in it; NULL when none has. */
+static const struct held_part *
+part_with(const struct object *object, uint64_t position, size_t size, size_t *skip_out)
+{
+    for (size_t i = 0; i < object->part_count; i++) {
+        size_t part_bytes = object->parts[i].bytes.size;
+
+        if (position < part_bytes) {
+            *skip_out = (size_t) position;
+            return size <= part_bytes - *skip_out ? &object->parts[i] : NULL;
+        }
+        position -= part_bytes;
+    }
+    return NULL;
+}
+
+/* What lies in one part is handed out by reference; everything else is assembled. */
 static struct kafscale_blob *
 new_body(const struct object *object, uint64_t position, size_t size)
 {
+    size_t skip;
+    const struct held_part *part = part_with(object, position, size, &skip);
     struct kafscale_blob *body;
 
-    if (object->part_count == 1 && position == 0) {
-        struct held_part part = object->parts[0];
+    if (part != NULL) {
+        size_t before = (size_t) (part->bytes.data - kafscale_blob_data(part->owner));
 
-        if (size == part.bytes.size && size == kafscale_blob_size(part.owner)) {
-            return kafscale_blob_ref(part.owner);
-        }
+        return kafscale_blob_view(part->owner, before + skip, size);
     }
     body = kafscale_blob_new(size);
     if (body != NULL) {
