@@ -6,6 +6,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,14 +40,13 @@ now_us(void)
     return (int64_t) now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-void
-wire_connect(struct wire *wire, const char *address)
+static struct addrinfo *
+look_up(const char *address)
 {
     char host[256];
     const char *colon = strrchr(address, ':');
     struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV };
     struct addrinfo *found;
-    int yes = 1;
 
     if (colon == NULL || (size_t) (colon - address) >= sizeof host) {
         die("'%s' is not host:port", address);
@@ -56,13 +56,37 @@ wire_connect(struct wire *wire, const char *address)
     if (getaddrinfo(host, colon + 1, &hints, &found) != 0) {
         die("'%s' is not known", address);
     }
-    *wire = (struct wire){ .fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0) };
-    if (wire->fd < 0 || connect(wire->fd, found->ai_addr, found->ai_addrlen) != 0) {
+    return found;
+}
+
+bool
+wire_try_connect(struct wire *wire, const char *address)
+{
+    struct addrinfo *found = look_up(address);
+    int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int result = fd < 0 ? -1 : connect(fd, found->ai_addr, found->ai_addrlen);
+    int yes = 1;
+
+    freeaddrinfo(found);
+    if (result != 0) {
+        int reason = errno;
+
+        close(fd);
+        errno = reason;
+        return false;
+    }
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+    *wire = (struct wire){ .fd = fd };
+    ks_buffer_init(&wire->frame, FRAME_BYTES_MAX);
+    return true;
+}
+
+void
+wire_connect(struct wire *wire, const char *address)
+{
+    if (!wire_try_connect(wire, address)) {
         die("connect to %s: %s", address, strerror(errno));
     }
-    freeaddrinfo(found);
-    setsockopt(wire->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
-    ks_buffer_init(&wire->frame, FRAME_BYTES_MAX);
 }
 
 void
@@ -122,6 +146,17 @@ wire_send(struct wire *wire, int16_t key, int16_t version, const void *request)
     }
     write_all(wire->fd, vectors, (int) count);
     kafka_writer_deinit(&writer);
+}
+
+bool
+wire_wait(struct wire *wire, int64_t until_us)
+{
+    struct pollfd readable = { .fd = wire->fd, .events = POLLIN };
+    int64_t left_us = until_us - now_us();
+    struct timespec left = { .tv_sec = (time_t) (left_us / 1000000),
+                             .tv_nsec = (long) (left_us % 1000000) * 1000 };
+
+    return left_us > 0 && ppoll(&readable, 1, &left, NULL) > 0;
 }
 
 static void

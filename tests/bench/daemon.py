@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A kafscaled under measurement, and what the system says about it."""
+import os
+import subprocess
+
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Daemon:
+    """Runs on a free port of the loopback until stop() or kill()."""
+
+    def __init__(self, binary, log_path, *settings):
+        arguments = [binary, "--set", "listen=127.0.0.1:0"]
+        for setting in settings:
+            arguments += ["--set", setting]
+        with open(log_path, "a", encoding="utf-8") as log:
+            self.process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=log,
+                                            text=True)
+        words = self.process.stdout.readline().split()
+        assert words, "kafscaled did not start, see " + log_path
+        self.address = words[-1]
+
+    def _read(self, name, task=None):
+        path = "/proc/%d/" % self.process.pid + ("task/%s/" % task if task else "") + name
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+
+    def _number(self, name, key, task=None):
+        return next(int(line.split()[1]) for line in self._read(name, task).splitlines()
+                    if line.startswith(key + ":"))
+
+    def cpu_seconds(self):
+        fields = self._read("stat").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS
+
+    def memory_mib(self):
+        return self._number("status", "VmRSS") / 1024
+
+    def wakeups(self):
+        """How often any thread was put on a processor, until now."""
+        return sum(self._number("status", key, task)
+                   for task in os.listdir("/proc/%d/task" % self.process.pid)
+                   for key in ("voluntary_ctxt_switches", "nonvoluntary_ctxt_switches"))
+
+    def reads_and_writes(self):
+        """System calls that read or wrote, on files, sockets and the loop's own descriptors."""
+        return self._number("io", "syscr") + self._number("io", "syscw")
+
+    def stop(self):
+        self.process.terminate()
+        code = self.process.wait(timeout=60)
+        self.process.stdout.close()
+        assert code == 0, "kafscaled ended with %d" % code
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
