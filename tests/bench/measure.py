@@ -16,6 +16,7 @@ PARTITIONS = 32
 CONNECTIONS = 2
 BATCH_BYTES = 256 << 10
 SMALL_BATCH_BYTES = 16 << 10
+CONNECTIONS_TO_FILL_OBJECTS = 16  # what they have under way at once must be more than an object
 RECORD_BYTES = 1024
 
 
@@ -211,13 +212,13 @@ def exec_to_answer(bench):
 
 def restart(bench, object_bytes):
     """Kills a broker that has 1 GB on 1,000 partitions, and starts it again."""
-    total_mib, partitions = (8, 10) if bench.is_smoke else (954, 1000)
+    total_mib, partitions = (8, 100) if bench.is_smoke else (954, 1000)
     store = bench.directory()
     flush = "flush.bytes=%d" % object_bytes
     daemon = bench.daemon(store, flush, "flush.interval.ms=1000")
     bench.load(daemon, "create", "bench", partitions)
-    bench.load(daemon, "produce", "bench", partitions, CONNECTIONS, SMALL_BATCH_BYTES,
-               RECORD_BYTES, total_mib)
+    bench.load(daemon, "produce", "bench", partitions, CONNECTIONS_TO_FILL_OBJECTS,
+               SMALL_BATCH_BYTES, RECORD_BYTES, total_mib)
     daemon.kill()
     objects = len(bench.wal_objects())
     address = free_address()
