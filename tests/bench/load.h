@@ -35,8 +35,8 @@ void *run_consume(void *worker);
 
 /*
  * Sends batches of one record, `per_second`, to the partitions in turn, whether or not earlier
- * ones were answered, and prints how long the answers took. Each is counted from when it was due, so
- * that a broker that stalls can't hide it.
+ * ones were answered, and prints how long the answers took. Each is counted from when it was
+ * due, so that a broker that stalls can't hide it.
  */
 void run_paced(const char *address, const char *topic, int32_t partitions, int32_t per_second,
                int32_t seconds);

@@ -134,7 +134,7 @@ def librdkafka(bench):
     gib = count * RECORD_BYTES / GIB
     daemon = bench.daemon("store=memory")
     bench.load(daemon, "create", "bench", 1)
-    common = ["-t", "bench", "-b", daemon.address, "-p", 0, "-q", "-X", "log.connection.close=false"]
+    common = ["-t", "bench", "-b", daemon.address, "-p", 0, "-q"]
     begun = daemon.cpu_seconds()
     begun_s = time.monotonic()
     bench.run("rdkafka_performance", "-P", *common, "-s", RECORD_BYTES, "-c", count, "-a", -1)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One connection: Kafka answers in order, so the oldest one under way is the one that is answered. */
+/* One connection: Kafka answers in order, so what is answered is always the oldest one. */
 #include "batches.h"
 #include "load.h"
 #include "requests.h"

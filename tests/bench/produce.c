@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Few batches, sent in turn: they stay in the processor's cache, so sending is one copy to the kernel. */
+/*
+ * Few batches, sent in turn: they stay in the processor's cache, so sending is one copy to the
+ * kernel.
+ */
 #include "batches.h"
 #include "load.h"
 #include "requests.h"

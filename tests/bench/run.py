@@ -87,10 +87,10 @@ def heading(build):
                             capture_output=True, text=True, check=False).stdout.strip()
     with open("/proc/meminfo", encoding="utf-8") as file:
         memory_gib = int(file.readline().split()[1]) / (1 << 20)
-    return ["", "Made by `python3 tests/bench/run.py %s` on %s, commit %s, with %s, %.0f GiB, Linux %s."
-            % (os.path.relpath(build), time.strftime("%Y-%m-%d"), commit, processor(), memory_gib,
-               platform.release()),
-            "Load average at the start %.1f." % os.getloadavg()[0]]
+    return ["", "Made by `python3 tests/bench/run.py %s`" % os.path.relpath(build),
+            "on %s, commit %s, with %s, %.0f GiB, Linux %s, load average %.1f at the start."
+            % (time.strftime("%Y-%m-%d"), commit, processor(), memory_gib, platform.release(),
+               os.getloadavg()[0])]
 
 
 def write(path, lines):
