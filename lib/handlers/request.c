@@ -53,8 +53,8 @@ ks_request_read_body(struct ks_request *request)
     if (body == NULL) {
         return KAFSCALE_NO_MEMORY;
     }
-    status = kafka_decode(message, request->header.api_version, request->encoded, &request->arena,
-                          body, &error);
+    status = kafka_decode_request(message, request->header.api_version, request->encoded,
+                                  &request->arena, body, &error);
     request->body = body;
     return status;
 }

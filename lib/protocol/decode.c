@@ -347,10 +347,11 @@ explain(const struct decoder *decoder, const struct kafka_message *message,
                         decoder->field != NULL ? decoder->field->name : "tags", problem);
 }
 
-enum kafscale_status
-kafka_decode_limited(const struct kafka_message *message, int16_t version,
-                     struct kafscale_slice body, size_t elements_max, struct ks_arena *arena,
-                     void *out, struct kafscale_error *error)
+/* At most `left_max` bytes may follow the message. */
+static enum kafscale_status
+decode_message(const struct kafka_message *message, int16_t version, struct kafscale_slice body,
+               size_t elements_max, size_t left_max, struct ks_arena *arena, void *out,
+               struct kafscale_error *error)
 {
     struct decoder decoder = { .cursor = ks_cursor(body),
                                .arena = arena,
@@ -371,7 +372,7 @@ kafka_decode_limited(const struct kafka_message *message, int16_t version,
     if (ks_cursor_failed(&decoder.cursor)) {
         return explain(&decoder, message, error);
     }
-    if (ks_cursor_left(&decoder.cursor) > 0) {
+    if (ks_cursor_left(&decoder.cursor) > left_max) {
         return ks_error_set(error, KAFSCALE_CORRUPT, "%s v%d: %zu bytes left over", message->name,
                             version, ks_cursor_left(&decoder.cursor));
     }
@@ -383,5 +384,21 @@ enum kafscale_status
 kafka_decode(const struct kafka_message *message, int16_t version, struct kafscale_slice body,
              struct ks_arena *arena, void *out, struct kafscale_error *error)
 {
-    return kafka_decode_limited(message, version, body, KAFKA_ELEMENTS_MAX, arena, out, error);
+    return decode_message(message, version, body, KAFKA_ELEMENTS_MAX, 0, arena, out, error);
+}
+
+enum kafscale_status
+kafka_decode_limited(const struct kafka_message *message, int16_t version,
+                     struct kafscale_slice body, size_t elements_max, struct ks_arena *arena,
+                     void *out, struct kafscale_error *error)
+{
+    return decode_message(message, version, body, elements_max, 0, arena, out, error);
+}
+
+enum kafscale_status
+kafka_decode_request(const struct kafka_message *message, int16_t version,
+                     struct kafscale_slice body, struct ks_arena *arena, void *out,
+                     struct kafscale_error *error)
+{
+    return decode_message(message, version, body, KAFKA_ELEMENTS_MAX, SIZE_MAX, arena, out, error);
 }

@@ -58,6 +58,16 @@ KAFSCALE_MUST_CHECK enum kafscale_status kafka_decode_limited(
     size_t elements_max, struct ks_arena *arena, void *out, struct kafscale_error *error);
 
 /*
+ * The same for what a client sent: bytes after the message are ignored, as Kafka's brokers do.
+ * librdkafka 2.3 to 2.16 leaves three of them behind when it asks for the metadata of all topics.
+ */
+KAFSCALE_MUST_CHECK enum kafscale_status kafka_decode_request(const struct kafka_message *message,
+                                                              int16_t version,
+                                                              struct kafscale_slice body,
+                                                              struct ks_arena *arena, void *out,
+                                                              struct kafscale_error *error);
+
+/*
  * Appends a message to the writer, which afterwards borrows the large bytes and records of
  * `in`.
  *

@@ -231,6 +231,31 @@ START_TEST(bytes_after_the_message_are_refused)
 }
 END_TEST
 
+/*
+ * What librdkafka sends for all topics: it keeps four bytes free for the count, writes none, and
+ * leaves three of them behind the request.
+ */
+START_TEST(bytes_after_a_request_are_ignored)
+{
+    struct fixture *f = fixture_new();
+    struct kafscale_slice sent = ks_slice("\0\0\0\0\x01\0\0", 7);
+    struct kafka_metadata_request request;
+
+    ck_assert_int_eq(
+        kafka_decode(&kafka_metadata_request_message, 12, sent, &f->arena, &request, &f->error),
+        KAFSCALE_CORRUPT);
+    ck_assert_int_eq(kafka_decode_request(&kafka_metadata_request_message, 12, sent, &f->arena,
+                                          &request, &f->error),
+                     KAFSCALE_OK);
+    ck_assert_int_eq(request.topics_count, -1);
+    ck_assert(!request.allow_auto_topic_creation);
+    ck_assert_int_eq(kafka_decode_request(&kafka_metadata_request_message, 12, ks_slice("\0", 1),
+                                          &f->arena, &request, &f->error),
+                     KAFSCALE_CORRUPT);
+    fixture_free(f);
+}
+END_TEST
+
 static void
 fail_allocations(struct fixture *f, const struct kafka_message *message, int16_t version,
                  uint64_t seed)
@@ -466,6 +491,7 @@ suite_new(void)
     tcase_add_loop_test(all, bytes_after_the_message_are_refused, 0, count);
     tcase_add_loop_test(all, every_failing_allocation_is_a_status, 0, count);
     suite_add_tcase(suite, all);
+    tcase_add_test(single, bytes_after_a_request_are_ignored);
     tcase_add_test(single, hostile_counts_allocate_nothing);
     tcase_add_test(single, too_many_elements_are_refused_before_memory_is_spent);
     tcase_add_test(single, broken_tag_sections_are_refused);
