@@ -101,26 +101,31 @@ def numbers(count):
     return "".join("%d\n" % i for i in range(count))
 
 
-def run_test(test):
-    root = tempfile.mkdtemp(prefix="kafscaled-")
+def in_own_directory(test):
+    """The test, given a directory that goes, with all daemons, when it has ended."""
+    def run_there():
+        root = tempfile.mkdtemp(prefix="kafscaled-")
+        try:
+            return test(root)
+        finally:
+            Daemon.end_all()
+            shutil.rmtree(root)
+    return run_there
+
+
+def outcome(test):
     try:
-        return test(root), None
+        return test(), None
     except Exception:  # whatever it is, it is this test's failure
         return None, traceback.format_exc()
-    finally:
-        Daemon.end_all()
-        shutil.rmtree(root)
 
 
-def main(tests):
-    """Runs the tests against the daemon named first on the command line; the exit code."""
-    global BINARY
-    BINARY = os.path.abspath(sys.argv[1])
+def report(tests):
+    """Runs (name, test) pairs and prints TAP; the exit code."""
     failed = 0
     print("1..%d" % len(tests))
-    for number, test in enumerate(tests, 1):
-        skip, failure = run_test(test)
-        name = test.__name__.replace("_", " ")
+    for number, (name, test) in enumerate(tests, 1):
+        skip, failure = outcome(test)
         failed += failure is not None
         print("%sok %d - %s%s" % ("not " if failure else "", number, name,
                                   " # SKIP " + skip if skip else ""))
@@ -128,3 +133,10 @@ def main(tests):
             print("# " + line)
         sys.stdout.flush()
     return 1 if failed else 0
+
+
+def main(tests):
+    """Runs the tests against the daemon named first on the command line; the exit code."""
+    global BINARY
+    BINARY = os.path.abspath(sys.argv[1])
+    return report([(test.__name__.replace("_", " "), in_own_directory(test)) for test in tests])
