@@ -6,7 +6,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from count_tests import count_test  # noqa: E402
+from count_tests import count_test, skip_reasons  # noqa: E402
 
 GOOD = "1..2\nok 1 - a\nok 2 - b\n"
 
@@ -27,12 +27,25 @@ CASES = (
     ("words that begin with ok are no subtest", "OK", "okay\nnot okay\n", (1, 0, 0)),
 )
 
+# Behaviour, output, reasons.
+REASONS = (
+    ("a skipped subtest says why", "1..2\nok 1 - a\nok 2 - b # SKIP no java\n", ["no java"]),
+    ("a whole TAP skip says why", "1..0 # SKIP no java\n", ["no java"]),
+    ("good and failed subtests give no reason", "ok 1 - skip\nnot ok 2 - # comment\n", []),
+)
+
+
+def results():
+    for name, result, output, expected in CASES:
+        yield name, count_test({"result": result, "stdout": output}), expected
+    for name, output, expected in REASONS:
+        yield name, skip_reasons({"stdout": output}), expected
+
 
 def main():
     failed = 0
-    print("1..%d" % len(CASES))
-    for number, (name, result, output, expected) in enumerate(CASES, 1):
-        counted = count_test({"result": result, "stdout": output})
+    print("1..%d" % (len(CASES) + len(REASONS)))
+    for number, (name, counted, expected) in enumerate(results(), 1):
         is_good = counted == expected
         failed += not is_good
         print("%s %d - %s" % ("ok" if is_good else "not ok", number, name))

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""count_tests.py TESTLOG_JSON: prints "passed failed skipped" of one run of `meson test`.
+"""count_tests.py TESTLOG_JSON: prints "passed failed skipped" of one run of `meson test`, and to
+stderr a line for each skipped test that says why.
 
 A test that speaks TAP counts as its subtests; one that crashed, timed out or stopped before its
 plan was done counts as a failure besides. Any other test counts as one.
@@ -10,6 +11,7 @@ import sys
 
 LINE = re.compile(r"^(not )?ok\b(.*)$", re.M)
 PLAN = re.compile(r"^1\.\.(\d+)", re.M)
+REASON = re.compile(r"^(?:ok\b|1\.\.0).*#\s*skip\S*\s*(.*)$", re.M | re.I)
 
 
 def count_tap(output, is_good):
@@ -40,11 +42,19 @@ def count_test(test):
     return (1, 0, 0) if is_good else (0, 1, 0)
 
 
+def skip_reasons(test):
+    """Why a test, or which of its subtests, did not run."""
+    return REASON.findall(test.get("stdout") or "")
+
+
 def main():
     totals = [0, 0, 0]
     with open(sys.argv[1], encoding="utf-8") as log:
         for line in log:
-            totals = [a + b for a, b in zip(totals, count_test(json.loads(line)))]
+            test = json.loads(line)
+            totals = [a + b for a, b in zip(totals, count_test(test))]
+            for reason in skip_reasons(test):
+                print("skipped: %s: %s" % (test.get("name"), reason), file=sys.stderr)
     print(*totals)
 
 
