@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Brings clients from their package registries into build/clients, each once, by name and version.
+What can't be had, because a toolchain or the network is missing, is Unavailable, with the reason.
+
+KAFSCALE_TESTS_INSTALL=no keeps it from installing anything (tests/run --no-install).
+"""
+import contextlib
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..")
+PLACE = os.path.normpath(os.path.join(ROOT, "build", "clients"))
+LIMIT_S = 300
+
+POM = """<project xmlns="http://maven.apache.org/POM/4.0.0">
+<modelVersion>4.0.0</modelVersion>
+<groupId>clients</groupId><artifactId>clients</artifactId><version>1</version>
+<dependencies>%s</dependencies>
+</project>
+"""
+DEPENDENCY = ("<dependency><groupId>%s</groupId><artifactId>%s</artifactId><version>%s</version>"
+              "</dependency>")
+
+
+class Unavailable(Exception):
+    """A client that this machine can't have; the text says why."""
+
+
+def run(name, *command, cwd=None, environment=None):
+    if not shutil.which(command[0]):
+        raise Unavailable("%s: no %s here" % (name, command[0]))
+    try:
+        done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=LIMIT_S,
+                              check=False, env={**os.environ, **(environment or {})})
+    except subprocess.TimeoutExpired:
+        raise Unavailable("%s: %s took too long" % (name, command[0])) from None
+    if done.returncode != 0:
+        said = (done.stderr + done.stdout).strip().splitlines() or ["no reason given"]
+        raise Unavailable("%s: %s failed: %s" % (name, os.path.basename(command[0]), said[-1]))
+
+
+@contextlib.contextmanager
+def fresh(name, wanted):
+    """The directory of a client, and whether it must be filled; locked meanwhile, since the tests
+    of one build run side by side."""
+    os.makedirs(PLACE, exist_ok=True)
+    directory = os.path.join(PLACE, name)
+    stamp = os.path.join(directory, "installed")
+    with open(directory + ".lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if os.path.exists(stamp) and open(stamp, encoding="utf-8").read() == wanted:
+            yield directory, False
+            return
+        if os.environ.get("KAFSCALE_TESTS_INSTALL") == "no":
+            raise Unavailable(name + ": is not installed, and nothing may be")
+        shutil.rmtree(directory, ignore_errors=True)
+        os.makedirs(directory)
+        yield directory, True
+        with open(stamp, "w", encoding="utf-8") as file:
+            file.write(wanted)
+
+
+def python(name, *requirements):
+    """A virtual environment with packages of PyPI. Returns its interpreter."""
+    with fresh(name, " ".join(requirements)) as (directory, empty):
+        interpreter = os.path.join(directory, "bin", "python")
+        if empty:
+            run(name, sys.executable, "-m", "venv", directory)
+            run(name, interpreter, "-m", "pip", "install", "-q", "--only-binary", ":all:",
+                "--disable-pip-version-check", "--retries", "1", *requirements)
+    return interpreter
+
+
+def java(name, *coordinates):
+    """Artifacts of Maven Central and what they need. Returns the class path."""
+    if not shutil.which("java"):
+        raise Unavailable(name + ": no java here")
+    with fresh(name, " ".join(coordinates)) as (directory, empty):
+        if empty:
+            dependencies = "".join(DEPENDENCY % tuple(c.split(":")) for c in coordinates)
+            with open(os.path.join(directory, "pom.xml"), "w", encoding="utf-8") as pom:
+                pom.write(POM % dependencies)
+            run(name, "mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=jars",
+                cwd=directory)
+    return os.path.join(directory, "jars", "*")
+
+
+def node(name, script, *packages):
+    """Packages of npm, and a script beside them. Returns the script's path."""
+    if not shutil.which("node"):
+        raise Unavailable(name + ": no node here")
+    with fresh(name, " ".join(packages)) as (directory, empty):
+        if empty:
+            run(name, "npm", "install", "--no-audit", "--no-fund", "--prefix", directory, *packages)
+        return shutil.copy(script, directory)
+
+
+def go(name, source):
+    """A module of ours with its dependencies from the Go proxy. Returns its binary."""
+    wanted = "".join(open(os.path.join(source, file), encoding="utf-8").read()
+                     for file in ("go.mod", "go.sum", "main.go"))
+    with fresh(name, wanted) as (directory, empty):
+        binary = os.path.join(directory, "driver")
+        if empty:
+            run(name, "go", "build", "-o", binary, ".", cwd=source,
+                environment={"GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly"})
+    return binary
