@@ -17,6 +17,7 @@
 
 /* One partition of the request. */
 struct fetch_entry {
+    const struct kafka_fetch_request_topic *topic_asked;
     const struct kafka_fetch_request_topic_partition *asked;
     struct kafka_fetch_response_topic_partition *out;
     struct ks_topic *topic;               /* a reference; NULL: unknown */
@@ -203,10 +204,25 @@ read_on(struct fetch *fetch)
 
 /* --- Waiting ---------------------------------------------------------------------------------- */
 
+/* A topic that was not there, or has gone, may have come since: a look brings news. */
+static struct ks_topic *
+find_topic(struct fetch *fetch, struct fetch_entry *entry)
+{
+    struct ks_topic *topic = entry->topic;
+
+    if (topic == NULL || topic->is_gone) {
+        topic = ks_find_topic(fetch->request, entry->topic_asked->topic,
+                              entry->topic_asked->topic_id, has_ids(fetch->request));
+        ks_topic_unref(entry->topic);
+        entry->topic = topic == NULL ? NULL : ks_topic_ref(topic);
+    }
+    return topic;
+}
+
 static int16_t
 check_entry(struct fetch *fetch, struct fetch_entry *entry)
 {
-    struct ks_topic *topic = entry->topic != NULL && entry->topic->is_gone ? NULL : entry->topic;
+    struct ks_topic *topic = find_topic(fetch, entry);
     enum ks_broker_error error =
         ks_find_partition(fetch->request, topic, entry->asked->partition, &entry->partition);
     int64_t offset = entry->asked->fetch_offset;
@@ -394,16 +410,14 @@ make_entries(struct fetch *fetch)
 
     for (int32_t i = 0; i < asked->topics_count; i++) {
         const struct kafka_fetch_request_topic *topic_asked = &asked->topics[i];
-        struct ks_topic *topic = ks_find_topic(fetch->request, topic_asked->topic,
-                                               topic_asked->topic_id, has_ids(fetch->request));
 
         for (int32_t j = 0; j < topic_asked->partitions_count; j++) {
             struct fetch_entry *entry = &fetch->entries[fetch->entry_count];
 
             fetch->entry_count++;
+            entry->topic_asked = topic_asked;
             entry->asked = &topic_asked->partitions[j];
             entry->out = &fetch->response.topics[i].partitions[j];
-            entry->topic = topic == NULL ? NULL : ks_topic_ref(topic);
         }
     }
 }

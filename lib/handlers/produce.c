@@ -138,6 +138,30 @@ apply_doubt(struct produce *produce)
     }
 }
 
+/* The look may have brought a topic that was not known before: its client is to try again. */
+static void
+revise_unknown(struct produce *produce)
+{
+    struct ks_request *request = produce->request;
+    size_t next = 0;
+
+    for (int32_t i = 0; i < produce->asked->topics_count; i++) {
+        const struct kafka_produce_request_topic *asked = &produce->asked->topics[i];
+        struct ks_topic *topic = ks_find_topic(request, asked->name, NULL, false);
+
+        for (int32_t j = 0; j < asked->partitions_count; j++) {
+            struct produce_entry *entry = &produce->entries[next];
+
+            next++;
+            if (entry->code == KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION && topic != NULL &&
+                ks_topic_partition(topic, asked->partitions[j].index) != NULL) {
+                entry->code = ks_kafka_error(KS_BROKER_ERROR_NOT_OPEN);
+                entry->message = ks_broker_error_text(KS_BROKER_ERROR_NOT_OPEN);
+            }
+        }
+    }
+}
+
 static void
 answer(struct ks_request *request)
 {
@@ -150,6 +174,9 @@ answer(struct ks_request *request)
         return;
     }
     apply_doubt(produce);
+    if (request->has_looked && has_errors(produce)) {
+        revise_unknown(produce);
+    }
     send(produce);
 }
 

@@ -304,6 +304,28 @@ START_TEST(a_new_topic_of_another_broker_is_found_by_looking)
 }
 END_TEST
 
+/* A request whose answer would be "unknown" looks first, and then takes what the look brought. */
+START_TEST(a_topic_another_broker_made_is_known_to_the_request_that_looks)
+{
+    struct test_broker *first = test_broker_start(&fixture);
+    struct test_broker *second = test_broker_start(&fixture);
+    struct client_batch batch = client_batch("a", 0);
+    struct test_call *fetch;
+
+    ck_assert_int_eq(client_create(first, "a", 1), KAFKA_ERROR_NONE);
+    virtual_env_run_for(&fixture.v, 3000);
+    if (_i == 0) {
+        fetch = client_fetch_begin(second, "a", 0, 0, 10);
+        ck_assert_int_ne(client_fetched(fetch)->error_code, KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION);
+        call_free(fetch);
+    } else {
+        ck_assert_int_eq(client_produce(second, &batch, NULL), KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER);
+    }
+    test_broker_stop(first);
+    test_broker_stop(second);
+}
+END_TEST
+
 /* --- Looking ---------------------------------------------------------------------------------- */
 
 START_TEST(an_idle_broker_sends_no_request)
@@ -386,6 +408,8 @@ suite_new(void)
     tcase_add_test(tests, a_second_broker_takes_over_and_the_first_stops_acknowledging);
     tcase_add_test(tests, a_broker_that_was_replaced_notices_at_the_first_request_after_a_silence);
     tcase_add_test(tests, a_new_topic_of_another_broker_is_found_by_looking);
+    tcase_add_loop_test(tests, a_topic_another_broker_made_is_known_to_the_request_that_looks, 0,
+                        2);
     tcase_add_test(tests, an_idle_broker_sends_no_request);
     tcase_add_test(tests, requests_make_a_broker_look_once_in_freshness_ms);
     tcase_add_test(tests, nothing_is_acknowledged_while_the_broker_cannot_look);
