@@ -7,16 +7,25 @@
  * has them):
  *
  *     struct kafscale_options *options = kafscale_options_new();
- * kafscale_options_set(options, "listen", "127.0.0.1:0", &error);
- * kafscale_options_set(options, "store", "memory", &error);     struct kafscale_broker *broker
- * = kafscale_broker_new(options, &error);     kafscale_broker_start(broker, NULL, &error);
- * kafscale_broker_wait_ready(broker, 5000, &error);     ... any Kafka client, at
- * 127.0.0.1:kafscale_broker_port(broker) ...     kafscale_broker_free(broker);
- * kafscale_options_free(options);
+ *     kafscale_options_set(options, "listen", "127.0.0.1:0", &error);
+ *     kafscale_options_set(options, "store", "memory", &error);
+ *     struct kafscale_broker *broker = kafscale_broker_new(options, &error);
+ *     kafscale_broker_start(broker, NULL, &error);
+ *     kafscale_broker_wait_ready(broker, 5000, &error);
+ *     ... any Kafka client, at kafscale_broker_address(broker, 0) ...
+ *     kafscale_broker_free(broker);
+ *     kafscale_options_free(options);
  *
- * What is where:   status.h   how failures are told   options.h  what a broker is told before
- * it starts   broker.h   a broker: start, stop, state   logger.h   where diagnostics go
- * store.h    object stores: to bring your own   meta.h     metadata stores: to bring your own
+ * What is where:
+ *
+ *     status.h    how failures are told
+ *     options.h   what a broker is told before it starts
+ *     broker.h    a broker: start, stop, state
+ *     logger.h    where diagnostics go
+ *     bytes.h     slices, and bytes with several owners
+ *     store.h     what an object store is
+ *     meta.h      what a metadata store is
+ *     protocol.h  messages.h    the messages of the Kafka protocol as structs
  */
 #ifndef KAFSCALE_KAFSCALE_H
 #define KAFSCALE_KAFSCALE_H
