@@ -13,7 +13,7 @@ import sys
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..")
 PLACE = os.path.normpath(os.path.join(ROOT, "build", "clients"))
-LIMIT_S = 300
+LIMIT_S = 200
 
 POM = """<project xmlns="http://maven.apache.org/POM/4.0.0">
 <modelVersion>4.0.0</modelVersion>
