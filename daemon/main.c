@@ -9,6 +9,7 @@
 #include <kafscale/kafscale.h>
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -18,9 +19,16 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { EXIT_USAGE = 2 };
+enum { EXIT_USAGE = 2, EXIT_REPLACED = 3 };
+
+/* A store that has not answered by then, after its own time for it, is not waited for. */
+#define STOP_GRACE_MS 1000
+
+/* What sends a signal to a process and again to its group means it once. */
+#define SIGNAL_ECHO_MS 200
 
 /*
  * What the broker's thread tells the main thread: the state, and a tick of the eventfd to look at
@@ -32,8 +40,19 @@ struct daemon {
     int change_fd;
     atomic_int state;
     bool is_stopping;
-    bool has_ended_badly;
+    int exit_code;
+    int64_t stop_timeout_ms;
+    int64_t stop_called_ms;
 };
+
+static int64_t
+now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
 
 static void
 tick(struct daemon *daemon)
@@ -49,9 +68,8 @@ on_changed(void *arg, enum kafscale_broker_state state, const struct kafscale_er
 {
     struct daemon *daemon = arg;
 
-    if (error != NULL) {
-        report_error(error->text);
-    }
+    /* The library has written its reason into the log. */
+    (void) error;
     atomic_store(&daemon->state, (int) state);
     tick(daemon);
 }
@@ -60,6 +78,7 @@ static void
 stop(struct daemon *daemon)
 {
     daemon->is_stopping = true;
+    daemon->stop_called_ms = now_ms();
     kafscale_broker_stop(daemon->broker, NULL, NULL);
 }
 
@@ -69,6 +88,9 @@ on_signal(struct daemon *daemon)
     struct signalfd_siginfo info;
 
     if (read(daemon->signal_fd, &info, sizeof info) != (ssize_t) sizeof info) {
+        return;
+    }
+    if (daemon->is_stopping && now_ms() - daemon->stop_called_ms < SIGNAL_ECHO_MS) {
         return;
     }
     if (daemon->is_stopping) {
@@ -83,12 +105,14 @@ on_signal(struct daemon *daemon)
 static bool
 on_change(struct daemon *daemon)
 {
+    enum kafscale_broker_state state;
     uint64_t ticks;
 
     if (read(daemon->change_fd, &ticks, sizeof ticks) != (ssize_t) sizeof ticks) {
         return false;
     }
-    switch ((enum kafscale_broker_state) atomic_load(&daemon->state)) {
+    state = (enum kafscale_broker_state) atomic_load(&daemon->state);
+    switch (state) {
     case KAFSCALE_BROKER_READY:
         for (size_t i = 0; kafscale_broker_address(daemon->broker, i) != NULL; i++) {
             printf("broker listening on %s\n", kafscale_broker_address(daemon->broker, i));
@@ -97,7 +121,7 @@ on_change(struct daemon *daemon)
         return false;
     case KAFSCALE_BROKER_FENCED:
     case KAFSCALE_BROKER_FAILED:
-        daemon->has_ended_badly = true;
+        daemon->exit_code = state == KAFSCALE_BROKER_FENCED ? EXIT_REPLACED : EXIT_FAILURE;
         if (!daemon->is_stopping) {
             stop(daemon);
         }
@@ -107,6 +131,25 @@ on_change(struct daemon *daemon)
     default:
         return false;
     }
+}
+
+/*
+ * How long poll may wait; -1: for ever. Threads that hang in the store's calls can't be ended, only
+ * left with the process.
+ */
+static int
+wait_ms(const struct daemon *daemon)
+{
+    int64_t left_ms = daemon->stop_called_ms + daemon->stop_timeout_ms + STOP_GRACE_MS - now_ms();
+
+    if (!daemon->is_stopping) {
+        return -1;
+    }
+    if (left_ms <= 0) {
+        report_error("left without the store's answer: its calls hang");
+        _exit(EXIT_FAILURE);
+    }
+    return left_ms > INT_MAX ? INT_MAX : (int) left_ms;
 }
 
 static void
@@ -119,7 +162,7 @@ wait_for_end(struct daemon *daemon)
     bool has_ended = false;
 
     while (!has_ended) {
-        if (poll(polled, 2, -1) < 0 && errno != EINTR) {
+        if (poll(polled, 2, wait_ms(daemon)) < 0 && errno != EINTR) {
             report_error(strerror(errno));
             return;
         }
@@ -137,11 +180,15 @@ wait_for_end(struct daemon *daemon)
  * signal_fd only.
  */
 static bool
-daemon_init(struct daemon *daemon)
+daemon_init(struct daemon *daemon, const struct kafscale_options *options)
 {
     sigset_t signals;
 
-    *daemon = (struct daemon){ .signal_fd = -1, .change_fd = -1 };
+    *daemon = (struct daemon){ .signal_fd = -1,
+                               .change_fd = -1,
+                               .exit_code = EXIT_SUCCESS,
+                               .stop_timeout_ms = strtoll(
+                                   kafscale_options_get(options, "stop.timeout.ms"), NULL, 10) };
     sigemptyset(&signals);
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGTERM);
@@ -162,7 +209,7 @@ serve(const struct kafscale_options *options)
     struct kafscale_error error = { 0 };
     int exit_code = EXIT_FAILURE;
 
-    if (!daemon_init(&daemon)) {
+    if (!daemon_init(&daemon, options)) {
         goto out;
     }
     daemon.broker = kafscale_broker_new(options, &error);
@@ -178,7 +225,7 @@ serve(const struct kafscale_options *options)
         goto out;
     }
     wait_for_end(&daemon);
-    exit_code = daemon.has_ended_badly ? EXIT_FAILURE : EXIT_SUCCESS;
+    exit_code = daemon.exit_code;
 
 out:
     kafscale_broker_free(daemon.broker);

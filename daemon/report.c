@@ -20,12 +20,26 @@ static const char help_text[] =
     "  --check-config    prints the effective configuration and ends\n"
     "  --help-options    lists all options\n"
     "  --version         prints the version\n"
-    "  --help            prints this\n"
+    "  --help, -h        prints this\n"
+    "\n"
+    "The options one starts with:\n"
+    "\n"
+    "  listen=HOST:PORT  where clients connect, several separated by commas\n"
+    "  advertised.listeners=HOST:PORT\n"
+    "                    where clients are told to connect, if that is another address\n"
+    "  store=dir:PATH    the directory that keeps the records; store=memory forgets them\n"
     "\n"
     "The environment name of a key is KAFSCALE_ and the key in capitals with underscores:\n"
     "flush.interval.ms is KAFSCALE_FLUSH_INTERVAL_MS.\n"
     "\n"
-    "SIGINT and SIGTERM stop the broker; a second signal ends it at once.\n";
+    "It prints 'broker listening on HOST:PORT' on stdout when it is ready, and diagnostics on\n"
+    "stderr. SIGINT and SIGTERM stop it; a second signal ends it at once.\n"
+    "\n"
+    "Exit status:\n"
+    "  0  stopped by a signal\n"
+    "  1  could not start, or had to end; the last line on stderr that says error has the reason\n"
+    "  2  wrong arguments or configuration\n"
+    "  3  another broker was started on the same store and has taken over\n";
 
 void
 report_line(enum kafscale_log_level level, const char *line)
@@ -47,6 +61,12 @@ report_line(enum kafscale_log_level level, const char *line)
     used = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
     size = snprintf(text + used, sizeof text - used, ".%03ldZ %s %.1400s\n", now.tv_nsec / 1000000,
                     names[level], line);
+    /* Arguments and files may contain what makes lines or speaks to terminals. */
+    for (char *c = text; c + 1 < text + used + size; c++) {
+        if ((unsigned char) *c < ' ' || *c == 0x7f) {
+            *c = '?';
+        }
+    }
     /* Nobody is left to tell when stderr can't be written. */
     (void) !write(STDERR_FILENO, text, used + (size_t) size);
 }

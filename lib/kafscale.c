@@ -193,6 +193,7 @@ listen_on(struct kafscale_broker *broker, size_t index, struct kafscale_error *e
     ks_endpoint_format(&endpoint, broker->addresses[index]);
     status = ks_server_listen(broker->server, broker->addresses[index], &listener, error);
     if (status != KAFSCALE_OK) {
+        ks_error_wrap(error, "listen");
         return status;
     }
     assert(listener == index);
@@ -409,6 +410,7 @@ start_core(struct kafscale_broker *broker)
     if (broker->handlers == NULL || ks_broker_set_endpoints(broker->core, broker->advertised,
                                                             broker->address_count) != KAFSCALE_OK) {
         ks_error_set(&error, KAFSCALE_NO_MEMORY, "broker: no memory");
+        ks_log(&broker->logger, KAFSCALE_LOG_ERROR, "%s", error.text);
         end_badly(broker, KAFSCALE_BROKER_FAILED, &error);
         return;
     }

@@ -70,7 +70,7 @@ on_looked(void *arg, enum kafscale_status status, struct kafscale_blob *body, ui
         return;
     }
     if (sight == SIGHT_SEAL) {
-        ks_log_fence(log, "another broker sealed this broker's log");
+        ks_log_fence(log, "another broker was started on this store and sealed this log");
     }
     if (log->status != KAFSCALE_OK) {
         status = log->status;

@@ -642,7 +642,7 @@ on_looked(void *arg, enum kafscale_status status, struct kafscale_blob *body, ui
         become_durable(slot);
     } else if (is_own_seal(slot, kafscale_blob_slice(body))) {
         log->counters.puts_sealed++;
-        ks_log_fence(log, "another broker sealed this broker's log");
+        ks_log_fence(log, "another broker was started on this store and sealed this log");
         slot_free(slot);
     } else {
         odd_object(slot);

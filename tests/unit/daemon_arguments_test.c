@@ -269,6 +269,30 @@ START_TEST(a_line_of_any_length_is_answered)
 }
 END_TEST
 
+/* Cut at the zero byte the first line would set an option. */
+START_TEST(a_file_that_is_no_text_is_refused)
+{
+    static const struct {
+        const char *bytes;
+        size_t size;
+    } files[] = { { "num.partitions=3\0x\n", 19 },
+                  { "\x7f"
+                    "ELF\2\1\1",
+                    7 },
+                  { "a\033[2J=1\n", 8 } };
+
+    for (int i = 0; i < COUNT(files); i++) {
+        struct fixture *f = fixture_new();
+
+        write_config(f, files[i].bytes, files[i].size);
+        ck_assert_int_eq(config_file_apply(f->path, f->options, &f->error), KAFSCALE_INVALID);
+        expect_text(f, "line 1: this is no text file");
+        expect_value(f, "num.partitions", "1");
+        fixture_free(f);
+    }
+}
+END_TEST
+
 START_TEST(a_file_that_cannot_be_read_is_an_error)
 {
     struct fixture *f = fixture_new();
@@ -299,6 +323,7 @@ suite_new(void)
     tcase_add_test(file, a_file_has_comments_spaces_and_values_with_equals_signs);
     tcase_add_test(file, a_bad_line_is_named_with_its_file_and_number);
     tcase_add_test(file, a_line_of_any_length_is_answered);
+    tcase_add_test(file, a_file_that_is_no_text_is_refused);
     tcase_add_test(file, a_file_that_cannot_be_read_is_an_error);
     suite_add_tcase(suite, line);
     suite_add_tcase(suite, file);
