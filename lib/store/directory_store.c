@@ -86,7 +86,10 @@ fail_store(struct directory_store *store, const struct kafscale_error *error)
     atomic_store(&store->is_broken, true);
 }
 
-/* What was found fit while another job saw an fsync fail proves nothing. */
+/*
+ * What was found fit while another job saw an fsync fail proves nothing, and is as much the end as
+ * that failure itself.
+ */
 static void
 judge(struct directory_call *call)
 {
@@ -99,7 +102,8 @@ judge(struct directory_call *call)
                                     "an fsync failed meanwhile: the state of the store is unknown");
     }
     if (atomic_load(&store->is_broken) && call->status == KAFSCALE_UNKNOWN) {
-        fail_store(store, &call->error);
+        call->status = KAFSCALE_FAILED;
+        call->error.status = KAFSCALE_FAILED;
     }
     if (call->status == KAFSCALE_FAILED) {
         fail_store(store, &call->error);

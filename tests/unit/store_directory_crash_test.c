@@ -103,7 +103,6 @@ note(struct world *w, const struct step *step, enum kafscale_status status)
         return;
     case KAFSCALE_UNAVAILABLE:
     case KAFSCALE_NO_MEMORY:
-    case KAFSCALE_FAILED:
         return;
     default:
         *allowed |= 1u << step->text;
