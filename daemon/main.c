@@ -215,6 +215,7 @@ serve(const struct kafscale_options *options)
     daemon.broker = kafscale_broker_new(options, &error);
     if (daemon.broker == NULL) {
         report_error(error.text);
+        exit_code = error.status == KAFSCALE_NO_MEMORY ? EXIT_FAILURE : EXIT_USAGE;
         goto out;
     }
     kafscale_broker_set_logger(daemon.broker, report_from_library, NULL);
