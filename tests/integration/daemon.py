@@ -8,6 +8,7 @@ import re
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -16,6 +17,7 @@ import traceback
 
 LIMIT_S = 60
 BINARY = None
+FAULTY_DISK = None
 
 
 def wait_until(condition, what, limit_s=LIMIT_S):
@@ -34,12 +36,13 @@ class Daemon:
 
     running = []
 
-    def __init__(self, root, *settings, environment=None, cwd=None, name="log"):
+    def __init__(self, root, *settings, environment=None, cwd=None, name="log", disk=None):
         self.log = open(os.path.join(root, name), "a+", encoding="utf-8")
         arguments = [BINARY] + [word for setting in settings for word in ("--set", setting)]
+        more = {**(environment or {}), **(disk.environment() if disk else {})}
         self.process = subprocess.Popen(
             arguments, stdout=subprocess.PIPE, stderr=self.log, text=True, cwd=cwd,
-            env={**clean_environment(), **(environment or {})})
+            env={**clean_environment(), **more})
         self.address = None
         Daemon.running.append(self)
 
@@ -55,6 +58,11 @@ class Daemon:
     def said(self):
         with open(self.log.name, encoding="utf-8") as log:
             return log.read()
+
+    def lines(self, part="", level=None):
+        """What it said with this in it, on this level, without the time."""
+        lines = [line.split(" ", 1)[1] for line in self.said().splitlines() if part in line]
+        return [line for line in lines if level in (None, line.split(" ", 1)[0])]
 
     def stop(self, number=signal.SIGTERM):
         self.process.send_signal(number)
@@ -74,6 +82,24 @@ class Daemon:
             daemon.ended()
 
 
+class Disk:
+    """What faulty_disk.c does to the daemons that are started on it."""
+
+    def __init__(self, root):
+        self.path = os.path.join(root, "plan")
+
+    def environment(self):
+        sanitizer = os.environ.get("ASAN_OPTIONS", "")
+        return {"LD_PRELOAD": FAULTY_DISK, "FAULTY_DISK": self.path,
+                "ASAN_OPTIONS": sanitizer + ":verify_asan_link_order=0"}
+
+    def fails(self, **calls):
+        """Each named call fails with this errno, or hangs ("hang"); the others work."""
+        with open(self.path + ".new", "w", encoding="utf-8") as plan:
+            plan.writelines("%s %s\n" % item for item in calls.items())
+        os.rename(self.path + ".new", self.path)
+
+
 def clean_environment():
     return {k: v for k, v in os.environ.items() if not k.startswith(("KAFSCALE_", "POD_NAME"))}
 
@@ -85,6 +111,13 @@ def run(*arguments, environment=None, code=0, **more):
     return done
 
 
+def free_address():
+    """Nobody listens there now; for a daemon whose address must be known before it starts."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return "127.0.0.1:%d" % probe.getsockname()[1]
+
+
 def kcat(address, *arguments, text=None):
     done = subprocess.run(["kcat", "-b", address, *arguments], input=text, capture_output=True,
                           text=True, timeout=LIMIT_S, check=False)
@@ -92,9 +125,14 @@ def kcat(address, *arguments, text=None):
     return done.stdout
 
 
-def start(root, *settings, **more):
+def begin(root, *settings, **more):
+    """A daemon on root/data that may not become ready."""
     defaults = ("listen=127.0.0.1:0", "store=dir:" + os.path.join(root, "data"))
-    return Daemon(root, *defaults, *settings, **more).wait_ready()
+    return Daemon(root, *defaults, *settings, **more)
+
+
+def start(root, *settings, **more):
+    return begin(root, *settings, **more).wait_ready()
 
 
 def numbers(count):
@@ -125,8 +163,10 @@ def report(tests):
     failed = 0
     print("1..%d" % len(tests))
     for number, (name, test) in enumerate(tests, 1):
+        begun = time.monotonic()
         skip, failure = outcome(test)
         failed += failure is not None
+        print("# %.1f s" % (time.monotonic() - begun))
         print("%sok %d - %s%s" % ("not " if failure else "", number, name,
                                   " # SKIP " + skip if skip else ""))
         for line in (failure or "").splitlines():
@@ -137,6 +177,7 @@ def report(tests):
 
 def main(tests):
     """Runs the tests against the daemon named first on the command line; the exit code."""
-    global BINARY
+    global BINARY, FAULTY_DISK
     BINARY = os.path.abspath(sys.argv[1])
+    FAULTY_DISK = os.path.abspath(sys.argv[2]) if len(sys.argv) > 2 else None
     return report([(test.__name__.replace("_", " "), in_own_directory(test)) for test in tests])
