@@ -182,6 +182,18 @@ def franz_go():
     return Driver(install.go("franz-go", script("franz-go")), is_idempotent=True)
 
 
+def go_client(name):
+    driver = Driver(install.go("go-clients", script("go-clients")), name)
+    driver.does_odd = False
+    return driver
+
+
+def aiokafka(version):
+    name = "aiokafka-" + version
+    return Driver(install.python(name, "aiokafka==" + version, "cramjam"), "-B",
+                  script("aiokafka_driver.py"))
+
+
 class JavaTools(Client):
     """The command-line tools of Apache Kafka, as its shell scripts start them."""
 
@@ -252,9 +264,12 @@ CLIENTS = {
     "python3-kafka": debian_kafka_python,
     "confluent-kafka-2.0.2": lambda: confluent("2.0.2"),
     "confluent-kafka-2.16.1": lambda: confluent("2.16.1"),
+    "aiokafka-0.14.0": lambda: aiokafka("0.14.0"),
     "kafka-python-3.0.12": lambda: kafka_python("3.0.12"),
     "kafkajs-2.2.4": lambda: Kafkajs("2.2.4"),
     "franz-go": franz_go,
+    "kafka-go": lambda: go_client("kafka-go"),
+    "sarama": lambda: go_client("sarama"),
     "java-3.9.1": lambda: java_3("3.9.1"),
     "java-4.3.0": lambda: java_4("4.3.0"),
 }

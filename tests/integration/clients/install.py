@@ -101,7 +101,7 @@ def node(name, script, *packages):
 def go(name, source):
     """A module of ours with its dependencies from the Go proxy. Returns its binary."""
     wanted = "".join(open(os.path.join(source, file), encoding="utf-8").read()
-                     for file in ("go.mod", "go.sum", "main.go"))
+                     for file in sorted(os.listdir(source)))
     with fresh(name, wanted) as (directory, empty):
         binary = os.path.join(directory, "driver")
         if empty:
