@@ -109,10 +109,15 @@ class Load:
 
 def expect_all(load, address):
     """All that was acknowledged is there at its offset, once, in the order sent."""
+    return judge(load, kcat(address, "-C", "-t", load.topic, "-o", "beginning", "-e", "-q",
+                            "-f", "%p %o %s\n").splitlines())
+
+
+def judge(load, lines):
+    """Of "partition offset number" in each line; what was found, by number."""
     last = {}
     found = {}
-    for line in kcat(address, "-C", "-t", load.topic, "-o", "beginning", "-e", "-q",
-                     "-f", "%p %o %s\n").splitlines():
+    for line in lines:
         partition, offset, number = map(int, line.split()[:3])
         assert number not in found, "%d is there twice" % number
         found[number] = (partition, offset)

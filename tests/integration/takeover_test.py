@@ -12,10 +12,11 @@ import signal
 import subprocess
 import sys
 import time
+import types
 
 from daemon import (Daemon, Disk, begin, free_address, kcat, main, numbers, run, start,
                     wait_until)
-from rdkafka import Load, expect_all
+from rdkafka import Load, expect_all, judge
 
 REPLACED = 3
 
@@ -51,6 +52,23 @@ def temporary_files(root):
 
 
 # --- Tests: each gets a directory of its own ------------------------------------------------------
+
+def the_judge_finds_what_it_must_find(_root):
+    load = types.SimpleNamespace(sent=6, partitions=2, acknowledged={
+        0: (0, 0), 1: (1, 0), 2: (0, 1), 3: (1, -1)})
+    good = ["0 0 0", "0 1 2", "1 0 1", "1 1 3", "1 2 5"]
+    assert judge(load, good) == {0: (0, 0), 1: (1, 0), 2: (0, 1), 3: (1, 1), 5: (1, 2)}
+    for what, lines in (("lost", good[1:]), ("lost at the end", good[:3]),
+                        ("twice", good + ["1 3 3"]), ("swapped", ["0 0 2", "0 1 0", *good[2:]]),
+                        ("a hole", ["0 0 0", "0 2 2", *good[2:]]),
+                        ("elsewhere", ["0 0 0", "0 1 1", "0 2 2", *good[3:]]),
+                        ("never sent", good + ["1 3 7"])):
+        try:
+            judge(load, lines)
+        except AssertionError:
+            continue
+        raise AssertionError("not found: " + what)
+
 
 def a_second_daemon_on_the_port_fails_and_changes_nothing(root):
     first = start(root)
@@ -238,6 +256,7 @@ def a_stop_while_calls_into_the_store_hang_leaves_them(root):
 
 
 TESTS = (
+    the_judge_finds_what_it_must_find,
     a_second_daemon_on_the_port_fails_and_changes_nothing,
     daemons_take_over_from_each_other_under_load_and_lose_nothing,
     a_daemon_that_is_only_read_from_notices_by_itself,
