@@ -4,6 +4,7 @@
  * broker on a thread of its own, and then waits for signals and for the broker's end.
  */
 #include "arguments.h"
+#include "heap.h"
 #include "report.h"
 
 #include <kafscale/kafscale.h>
@@ -280,6 +281,7 @@ main(int argc, char **argv)
     struct kafscale_error error = { 0 };
     int exit_code = EXIT_SUCCESS;
 
+    heap_tune();
     if (arguments_parse(argc, argv, &arguments, &error) != KAFSCALE_OK) {
         report_error(error.text);
         arguments_deinit(&arguments);
