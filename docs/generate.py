@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the pages that follow from tables: docs/configuration.md from lib/broker/options.def,
-docs/protocol.md from proto/kafka and lib/handlers/api.def.
+"""Writes the pages that follow from tables: docs/configuration.md and docs/man/kafscaled.1 from
+lib/broker/options.def, docs/protocol.md from proto/kafka and lib/handlers/api.def.
 
 With --check nothing is written; pages that are not what their tables give now are named, and fail.
 """
@@ -8,6 +8,7 @@ import os
 import re
 import sys
 
+from generate_man import manual
 from generate_protocol import protocol
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -40,7 +41,7 @@ Topics have [configurations of their own](topic-configuration.md).
 KINDS = {
     "STRING": "text", "SECRET": "text, secret", "BOOL": "`true` or `false`",
     "FRACTION": "0 to 1", "ADDRESSES": "`host:port`, several separated by commas",
-    "STORE": "`memory` or `dir:PATH`", "NAMESPACE": "1 to 63 letters, digits, `-`, `_`, `.`",
+    "STORE": "`memory` or `dir:PATH`", "NAMESPACE": "1 to 63 letters, digits, `-`, `_` or `.`",
 }
 NUMBERS = {
     "INT16_MAX": 2**15 - 1, "INT32_MIN": -2**31, "INT32_MAX": 2**31 - 1, "INT64_MAX": 2**63 - 1,
@@ -112,21 +113,46 @@ def row(fields, macros):
         allowed(kind, limits), help_text[0].upper() + help_text[1:], effect_text(effect, macros))
 
 
-def configuration():
+def options():
+    """(title, [fields of each option]) of each section of options.def, in its order."""
     table = read("lib/broker/options.def")
-    macros = dict(re.findall(r'^#define (\w+) "([^"]*)"', read("lib/broker/options.c"), re.M))
-    lines = [HEAD]
+    sections = []
     at = 0
     pattern = re.compile(r"^/\* --- (.*?) -+ \*/$|^OPTION(?=\()", re.M)
     while (match := pattern.search(table, at)) is not None:
         at = match.end()
         if match.group(1):
-            lines += ["\n## %s\n" % match.group(1), "| key | default | allowed | meaning |",
-                      "|---|---|---|---|"]
+            sections.append((match.group(1), []))
             continue
         fields, at = arguments(table, at)
-        lines.append(row(fields, macros))
+        sections[-1][1].append(fields)
+    return sections
+
+
+def reasons():
+    """The macros of options.c that stand for texts."""
+    return dict(re.findall(r'^#define (\w+) "([^"]*)"', read("lib/broker/options.c"), re.M))
+
+
+def configuration():
+    lines = [HEAD]
+    for title, found in options():
+        lines += ["\n## %s\n" % title, "| key | default | allowed | meaning |", "|---|---|---|---|"]
+        lines += [row(fields, reasons()) for fields in found]
     return "\n".join(lines) + "\n"
+
+
+def manual_entry(fields, macros):
+    _, key, kind, default, limits, environment, effect, text = fields
+    also = "" if environment == "NONE" else inner(environment).strip('"')
+    return (words(key, macros), words(default, macros), allowed(kind, limits), also,
+            words(text, macros), effect_text(effect, macros))
+
+
+def manual_page():
+    version = re.search(r"version: '([^']*)'", read("meson.build")).group(1)
+    return manual(version, [(title, [manual_entry(fields, reasons()) for fields in found])
+                            for title, found in options()])
 
 
 TOPIC_HEAD = """# Topic configuration
@@ -157,6 +183,7 @@ def topic_configuration():
 PAGES = {
     "docs/configuration.md": configuration,
     "docs/topic-configuration.md": topic_configuration,
+    "docs/man/kafscaled.1": manual_page,
     "docs/protocol.md": lambda: protocol(ROOT),
 }
 

@@ -23,6 +23,7 @@ INSTALLED = (
     r"lib.*/libkafscale\.(a|so|so\.\d+|so\.\d+\.\d+\.\d+)",
     r"lib.*/pkgconfig/libkafscale\.pc",
     r"share/doc/kafscale/LICENSE",
+    r"share/man/man1/kafscaled\.1",
 )
 
 
