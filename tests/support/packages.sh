@@ -42,11 +42,11 @@ install_packages() {
         return 1
     fi
     if [ "$(id -u)" -ne 0 ] && ! command -v sudo >/dev/null; then
-        echo "missing packages, and neither root nor sudo to install them: ${missing[*]}"
-        echo "as root: apt-get install ${missing[*]}"
+        echo "packages are missing, and there is neither root nor sudo to install them; as root:"
+        echo "  apt-get install --no-install-recommends ${missing[*]}"
         return 1
     fi
-    echo "== installing ${missing[*]}"
+    echo "installing ${missing[*]}"
     fetch_packages "${missing[@]}"
 }
 
