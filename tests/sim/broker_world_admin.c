@@ -204,7 +204,7 @@ send_loose(struct admin *a)
     ks_batch_builder_init(&builder, &options);
     ks_batch_builder_append(&builder, &record);
     if (ks_batch_builder_finish(&builder, &bytes, &error) != KAFSCALE_OK) {
-        assert(!"a batch can't be built");
+        assert(false && "a batch can't be built");
     }
     ks_batch_builder_deinit(&builder);
     records = ks_buffer_slice(&bytes);

@@ -174,7 +174,7 @@ build_batch(struct producer *p, int index, const struct sent_batch *batch, struc
         ks_batch_builder_append(&builder, &record);
     }
     if (ks_batch_builder_finish(&builder, out, &error) != KAFSCALE_OK) {
-        assert(!"a batch can't be built");
+        assert(false && "a batch can't be built");
     }
     ks_batch_builder_deinit(&builder);
 }

@@ -100,7 +100,7 @@ deliver(struct call *call)
     if (kafka_response_header_decode(ks_buffer_slice(&call->bytes), call->key, call->version,
                                      &correlation_id, &body, &error) != KAFSCALE_OK ||
         kafka_decode(message, call->version, body, &arena, response, &error) != KAFSCALE_OK) {
-        assert(!"an answer can't be decoded");
+        assert(false && "an answer can't be decoded");
     }
     ks_list_remove(&call->link);
     events.answered(events.arg, call->tag, response);
@@ -239,7 +239,7 @@ encode(int16_t key, int16_t version, const void *request)
     kafka_writer_init(&writer, SIZE_MAX / 2);
     if (kafka_request_encode(&header, request, &writer, &error) != KAFSCALE_OK ||
         kafka_writer_finish(&writer, &parts, &count) != KAFSCALE_OK) {
-        assert(!"a request can't be encoded");
+        assert(false && "a request can't be encoded");
     }
     for (size_t i = 0; i < count; i++) {
         size += parts[i].size;
@@ -331,7 +331,7 @@ process_new(const struct process_options *options)
     process->broker = ks_broker_new(&process->env.env, store, process->meta, &options->broker);
     assert(process->broker != NULL);
     if (ks_broker_set_endpoints(process->broker, &endpoint, 1) != KAFSCALE_OK) {
-        assert(!"out of memory");
+        assert(false && "out of memory");
     }
     process->handlers = ks_handlers_new(process->broker);
     assert(process->handlers != NULL);
