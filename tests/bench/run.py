@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import platform
+import shutil
 import statistics
 import subprocess
 import sys
@@ -82,15 +83,20 @@ def processor():
     return "%d x %s" % (len(names), names[0] if names else platform.machine())
 
 
+def commit_name():
+    if shutil.which("git") is None:
+        return "unknown"
+    return subprocess.run(["git", "-C", HERE, "describe", "--always", "--dirty"],
+                          capture_output=True, text=True, check=False).stdout.strip()
+
+
 def heading(build):
-    commit = subprocess.run(["git", "-C", HERE, "describe", "--always", "--dirty"],
-                            capture_output=True, text=True, check=False).stdout.strip()
     with open("/proc/meminfo", encoding="utf-8") as file:
         memory_gib = int(file.readline().split()[1]) / (1 << 20)
     return ["", "Made by `python3 tests/bench/run.py %s`" % os.path.relpath(build),
             "on %s, commit %s, with %s, %.0f GiB, Linux %s, load average %.1f at the start."
-            % (time.strftime("%Y-%m-%d"), commit, processor(), memory_gib, platform.release(),
-               os.getloadavg()[0])]
+            % (time.strftime("%Y-%m-%d"), commit_name(), processor(), memory_gib,
+               platform.release(), os.getloadavg()[0])]
 
 
 def write(path, lines):
