@@ -395,12 +395,13 @@ fix_places(struct ks_slot *slot)
 {
     for (struct ks_list *node = slot->sections.next; node != &slot->sections; node = node->next) {
         struct ks_open_section *section = KS_CONTAINER(node, struct ks_open_section, link);
-        struct ks_place *places = section->partition->places + section->first_place;
+        struct ks_partition *partition = section->partition;
 
+        /* A section may be empty, of a partition without any place. */
         for (uint32_t i = 0; i < section->entry_count; i++) {
-            places[i].position += slot->head.size;
+            partition->places[section->first_place + i].position += slot->head.size;
         }
-        section->partition->section = NULL;
+        partition->section = NULL;
     }
 }
 
