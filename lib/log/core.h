@@ -3,7 +3,7 @@
  * The inside of a struct ks_log, shared by the files that make it up: writer.c sends objects
  * and acknowledges them, dead_log.c seals and reads the logs of earlier incarnations, open.c
  * claims, replays and activates partitions, read.c serves batches, look.c tells whether the log is
- * sealed, stop.c ends it.
+ * sealed, release.c gives partitions away, stop.c ends it.
  */
 #ifndef KS_LOG_CORE_H
 #define KS_LOG_CORE_H
@@ -80,7 +80,7 @@ struct ks_log {
     struct ks_list answers;  /* appends whose answer is on its way through the loop */
     struct ks_list readings; /* from objects */
     struct ks_list looks;
-    struct ks_list releases; /* transactions of closed ends */
+    struct ks_list releases; /* of partitions */
 
     struct ks_list cache; /* committed batches in memory, oldest first */
     size_t cache_bytes;
@@ -140,6 +140,15 @@ void ks_readings_silence(struct ks_log *log);
 
 /* --- stop.c --- */
 void ks_stop_continue(struct ks_log *log);
+
+/* --- release.c --- */
+/* Releases all partitions, for a stop; without memory the next start seals. */
+void ks_releases_begin_stop(struct ks_log *log);
+/* More is durable, or the log has ended. */
+void ks_releases_continue(struct ks_log *log);
+void ks_releases_forget(struct ks_log *log, const struct ks_partition *partition);
+/* For a log that is going: waits for nothing but requests under way. */
+void ks_releases_silence(struct ks_log *log);
 
 /* --- open.c --- */
 /* For a log that is going: waits for nothing but requests under way. */

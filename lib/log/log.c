@@ -112,6 +112,7 @@ ks_log_free(struct ks_log *log)
     ks_log_begin(log);
     silence(log);
     ks_readings_silence(log);
+    ks_releases_silence(log);
     ks_openings_silence(log);
     ks_log_end(log);
 }
@@ -144,7 +145,7 @@ ks_log_end(struct ks_log *log)
     log->busy--;
     if (log->busy == 0 && log->is_freed) {
         really_free(log);
-    } else if (log->stopped != NULL) {
+    } else if (log->stopped != NULL && !log->is_freed) {
         ks_stop_continue(log);
     }
 }
@@ -165,6 +166,7 @@ ks_log_fence(struct ks_log *log, const char *reason)
     (void) ks_error_set(&log->error, KAFSCALE_FENCED, "%s", reason);
     ks_env_defer(log->env, &log->tell);
     ks_writer_abandon(log, KS_APPEND_NOT_OWNER);
+    ks_releases_continue(log);
 }
 
 void
@@ -178,6 +180,7 @@ ks_log_fail(struct ks_log *log, const struct kafscale_error *error)
     log->error.status = KAFSCALE_FAILED;
     ks_env_defer(log->env, &log->tell);
     ks_writer_abandon(log, KS_APPEND_FAILED);
+    ks_releases_continue(log);
 }
 
 uint32_t
@@ -225,6 +228,7 @@ ks_log_forget(struct ks_log *log, struct ks_partition *partition)
     ks_table_remove(&log->partitions, &partition->node);
     partition->is_gone = true;
     partition->user = NULL;
+    ks_releases_forget(log, partition);
     ks_cache_drop_partition(log, partition);
     ks_writer_forget(log, partition);
     if (partition->section_count == 0) {
@@ -243,11 +247,27 @@ ks_log_append(struct ks_log *log, struct ks_partition *partition, struct ks_appe
         ks_append_answer(log, append, KS_APPEND_FAILED);
         return;
     }
-    if (log->status != KAFSCALE_OK || log->is_draining || partition->is_gone) {
+    if (log->status != KAFSCALE_OK || log->is_draining || partition->is_closed ||
+        partition->is_gone) {
         ks_append_answer(log, append, KS_APPEND_NOT_OWNER);
         return;
     }
     ks_writer_append(log, append);
+}
+
+void
+ks_log_pass_over(struct ks_log *log, struct ks_partition *partition, const struct ks_batch *batch)
+{
+    int64_t now_ms = ks_env_wall_ms(log->env);
+    struct ks_producer_batch original;
+
+    if (batch->producer_id >= 0 &&
+        ks_producer_check(&partition->producers, batch->producer_id, batch->producer_epoch,
+                          batch->base_sequence, ks_batch_last_sequence(batch), now_ms,
+                          &original) == KS_SEQUENCE_NEXT) {
+        ks_producer_note_refused(&partition->producers, batch->producer_id, batch->producer_epoch,
+                                 batch->base_sequence, now_ms);
+    }
 }
 
 void

@@ -106,7 +106,9 @@ struct ks_partition_name {
  * requests as possible. Every transaction also compares key `sole` with `sole_version`, and
  * that the topics exist. The partitions that could be opened are given by ks_log_find
  * afterwards; `results` (one per name, caller's memory until done) tells each one's status: OK,
- * NOT_FOUND (no such topic any more), FENCED (another owner), CORRUPT, UNAVAILABLE.
+ * NOT_FOUND (no such topic any more), FENCED (another owner), CORRUPT, UNAVAILABLE, EXISTS (open
+ * here already, not yet released, or named before in the same call). A partition that this log has
+ * released may be opened again.
  */
 struct ks_log_open {
     const struct ks_partition_name *names;
@@ -128,11 +130,41 @@ KAFSCALE_MUST_CHECK enum kafscale_status ks_log_open(struct ks_log *log,
                                                      const struct ks_log_open *open,
                                                      ks_log_open_done *done, void *arg);
 
-/* The open partition of this name, or NULL. Valid until ks_log_forget or ks_log_free. */
+/*
+ * The open partition of this name, or NULL. Valid until ks_log_forget, the end of its release, or
+ * ks_log_free.
+ */
 struct ks_partition *ks_log_find(struct ks_log *log, const struct ks_partition_name *name);
 
 /* The topic was deleted: drops the partition. Its waiting appends answer NOT_OWNER. */
 void ks_log_forget(struct ks_log *log, struct ks_partition *partition);
+
+/*
+ * Hands partitions over while the log lives (durability 1.6). From now on their appends answer
+ * NOT_OWNER; what was appended becomes durable by the flush rule; then the closed ends are written,
+ * so that the next owner, which may be this log again, has nothing to seal. They can be read until
+ * `done`. It takes as long as the store takes, or until the log ends or stops.
+ *
+ * With status OK the partitions are gone when `done` is called, as after ks_log_forget, and
+ * `results` (one per name, caller's memory until done) tells: OK; FENCED, another broker has
+ * claimed it before it was released, and will seal this log; NOT_FOUND, no such topic any more, or
+ * not open here; EXISTS, being released by another call, or named before in this one; CORRUPT or
+ * UNSUPPORTED, its register can't be read. With FENCED, FAILED or STOPPED the log has ended before,
+ * which the results of what was not released repeat, and ks_log_find tells what is left.
+ */
+struct ks_log_release {
+    const struct ks_partition_name *names; /* not needed after the call */
+    size_t count;
+    enum kafscale_status *results;
+};
+
+typedef void ks_log_release_done(void *arg, enum kafscale_status status,
+                                 const struct kafscale_error *error);
+
+/* NO_MEMORY: nothing was begun, and `done` will not be called. */
+KAFSCALE_MUST_CHECK enum kafscale_status ks_log_release(struct ks_log *log,
+                                                        const struct ks_log_release *release,
+                                                        ks_log_release_done *done, void *arg);
 
 const struct ks_partition_name *ks_partition_name_of(const struct ks_partition *partition);
 int32_t ks_partition_leader_epoch(const struct ks_partition *partition);
@@ -183,6 +215,13 @@ struct ks_append {
 };
 
 void ks_log_append(struct ks_log *log, struct ks_partition *partition, struct ks_append *append);
+
+/*
+ * A batch that was not given to the log will not be, though it was next: from now on its
+ * producer's later batches are out of order until it comes again.
+ */
+void ks_log_pass_over(struct ks_log *log, struct ks_partition *partition,
+                      const struct ks_batch *batch);
 
 /* --- Reading --------------------------------------------------------------------------------- */
 

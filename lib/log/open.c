@@ -10,11 +10,6 @@
 #include <assert.h>
 #include <inttypes.h>
 
-#define ITEMS_PER_TRANSACTION 500
-#define REGISTER_BYTES_MAX (512u << 10)
-/* Long chains: a transaction of the metadata log has 8 MiB at most. */
-#define TRANSACTION_BYTES_MAX (4u << 20)
-
 static void read_registers(struct ks_opening *opening);
 
 /* --- The parts --- */
@@ -90,17 +85,14 @@ adopt(struct ks_log *log, struct ks_opening_item *item)
     struct ks_partition *partition = item->partition;
 
     assert(partition != NULL);
-    if (ks_log_find(log, &item->name) != NULL) {
-        ks_opening_lose(item, KAFSCALE_EXISTS);
-        return;
-    }
+    assert(ks_log_find(log, &item->name) == NULL);
     if (ks_table_insert(&log->partitions, &partition->node,
                         ks_slice(&partition->name, sizeof partition->name)) != KAFSCALE_OK) {
         ks_opening_lose(item, KAFSCALE_NO_MEMORY);
         return;
     }
     partition->reg = item->reg;
-    partition->register_version = item->version;
+    partition->register_version = item->place.version;
     item->reg = (struct ks_register){ 0 };
     item->partition = NULL;
     item->result = KAFSCALE_OK;
@@ -149,10 +141,10 @@ is_own_claim(const struct ks_log *log, const struct ks_register *reg)
 }
 
 static bool
-needs_replay(const struct ks_opening *opening, const struct ks_opening_item *item)
+needs_replay(const struct ks_opening_item *item)
 {
     for (size_t i = 0; i < item->reg.chain_count; i++) {
-        if (ks_element_is_replayed(opening, item, &item->reg.chain[i])) {
+        if (ks_element_is_replayed(item, &item->reg.chain[i])) {
             return true;
         }
     }
@@ -170,17 +162,22 @@ make_active(struct ks_register *reg, int64_t base_offset)
     ks_register_drop_empty(reg);
 }
 
-/* A log of our own is never replayed: what it holds isn't final (release first). */
+/*
+ * What our own log holds of a partition isn't final while its end is open, and nobody seals his
+ * own log: it must be released first.
+ */
 static bool
-has_own_records(const struct ks_log *log, const struct ks_register *reg)
+is_open_here(struct ks_log *log, const struct ks_opening_item *item)
 {
-    for (size_t i = 0; i < reg->chain_count; i++) {
-        if (reg->chain[i].is_activated &&
-            ks_id_equals(&reg->chain[i].incarnation, &log->options.incarnation)) {
+    for (size_t i = 0; i < item->reg.chain_count; i++) {
+        const struct ks_chain_element *element = &item->reg.chain[i];
+
+        if (element->is_activated && element->closed_end == KS_END_OPEN &&
+            ks_id_equals(&element->incarnation, &log->options.incarnation)) {
             return true;
         }
     }
-    return false;
+    return ks_log_find(log, &item->name) != NULL;
 }
 
 /*
@@ -197,7 +194,7 @@ next_register(struct ks_opening *opening, struct ks_opening_item *item)
     struct ks_register *wanted = &item->wanted;
     enum kafscale_status status;
 
-    if (has_own_records(log, &item->reg)) {
+    if (is_open_here(log, item)) {
         return KAFSCALE_EXISTS;
     }
     ks_register_deinit(wanted);
@@ -217,7 +214,7 @@ next_register(struct ks_opening *opening, struct ks_opening_item *item)
     wanted->epoch = own.epoch;
     wanted->owner = own.incarnation;
     wanted->state = KS_REGISTER_CLAIMED;
-    if (!needs_replay(opening, item)) {
+    if (!needs_replay(item)) {
         ks_replay_item(opening, item);
         item->wants_active = item->state == KS_ITEM_REPLAYED;
     }
@@ -229,149 +226,64 @@ next_register(struct ks_opening *opening, struct ks_opening_item *item)
 
 /* --- Transactions --- */
 
-/* A transaction over some items, with everything it points to. */
-struct move {
-    struct ks_list link;
-    struct ks_opening *opening;
-    struct ks_opening_item **items;
-    size_t item_count;
-    size_t bytes;
-    struct kafscale_meta_compare *compares;
-    struct kafscale_meta_operation *operations;
-    struct kafscale_meta_txn txn;
-    struct ks_arena arena;
-};
-
 static void
-move_free(struct move *move)
-{
-    ks_list_remove(&move->link);
-    ks_arena_deinit(&move->arena);
-    ks_free(move);
-}
-
-static void
-take_outcome(struct move *move, enum kafscale_status status, uint64_t revision)
+take_outcome(const struct ks_move *move, uint64_t revision)
 {
     for (size_t i = 0; i < move->item_count; i++) {
         struct ks_opening_item *item = move->items[i];
 
-        if (status != KAFSCALE_OK) {
-            continue;
-        }
         ks_register_deinit(&item->reg);
         item->reg = item->wanted;
         item->wanted = (struct ks_register){ 0 };
-        item->version = revision;
+        item->place.version = revision;
         item->state = item->wants_active ? KS_ITEM_ACTIVE : KS_ITEM_CLAIMED;
     }
 }
 
 static void
-on_moved(void *arg, enum kafscale_status status, uint64_t revision,
-         const struct kafscale_error *error)
+on_moved(struct ks_move *move, enum kafscale_status status, uint64_t revision)
 {
-    struct move *move = arg;
-    struct ks_opening *opening = move->opening;
+    struct ks_opening *opening = move->arg;
 
-    (void) error;
-    take_outcome(move, status, revision);
-    if (status != KAFSCALE_OK) {
+    if (status == KAFSCALE_OK) {
+        take_outcome(move, revision);
+    } else {
         opening->must_read = true;
     }
-    move_free(move);
     opening->transactions_left--;
     if (opening->transactions_left == 0) {
         ks_opening_move_on(opening);
     }
 }
 
-/* Puts one item into a transaction; false without memory. */
-static bool
-add_item(struct move *move, struct ks_opening_item *item)
-{
-    struct kafscale_meta_compare *compares = move->compares + move->txn.compare_count;
-    struct ks_buffer value;
-    uint8_t *copy;
-
-    ks_buffer_init(&value, REGISTER_BYTES_MAX);
-    ks_register_encode(&item->wanted, &value);
-    copy = ks_buffer_failed(&value) ? NULL : ks_arena_alloc(&move->arena, value.size);
-    if (copy != NULL) {
-        memcpy(copy, value.data, value.size);
-        compares[0] = (struct kafscale_meta_compare){ .key = item->topic_key, .any_version = true };
-        compares[1] = (struct kafscale_meta_compare){ .key = item->key, .version = item->version };
-        move->txn.compare_count += 2;
-        if (item->wants_active && ks_is_planted(KS_PLANTED_CAS_ACTIVATE)) {
-            move->txn.compare_count--;
-        }
-        move->operations[move->item_count] =
-            (struct kafscale_meta_operation){ .key = item->key,
-                                              .value = ks_slice(copy, value.size) };
-        move->items[move->item_count++] = item;
-        move->bytes += value.size;
-    }
-    ks_buffer_deinit(&value);
-    return copy != NULL;
-}
-
-static struct move *
-move_new(struct ks_opening *opening, size_t items_max)
-{
-    struct move *move = ks_alloc_zero(1, sizeof *move);
-
-    if (move == NULL) {
-        return NULL;
-    }
-    move->opening = opening;
-    ks_arena_init(&move->arena, SIZE_MAX / 2);
-    move->items = ks_arena_alloc_array(&move->arena, items_max, sizeof(*move->items));
-    move->compares = ks_arena_alloc_array(&move->arena, 2 * items_max + 1, sizeof *move->compares);
-    move->operations = ks_arena_alloc_array(&move->arena, items_max, sizeof *move->operations);
-    if (ks_arena_failed(&move->arena)) {
-        move_free(move);
-        return NULL;
-    }
-    if (opening->open.sole_version != 0) {
-        move->compares[0] =
-            (struct kafscale_meta_compare){ .key = "sole", .version = opening->open.sole_version };
-        move->txn.compare_count = 1;
-    }
-    return move;
-}
-
 static void
-submit(struct move *move)
+submit(struct ks_opening *opening, struct ks_move *move)
 {
     if (move->item_count == 0) {
-        move_free(move);
+        ks_move_free(move);
         return;
     }
-    move->txn.compares = move->compares;
-    move->txn.operations = move->operations;
-    move->txn.operation_count = move->item_count;
-    move->opening->transactions_left++;
-    ks_list_append(&move->opening->moves, &move->link);
-    ks_meta_txn(move->opening->log->meta, &move->txn, on_moved, move);
+    opening->transactions_left++;
+    ks_move_submit(move, opening->log, &opening->moves, on_moved, opening);
 }
 
-static size_t
-items_per_transaction(const struct ks_opening *opening)
+static bool
+add_item(struct ks_move *move, struct ks_opening_item *item)
 {
-    size_t operations_max = ks_meta_operations_max(opening->log->meta);
-
-    if (operations_max == 0) {
-        return ITEMS_PER_TRANSACTION;
+    if (!ks_move_add(move, item, &item->place, &item->wanted)) {
+        return false;
     }
-    return operations_max < 4 ? 1 : (operations_max - 1) / 2;
+    if (item->wants_active && ks_is_planted(KS_PLANTED_CAS_ACTIVATE)) {
+        move->txn.compare_count--;
+    }
+    return true;
 }
 
 /* Writes the next register of every item in `state`, in as few transactions as may be. */
 static void
 move_items(struct ks_opening *opening, enum ks_item_state state)
 {
-    size_t items_max = items_per_transaction(opening);
-    struct move *move = NULL;
+    struct ks_move *move = NULL;
 
     for (size_t i = 0; i < opening->open.count; i++) {
         struct ks_opening_item *item = &opening->items[i];
@@ -381,7 +293,7 @@ move_items(struct ks_opening *opening, enum ks_item_state state)
             continue;
         }
         if (move == NULL) {
-            move = move_new(opening, items_max);
+            move = ks_move_new(opening->log, opening->open.sole_version);
         }
         if (move == NULL) {
             ks_opening_lose(item, KAFSCALE_NO_MEMORY);
@@ -393,13 +305,13 @@ move_items(struct ks_opening *opening, enum ks_item_state state)
         } else if (item->state != KS_ITEM_LOST && !add_item(move, item)) {
             ks_opening_lose(item, KAFSCALE_NO_MEMORY);
         }
-        if (move->item_count == items_max || move->bytes >= TRANSACTION_BYTES_MAX) {
-            submit(move);
+        if (ks_move_is_full(move)) {
+            submit(opening, move);
             move = NULL;
         }
     }
     if (move != NULL) {
-        submit(move);
+        submit(opening, move);
     }
 }
 
@@ -447,7 +359,7 @@ take_register(struct ks_opening *opening, struct ks_opening_item *item,
     struct ks_register reg = { 0 };
 
     if (entry != NULL && ks_register_decode(entry->value, &reg, &opening->error) != KAFSCALE_OK) {
-        ks_log(&opening->log->env->logger, KAFSCALE_LOG_ERROR, "register '%s': %s", item->key,
+        ks_log(&opening->log->env->logger, KAFSCALE_LOG_ERROR, "register '%s': %s", item->place.key,
                opening->error.text);
         ks_opening_lose(item, opening->error.status);
         opening->error = (struct kafscale_error){ 0 };
@@ -458,7 +370,7 @@ take_register(struct ks_opening *opening, struct ks_opening_item *item,
         /* Only marks moved, or the activation did not happen: what was replayed still holds. */
         ks_register_deinit(&item->reg);
         item->reg = reg;
-        item->version = entry->version;
+        item->place.version = entry->version;
         return;
     }
     if (was_overtaken(opening->log, item, &reg)) {
@@ -468,7 +380,7 @@ take_register(struct ks_opening *opening, struct ks_opening_item *item,
     }
     ks_register_deinit(&item->reg);
     item->reg = reg;
-    item->version = entry == NULL ? 0 : entry->version;
+    item->place.version = entry == NULL ? 0 : entry->version;
     if (item->state == KS_ITEM_REPLAYED && reg.state == KS_REGISTER_ACTIVE &&
         ks_id_equals(&reg.owner, &opening->log->options.incarnation)) {
         item->state = KS_ITEM_ACTIVE; /* an activation of ours whose answer was lost */
@@ -477,29 +389,6 @@ take_register(struct ks_opening *opening, struct ks_opening_item *item,
     ks_partition_free(item->partition);
     item->partition = NULL;
     item->state = is_own_claim(opening->log, &reg) ? KS_ITEM_CLAIMED : KS_ITEM_READ;
-}
-
-/* Entries come in ascending order of their keys. */
-static const struct kafscale_meta_entry *
-find_entry(const struct kafscale_meta_entry *entries, size_t entry_count, const char *key)
-{
-    size_t low = 0;
-    size_t high = entry_count;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        int order = strcmp(entries[middle].key, key);
-
-        if (order == 0) {
-            return &entries[middle];
-        }
-        if (order < 0) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return NULL;
 }
 
 /* Whether this broker is still the one that may claim here; known only when everything was read. */
@@ -512,7 +401,7 @@ is_sole(const struct ks_opening *opening, const struct kafscale_meta_entry *entr
     if (opening->open.sole_version == 0 || !opening->read.is_prefix) {
         return true;
     }
-    sole = find_entry(entries, entry_count, "sole");
+    sole = ks_find_entry(entries, entry_count, "sole");
     return sole != NULL && sole->version == opening->open.sole_version;
 }
 
@@ -526,11 +415,12 @@ take_registers(struct ks_opening *opening, const struct kafscale_meta_entry *ent
         if (item->state == KS_ITEM_ACTIVE || item->state == KS_ITEM_LOST) {
             continue;
         }
-        if (opening->read.is_prefix && find_entry(entries, entry_count, item->topic_key) == NULL) {
+        if (opening->read.is_prefix &&
+            ks_find_entry(entries, entry_count, item->place.topic_key) == NULL) {
             ks_opening_lose(item, KAFSCALE_NOT_FOUND);
             continue;
         }
-        take_register(opening, item, find_entry(entries, entry_count, item->key));
+        take_register(opening, item, ks_find_entry(entries, entry_count, item->place.key));
     }
 }
 
@@ -561,7 +451,7 @@ read_registers(struct ks_opening *opening)
     bool is_plain = opening->open.count == 1 && !opening->must_read;
 
     opening->must_read = false;
-    opening->read = (struct kafscale_meta_read){ .key = is_plain ? opening->items[0].key : "",
+    opening->read = (struct kafscale_meta_read){ .key = is_plain ? opening->items[0].place.key : "",
                                                  .is_prefix = !is_plain,
                                                  .is_fresh = true };
     ks_meta_read(opening->log->meta, &opening->read, on_registers, opening);
@@ -629,10 +519,11 @@ opening_fill(struct ks_opening *opening)
 
         item->name = open->names[i];
         item->topic_name = open->topic_names[i];
-        ks_register_key(&item->name, item->key);
-        ks_topic_key(&item->name.topic, item->topic_key);
-        if (ks_table_insert(&opening->by_name, &item->node,
-                            ks_slice(&item->name, sizeof item->name)) != KAFSCALE_OK) {
+        ks_register_place_init(&item->place, &item->name);
+        if (ks_opening_find_item(opening, &item->name) != NULL) {
+            ks_opening_lose(item, KAFSCALE_EXISTS);
+        } else if (ks_table_insert(&opening->by_name, &item->node,
+                                   ks_slice(&item->name, sizeof item->name)) != KAFSCALE_OK) {
             return false;
         }
     }
@@ -702,9 +593,7 @@ ks_openings_drop(struct ks_log *log)
     if (opening == NULL) {
         return;
     }
-    while (!ks_list_is_empty(&opening->moves)) {
-        move_free(KS_CONTAINER(opening->moves.next, struct move, link));
-    }
+    ks_moves_drop(&opening->moves);
     ks_env_cancel_timer(log->env, &opening->retry);
     ks_opening_drop_dead_logs(opening);
     opening_free(opening);

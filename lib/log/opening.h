@@ -7,6 +7,7 @@
 #define KS_LOG_OPENING_H
 
 #include "log/dead_log.h"
+#include "log/moves.h"
 
 enum ks_item_state {
     KS_ITEM_UNREAD,
@@ -30,12 +31,10 @@ struct ks_opening_item {
     struct ks_table_node node;
     struct ks_partition_name name;
     const char *topic_name;
-    char key[KS_REGISTER_KEY_BYTES];
-    char topic_key[KS_REGISTER_KEY_BYTES];
+    struct ks_register_place place;
     enum ks_item_state state;
     enum kafscale_status result;
     struct ks_register reg;
-    uint64_t version;          /* of the register; 0: it does not exist */
     struct ks_register wanted; /* what the transaction under way would make of it */
     bool wants_active;
     struct ks_partition *partition;
@@ -97,7 +96,7 @@ void ks_opening_drop_dead_logs(struct ks_opening *opening);
 
 /* --- replay.c --- */
 /* Whether an element may hold records that must be replayed. */
-bool ks_element_is_replayed(const struct ks_opening *opening, const struct ks_opening_item *item,
+bool ks_element_is_replayed(const struct ks_opening_item *item,
                             const struct ks_chain_element *element);
 
 /*

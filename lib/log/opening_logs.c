@@ -6,6 +6,8 @@
  */
 #include "log/opening.h"
 
+#include <assert.h>
+
 #define DEAD_LOGS_AT_ONCE 8
 
 struct ks_dead_log *
@@ -54,11 +56,17 @@ on_dead_log(struct ks_dead_log *dead)
     }
 }
 
-/* Notes that an element's log must be read, and how far. */
+/*
+ * Notes that an element's log must be read, and how far. Our own log, of which this partition was
+ * released, is read like any other, and never sealed.
+ */
 static enum kafscale_status
 want_dead_log(struct ks_opening *opening, const struct ks_chain_element *element)
 {
     struct ks_dead_log *dead = ks_opening_find_dead(opening, &element->incarnation);
+
+    assert(element->closed_end != KS_END_OPEN ||
+           !ks_id_equals(&element->incarnation, &opening->log->options.incarnation));
 
     if (dead == NULL) {
         dead = ks_dead_log_new(opening->log, &element->incarnation);
@@ -90,7 +98,7 @@ want_dead_logs(struct ks_opening *opening)
         for (size_t j = 0; item->state == KS_ITEM_CLAIMED && j < item->reg.chain_count; j++) {
             const struct ks_chain_element *element = &item->reg.chain[j];
 
-            if (ks_element_is_replayed(opening, item, element) &&
+            if (ks_element_is_replayed(item, element) &&
                 want_dead_log(opening, element) != KAFSCALE_OK) {
                 ks_opening_lose(item, KAFSCALE_NO_MEMORY);
             }

@@ -45,6 +45,7 @@ struct ks_partition {
     int64_t end_offset;     /* of what was appended */
     int64_t high_watermark; /* of what is committed */
     bool is_named;          /* its topic's name is in an object of this log */
+    bool is_closed;         /* being released: no more appends */
     bool is_gone;           /* its topic was deleted: freed with its last section */
     size_t section_count;   /* sections of objects under way that name it */
 

@@ -210,3 +210,25 @@ ks_trim_key(const struct ks_id *incarnation, char key_out[KS_REGISTER_KEY_BYTES]
     ks_id_to_hex(incarnation, hex);
     snprintf(key_out, KS_REGISTER_KEY_BYTES, "trim/%s", hex);
 }
+
+const struct kafscale_meta_entry *
+ks_find_entry(const struct kafscale_meta_entry *entries, size_t entry_count, const char *key)
+{
+    size_t low = 0;
+    size_t high = entry_count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = strcmp(entries[middle].key, key);
+
+        if (order == 0) {
+            return &entries[middle];
+        }
+        if (order < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return NULL;
+}

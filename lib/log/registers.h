@@ -74,4 +74,8 @@ void ks_register_key(const struct ks_partition_name *name, char key_out[KS_REGIS
 void ks_topic_key(const struct ks_id *topic, char key_out[KS_REGISTER_KEY_BYTES]);
 void ks_trim_key(const struct ks_id *incarnation, char key_out[KS_REGISTER_KEY_BYTES]);
 
+/* The entry with this key among those of a reading, which ascend by key; NULL: it isn't there. */
+const struct kafscale_meta_entry *ks_find_entry(const struct kafscale_meta_entry *entries,
+                                                size_t entry_count, const char *key);
+
 #endif

@@ -11,13 +11,9 @@
 #include <stdlib.h>
 
 bool
-ks_element_is_replayed(const struct ks_opening *opening, const struct ks_opening_item *item,
-                       const struct ks_chain_element *element)
+ks_element_is_replayed(const struct ks_opening_item *item, const struct ks_chain_element *element)
 {
     if (!element->is_activated) {
-        return false;
-    }
-    if (ks_id_equals(&element->incarnation, &opening->log->options.incarnation)) {
         return false;
     }
     if (ks_is_planted(KS_PLANTED_CHAIN)) {
@@ -157,7 +153,7 @@ ks_replay_item(struct ks_opening *opening, struct ks_opening_item *item)
     for (size_t i = 0; i < item->reg.chain_count && status == KAFSCALE_OK; i++) {
         const struct ks_chain_element *element = &item->reg.chain[i];
 
-        if (ks_element_is_replayed(opening, item, element)) {
+        if (ks_element_is_replayed(item, element)) {
             status = replay_element(&replay, element);
         }
     }
@@ -171,9 +167,9 @@ ks_replay_item(struct ks_opening *opening, struct ks_opening_item *item)
 
 /* --- All at once --- */
 
-/* The element of an item's chain that a section belongs to, or NULL. Epochs ascend. */
+/* The element of this epoch in an item's chain, or NULL. Epochs ascend. */
 static const struct ks_chain_element *
-find_element(const struct ks_opening_item *item, const struct ks_dead_log *dead, int32_t epoch)
+find_element(const struct ks_opening_item *item, int32_t epoch)
 {
     const struct ks_chain_element *chain = item->reg.chain;
     size_t low = 0;
@@ -188,12 +184,7 @@ find_element(const struct ks_opening_item *item, const struct ks_dead_log *dead,
             high = middle;
         }
     }
-    if (low == item->reg.chain_count ||
-        (chain[low].epoch != epoch && !ks_is_planted(KS_PLANTED_EPOCH_TAG)) ||
-        !ks_id_equals(&chain[low].incarnation, &dead->incarnation)) {
-        return NULL;
-    }
-    return &chain[low];
+    return low == item->reg.chain_count || chain[low].epoch != epoch ? NULL : &chain[low];
 }
 
 static bool
@@ -214,20 +205,14 @@ reserve_section(struct ks_opening_item *item)
     return true;
 }
 
-/* Notes a section for its item, if it is one that counts. */
+/* Notes a section for an element of its item's chain, if it is one that counts there. */
 static void
-note_section(struct ks_opening *opening, const struct ks_dead_log *dead, uint64_t sequence,
-             const struct ks_wal_section *section)
+note_for_element(struct ks_opening *opening, struct ks_opening_item *item,
+                 const struct ks_chain_element *element, const struct ks_dead_log *dead,
+                 uint64_t sequence, const struct ks_wal_section *section)
 {
-    struct ks_partition_name name = { .topic = section->topic, .index = section->partition };
-    struct ks_opening_item *item = ks_opening_find_item(opening, &name);
-    const struct ks_chain_element *element;
-
-    if (item == NULL || item->state != KS_ITEM_CLAIMED) {
-        return;
-    }
-    element = find_element(item, dead, section->leader_epoch);
-    if (element == NULL || sequence >= element->closed_end) {
+    if (!ks_id_equals(&element->incarnation, &dead->incarnation) ||
+        sequence >= element->closed_end || !ks_element_is_replayed(item, element)) {
         return;
     }
     if (!reserve_section(item)) {
@@ -239,6 +224,30 @@ note_section(struct ks_opening *opening, const struct ks_dead_log *dead, uint64_
                                     .entries = section->entries.data,
                                     .entries_bytes = (uint32_t) section->entries.size,
                                     .element = (uint32_t) (element - item->reg.chain) };
+}
+
+/*
+ * The epoch says which element a section belongs to: an incarnation that had a partition, handed it
+ * over and took it back has sections of several in one log.
+ */
+static void
+note_section(struct ks_opening *opening, const struct ks_dead_log *dead, uint64_t sequence,
+             const struct ks_wal_section *section)
+{
+    struct ks_partition_name name = { .topic = section->topic, .index = section->partition };
+    struct ks_opening_item *item = ks_opening_find_item(opening, &name);
+    const struct ks_chain_element *element;
+
+    if (item == NULL || item->state != KS_ITEM_CLAIMED) {
+        return;
+    }
+    for (size_t i = 0; i < item->reg.chain_count && ks_is_planted(KS_PLANTED_EPOCH_TAG); i++) {
+        note_for_element(opening, item, &item->reg.chain[i], dead, sequence, section);
+    }
+    element = find_element(item, section->leader_epoch);
+    if (element != NULL && !ks_is_planted(KS_PLANTED_EPOCH_TAG)) {
+        note_for_element(opening, item, element, dead, sequence, section);
+    }
 }
 
 static void

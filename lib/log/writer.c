@@ -562,6 +562,7 @@ become_durable(struct ks_slot *slot)
         commit_slot(log, slot);
     }
     commit_prefix(log);
+    ks_releases_continue(log);
     ks_writer_schedule(log);
 }
 

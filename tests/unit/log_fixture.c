@@ -42,11 +42,13 @@ log_fixture_new_log(struct log_fixture *f)
     return f->log != NULL;
 }
 
-static void
-create_topic(struct log_fixture *f)
+void
+log_fixture_change_topic(struct log_fixture *f, bool is_delete)
 {
     char key[100] = "topic/";
-    struct kafscale_meta_operation operation = { .key = key, .value = ks_slice("x", 1) };
+    struct kafscale_meta_operation operation = { .key = key,
+                                                 .value = ks_slice("x", is_delete ? 0 : 1),
+                                                 .is_delete = is_delete };
     struct kafscale_meta_txn txn = { .operations = &operation, .operation_count = 1 };
     bool is_done = false;
 
@@ -61,7 +63,9 @@ connect(struct log_fixture *f)
     f->store = ks_store_new(
         &f->v.env,
         ks_fault_store_new(&f->v.env, ks_memory_store_new(&f->v.env, f->bucket), &f->faults));
-    f->meta = ks_meta_new(&f->v.env, ks_meta_memory_new(&f->v.env, f->meta_bucket, 0));
+    f->meta = ks_meta_new(
+        &f->v.env,
+        flaky_meta_new(&f->v.env, ks_meta_memory_new(&f->v.env, f->meta_bucket, 0), &f->flaky));
 }
 
 struct log_fixture *
@@ -75,7 +79,7 @@ log_fixture_new(void)
     f->meta_bucket = ks_meta_bucket_new();
     connect(f);
     ks_env_random(&f->v.env, f->topic.bytes, KS_ID_BYTES);
-    create_topic(f);
+    log_fixture_change_topic(f, false);
     f->options = (struct ks_log_options){ .ns = "unit",
                                           .flush_bytes = 1 << 20,
                                           .unflushed_bytes_max = 1 << 20,
@@ -120,8 +124,8 @@ log_fixture_crash(struct log_fixture *f)
     connect(f);
 }
 
-static void
-on_opened(void *arg, enum kafscale_status status, const struct kafscale_error *error)
+void
+log_fixture_on_opened(void *arg, enum kafscale_status status, const struct kafscale_error *error)
 {
     struct log_fixture *f = arg;
 
@@ -148,7 +152,7 @@ log_fixture_begin_open(struct log_fixture *f, struct ks_log_open *open,
         .names = name, .topic_names = topic_name, .count = 1, .results = &f->result
     };
     f->is_opened = false;
-    return ks_log_open(f->log, open, on_opened, f) == KAFSCALE_OK;
+    return ks_log_open(f->log, open, log_fixture_on_opened, f) == KAFSCALE_OK;
 }
 
 struct ks_partition *

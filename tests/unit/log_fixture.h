@@ -7,6 +7,7 @@
 #define KS_TESTS_UNIT_LOG_FIXTURE_H
 
 #include "log/log.h"
+#include "support/flaky_meta.h"
 #include "support/virtual_env.h"
 
 #define APPENDS_MAX 64
@@ -18,6 +19,7 @@ struct log_fixture {
     struct ks_store *store;
     struct ks_meta_bucket *meta_bucket;
     struct ks_meta *meta;
+    struct flaky_meta_control flaky;
     struct ks_id topic;
     struct ks_log *log;
     struct ks_log_options options;
@@ -46,12 +48,19 @@ bool log_fixture_new_log(struct log_fixture *f);
  */
 void log_fixture_crash(struct log_fixture *f);
 
+/* Creates or deletes the topic; it exists at first. */
+void log_fixture_change_topic(struct log_fixture *f, bool is_delete);
+
 /* The first partition of the topic, if it is open. */
 struct ks_partition *log_fixture_partition(struct log_fixture *f);
 
 /* Begins to open it, filling in what must stay until `is_opened`; false without memory. */
 bool log_fixture_begin_open(struct log_fixture *f, struct ks_log_open *open,
                             struct ks_partition_name *name, const char **topic_name);
+
+/* For ks_log_open with the fixture as `arg`: sets `open_status` and `is_opened`. */
+void log_fixture_on_opened(void *arg, enum kafscale_status status,
+                           const struct kafscale_error *error);
 
 /* Opens it; NULL when that did not happen. */
 struct ks_partition *log_fixture_open(struct log_fixture *f);

@@ -153,6 +153,31 @@ START_TEST(nothing_overtakes_the_first_batch_of_a_producer_when_that_was_refused
 }
 END_TEST
 
+START_TEST(a_name_given_twice_is_opened_once)
+{
+    struct log_fixture *f = log_fixture_new();
+    struct ks_partition_name names[3] = { { .topic = f->topic },
+                                          { .topic = f->topic, .index = 1 },
+                                          { .topic = f->topic } };
+    const char *topic_names[3] = { "t", "t", "t" };
+    enum kafscale_status results[3] = { 0 };
+    struct ks_log_open open = {
+        .names = names, .topic_names = topic_names, .count = 3, .results = results
+    };
+
+    ck_assert_int_eq(ks_log_open(f->log, &open, log_fixture_on_opened, f), KAFSCALE_OK);
+    ck_assert(virtual_env_run_until(&f->v, &f->is_opened, 1000));
+    ck_assert_int_eq(f->open_status, KAFSCALE_OK);
+    ck_assert_int_eq(results[0], KAFSCALE_OK);
+    ck_assert_int_eq(results[1], KAFSCALE_OK);
+    ck_assert_int_eq(results[2], KAFSCALE_EXISTS);
+    log_fixture_append(f, log_fixture_partition(f), 0);
+    virtual_env_run_for(&f->v, 1000);
+    ck_assert_uint_eq(f->acknowledged, 1);
+    log_fixture_free(f);
+}
+END_TEST
+
 static void
 on_looked(void *arg, enum kafscale_status status)
 {
@@ -311,6 +336,7 @@ suite_new(void)
     tcase_add_test(tests, a_read_under_way_is_not_touched_after_the_log_was_freed);
     tcase_add_test(tests, after_a_stop_that_gave_up_the_stores_are_left_alone);
     tcase_add_test(tests, nothing_overtakes_the_first_batch_of_a_producer_when_that_was_refused);
+    tcase_add_test(tests, a_name_given_twice_is_opened_once);
     tcase_add_test(tests, a_look_finds_a_seal_behind_an_object_under_way);
     tcase_add_test(tests, each_allocation_may_fail);
     tcase_add_test(tests, a_log_may_be_freed_at_any_moment);

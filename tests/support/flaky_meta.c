@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Each transaction has a record between its caller and the inner store. */
+#include "support/flaky_meta.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#define MILLION 1000000u
+
+struct flaky_meta {
+    struct kafscale_meta_ops ops;
+    struct kafscale_meta inner;
+    struct ks_env *env;
+    struct flaky_meta_control *control;
+    struct ks_list txns;
+    kafscale_meta_close_done *close_done;
+    void *close_arg;
+};
+
+struct flaky_txn {
+    struct ks_list link;
+    struct ks_task refusal;
+    bool is_lost;
+    kafscale_meta_txn_done *done;
+    void *arg;
+};
+
+static void
+answer(struct flaky_txn *txn, enum kafscale_status status, uint64_t revision,
+       const struct kafscale_error *error)
+{
+    struct flaky_txn ended = *txn;
+    struct kafscale_error lost = { .status = KAFSCALE_UNKNOWN, .text = "the answer was lost" };
+
+    ks_list_remove(&txn->link);
+    free(txn);
+    if (ended.is_lost) {
+        ended.done(ended.arg, KAFSCALE_UNKNOWN, 0, &lost);
+    } else {
+        ended.done(ended.arg, status, revision, error);
+    }
+}
+
+static void
+on_txn(void *arg, enum kafscale_status status, uint64_t revision,
+       const struct kafscale_error *error)
+{
+    answer(arg, status, revision, error);
+}
+
+static void
+refuse(void *arg)
+{
+    answer(arg, KAFSCALE_UNKNOWN, 0, NULL);
+}
+
+static void
+flaky_read(void *self, const struct kafscale_meta_read *read, kafscale_meta_read_done *done,
+           void *arg)
+{
+    struct flaky_meta *flaky = self;
+
+    flaky->inner.ops->read(flaky->inner.self, read, done, arg);
+}
+
+static void
+flaky_txn(void *self, const struct kafscale_meta_txn *request, kafscale_meta_txn_done *done,
+          void *arg)
+{
+    struct flaky_meta *flaky = self;
+    struct flaky_meta_control *control = flaky->control;
+    struct flaky_txn *txn = calloc(1, sizeof *txn);
+    uint64_t dice = control->rate == 0 ? MILLION : ks_env_random_u64(flaky->env) % MILLION;
+
+    assert(txn != NULL);
+    *txn = (struct flaky_txn){ .done = done, .arg = arg };
+    ks_list_append(&flaky->txns, &txn->link);
+    if (control->next == 0 && dice < control->rate / 2) {
+        control->undone++;
+        txn->is_lost = true;
+        txn->refusal = (struct ks_task){ .run = refuse, .arg = txn };
+        ks_env_defer(flaky->env, &txn->refusal);
+        return;
+    }
+    txn->is_lost = control->next > 0 || dice < control->rate;
+    control->next -= control->next > 0;
+    control->lost += txn->is_lost;
+    flaky->inner.ops->txn(flaky->inner.self, request, on_txn, txn);
+}
+
+static void
+flaky_watch(void *self, kafscale_meta_changed *changed, void *arg)
+{
+    struct flaky_meta *flaky = self;
+
+    flaky->inner.ops->watch(flaky->inner.self, changed, arg);
+}
+
+static void
+free_flaky(struct flaky_meta *flaky)
+{
+    struct ks_list *node;
+
+    while ((node = ks_list_take_first(&flaky->txns)) != NULL) {
+        struct flaky_txn *txn = KS_CONTAINER(node, struct flaky_txn, link);
+
+        ks_env_cancel_task(&txn->refusal);
+        free(txn);
+    }
+    free(flaky);
+}
+
+static void
+on_closed(void *arg)
+{
+    struct flaky_meta *flaky = arg;
+    kafscale_meta_close_done *done = flaky->close_done;
+    void *done_arg = flaky->close_arg;
+
+    assert(ks_list_is_empty(&flaky->txns));
+    free_flaky(flaky);
+    done(done_arg);
+}
+
+/* Only when no refusal is on its way: tests close when all is quiet. */
+static void
+flaky_close(void *self, kafscale_meta_close_done *done, void *arg)
+{
+    struct flaky_meta *flaky = self;
+
+    flaky->close_done = done;
+    flaky->close_arg = arg;
+    flaky->inner.ops->close(flaky->inner.self, on_closed, flaky);
+}
+
+static void
+flaky_abandon(void *self)
+{
+    struct flaky_meta *flaky = self;
+
+    flaky->inner.ops->abandon(flaky->inner.self);
+    free_flaky(flaky);
+}
+
+struct kafscale_meta
+flaky_meta_new(struct ks_env *env, struct kafscale_meta inner, struct flaky_meta_control *control)
+{
+    struct flaky_meta *flaky = calloc(1, sizeof *flaky);
+
+    assert(flaky != NULL);
+    assert(inner.ops != NULL);
+
+    flaky->ops = (struct kafscale_meta_ops){ .version = KAFSCALE_META_OPS_VERSION,
+                                             .name = "flaky",
+                                             .operations_max = inner.ops->operations_max,
+                                             .read = flaky_read,
+                                             .txn = flaky_txn,
+                                             .watch = flaky_watch,
+                                             .close = flaky_close,
+                                             .abandon = flaky_abandon };
+    flaky->inner = inner;
+    flaky->env = env;
+    flaky->control = control;
+    ks_list_init(&flaky->txns);
+    return (struct kafscale_meta){ .ops = &flaky->ops, .self = flaky };
+}
