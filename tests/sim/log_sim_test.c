@@ -43,6 +43,12 @@ must_have_happened(const struct world_events *events, uint64_t count)
         { "claim storm", events->claim_storms },
         { "topic deleted", events->topics_deleted },
         { "append of a topic that was deleted", events->forgotten_under_way },
+        { "hand-off", events->hand_offs },
+        { "hand-off with appends under way", events->hand_offs_under_way },
+        { "partition opened again by the same incarnation", events->opened_again },
+        { "and another had it in between", events->returned },
+        { "transaction whose answer was lost", events->transactions_lost },
+        { "transaction that was lost", events->transactions_undone },
         { "client operations per seed, in 200s", events->operations / count / 200 },
     };
     bool all = true;

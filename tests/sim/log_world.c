@@ -76,7 +76,9 @@ broker_new(struct broker *b)
     b->incarnation = options.incarnation;
     b->log = ks_log_new(&w->v.env, w->store, w->meta, &options, &events);
     assert(b->log != NULL);
+    memset(b->had, 0, sizeof b->had);
     b->is_opening = false;
+    b->is_releasing = false;
     b->is_stopping = false;
 }
 
@@ -146,6 +148,9 @@ on_opened(void *arg, enum kafscale_status status, const struct kafscale_error *e
     b->is_opening = false;
     for (size_t i = 0; i < b->open.count; i++) {
         b->world->events->opens += b->results[i] == KAFSCALE_OK;
+        if (b->results[i] == KAFSCALE_OK) {
+            world_note_open(b, &b->names[i]);
+        }
         b->world->events->opens_overtaken +=
             b->results[i] == KAFSCALE_FENCED && ks_log_status(b->log) == KAFSCALE_OK;
         b->world->events->opens_lost += b->results[i] != KAFSCALE_OK;
@@ -155,9 +160,8 @@ on_opened(void *arg, enum kafscale_status status, const struct kafscale_error *e
     }
 }
 
-/* Claims some partitions that it doesn't have, whoever owns them. */
-static void
-broker_open(struct broker *b, bool all)
+void
+world_open(struct broker *b, bool all)
 {
     struct ks_partition_name short_name = { .topic = b->world->short_topic };
     size_t count = 0;
@@ -168,7 +172,8 @@ broker_open(struct broker *b, bool all)
     for (int32_t i = 0; i < WORLD_PARTITIONS; i++) {
         struct ks_partition_name name = { .topic = b->world->topic, .index = i };
 
-        if ((all || draw(b->world, 2) == 0) && ks_log_find(b->log, &name) == NULL) {
+        if ((all || draw(b->world, 2) == 0) && ks_log_find(b->log, &name) == NULL &&
+            !(b->world->is_peaceful && world_is_held(b->world, &name))) {
             b->names[count] = name;
             b->topic_names[count++] = "t";
         }
@@ -492,11 +497,13 @@ finish(struct world *w)
 
     w->is_over = true;
     ks_fault_store_clear(w->faults);
+    w->flaky.rate = 0;
+    w->is_peaceful = false;
     for (size_t i = 0; i < WORLD_BROKERS; i++) {
         (void) virtual_env_run_for(&w->v, 5000);
     }
     broker_crash(b);
-    broker_open(b, true);
+    world_open(b, true);
     for (int i = 0; i < 400 && !w->is_broken && !all_acknowledged(w); i++) {
         virtual_env_run_for(&w->v, 100);
         for (size_t j = 0; j < WORLD_PRODUCERS; j++) {
@@ -552,8 +559,11 @@ world_init(struct world *w, uint64_t seed)
         &w->v.env,
         ks_fault_store_new(&w->v.env, ks_memory_store_new(&w->v.env, w->bucket), &w->faults));
     w->meta_bucket = ks_meta_bucket_new();
-    w->meta = ks_meta_new(&w->v.env,
-                          ks_meta_memory_new(&w->v.env, w->meta_bucket, draw(w, 2) == 0 ? 4 : 0));
+    w->meta = ks_meta_new(&w->v.env, flaky_meta_new(&w->v.env,
+                                                    ks_meta_memory_new(&w->v.env, w->meta_bucket,
+                                                                       draw(w, 2) == 0 ? 4 : 0),
+                                                    &w->flaky));
+    w->is_peaceful = draw(w, 2) == 0;
     ks_env_random(&w->v.env, w->cluster.bytes, KS_ID_BYTES);
     ks_env_random(&w->v.env, w->topic.bytes, KS_ID_BYTES);
     memset(w->seen_id, 0xff, sizeof w->seen_id);
@@ -571,6 +581,7 @@ world_init(struct world *w, uint64_t seed)
     rates.faults[KS_FAULT_SHORT] = rate / 8;
     rates.faults[KS_FAULT_DAMAGE] = rate / 8;
     ks_fault_store_set_rates(w->faults, &rates, seed);
+    w->flaky.rate = rate;
     for (size_t i = 0; i < WORLD_BROKERS; i++) {
         w->brokers[i].world = w;
         broker_new(&w->brokers[i]);
@@ -591,6 +602,8 @@ on_closed(void *arg)
 static void
 world_deinit(struct world *w)
 {
+    w->events->transactions_lost += w->flaky.lost;
+    w->events->transactions_undone += w->flaky.undone;
     for (size_t i = 0; i < WORLD_BROKERS; i++) {
         count_log(&w->brokers[i]);
         drop_waiting(&w->brokers[i]);
@@ -610,7 +623,7 @@ claim_storm(struct world *w)
 {
     w->events->claim_storms++;
     for (size_t i = 0; i < 2 * WORLD_BROKERS; i++) {
-        broker_open(&w->brokers[i % WORLD_BROKERS], true);
+        world_open(&w->brokers[i % WORLD_BROKERS], true);
         virtual_env_run_for(&w->v, (int64_t) draw(w, 3));
     }
 }
@@ -628,7 +641,9 @@ step(struct world *w)
     } else if (dice < 66) {
         producer_repeat(&w->producers[draw(w, WORLD_PRODUCERS)], b);
     } else if (dice < 74) {
-        broker_open(b, draw(w, 2) == 0);
+        world_open(b, draw(w, 2) == 0);
+    } else if (dice < 78 && w->is_peaceful && draw(w, 3) > 0) {
+        world_hand_off(b);
     } else if (dice < 76) {
         broker_crash(b);
     } else if (dice < 78) {
@@ -639,10 +654,12 @@ step(struct world *w)
         reader_step(w, b);
     } else if (dice < 95) {
         world_loose_step(w, b);
-    } else if (dice < 96) {
+    } else if (dice < 96 && !w->is_peaceful) {
         claim_storm(w);
-    } else if (dice < 97) {
+    } else if (dice == 96) {
         world_replace_short_topic(w);
+    } else {
+        world_hand_off(b);
     }
     virtual_env_run_for(&w->v, (int64_t) draw(w, 12));
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A simulated world around struct ks_log: one bucket, one metadata store, several incarnations
- * that claim each other's partitions, crash and stop, and idempotent producers that send to
- * whoever says it owns a partition. All from one seed.
+ * A simulated world around struct ks_log: one bucket, one metadata store, several incarnations that
+ * claim each other's partitions, hand them over, crash and stop, and idempotent producers that send
+ * to whoever says it owns a partition. All from one seed.
  *
  * What is checked: an acknowledged batch is in the log, once, at the offset told, after
  * whatever happened; a producer's batches are in its order; what a reader saw stays; nothing is
@@ -45,6 +45,12 @@ struct world_events {
     uint64_t forgotten_under_way; /* appends of a topic that was deleted meanwhile */
     uint64_t puts_beaten_by_seal;
     uint64_t seals_beaten_by_put;
+    uint64_t hand_offs;           /* of single partitions */
+    uint64_t hand_offs_under_way; /* begun with appends under way */
+    uint64_t opened_again;        /* by an incarnation that had it before */
+    uint64_t returned;            /* of these, with another owner in between */
+    uint64_t transactions_lost;   /* answers of transactions that happened */
+    uint64_t transactions_undone; /* and of those that did not */
     uint64_t operations;
 };
 

@@ -4,6 +4,7 @@
 #define KS_TESTS_SIM_LOG_WORLD_INTERNAL_H
 
 #include "sim/log_world.h"
+#include "support/flaky_meta.h"
 
 #define LOOSE_MAX 300
 #define FINAL_MS 600000
@@ -52,7 +53,12 @@ struct broker {
     struct ks_partition_name names[WORLD_PARTITIONS + 1];
     const char *topic_names[WORLD_PARTITIONS + 1];
     enum kafscale_status results[WORLD_PARTITIONS + 1];
+    struct ks_partition_name release_names[WORLD_PARTITIONS];
+    enum kafscale_status release_results[WORLD_PARTITIONS];
+    size_t release_count;
+    bool had[WORLD_PARTITIONS]; /* this incarnation has opened it before */
     bool is_opening;
+    bool is_releasing;
     bool is_stopping;
 };
 
@@ -63,6 +69,8 @@ struct world {
     struct ks_store *store;
     struct ks_meta_bucket *meta_bucket;
     struct ks_meta *meta;
+    struct flaky_meta_control flaky;
+    bool is_peaceful; /* nobody claims what another living broker has */
     struct ks_id cluster;
     struct ks_id topic;
     struct ks_id short_topic; /* deleted and followed by another now and then */
@@ -74,6 +82,7 @@ struct world {
     /* What readers saw: per partition and offset, producer and sequence. */
     int64_t seen_id[WORLD_PARTITIONS][WORLD_PRODUCERS * WORLD_BATCHES_MAX];
     int32_t seen_sequence[WORLD_PARTITIONS][WORLD_PRODUCERS * WORLD_BATCHES_MAX];
+    struct ks_id last_owner[WORLD_PARTITIONS];
     struct world_events *events;
     char *reason;
     bool is_broken;
@@ -85,6 +94,20 @@ void world_broken(struct world *w, const char *what, int64_t a, int64_t b);
 
 /* One record, whose value is the batch's sequence. */
 struct kafscale_blob *world_make_batch(const struct sent_batch *batch);
+
+/*
+ * Opens some of the partitions that the broker doesn't have, or all of them, whoever owns them; in
+ * a peaceful world only what nobody holds.
+ */
+void world_open(struct broker *b, bool all);
+
+/* --- log_world_handoff.c --- */
+/* Whether a living broker has it, or is about to. */
+bool world_is_held(const struct world *w, const struct ks_partition_name *name);
+/* Counts what came back to an incarnation that had it before. */
+void world_note_open(struct broker *b, const struct ks_partition_name *name);
+/* Releases some partitions of a broker, or of the next that has any; another opens them then. */
+void world_hand_off(struct broker *b);
 
 /* --- log_world_topic.c --- */
 /* Creates or deletes the topic's key and waits until that is done. */

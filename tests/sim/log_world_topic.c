@@ -22,10 +22,13 @@ world_change_topic(struct world *w, const struct ks_id *topic, bool is_delete)
                                                  .value = ks_slice("x", is_delete ? 0 : 1),
                                                  .is_delete = is_delete };
     struct kafscale_meta_txn txn = { .operations = &operation, .operation_count = 1 };
+    uint32_t rate = w->flaky.rate;
     bool is_done = false;
 
     ks_id_to_hex(topic, key + 6);
+    w->flaky.rate = 0;
     ks_meta_txn(w->meta, &txn, on_txn, &is_done);
+    w->flaky.rate = rate;
     (void) virtual_env_run_until(&w->v, &is_done, 60000);
     assert(is_done);
 }
