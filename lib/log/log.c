@@ -260,11 +260,15 @@ ks_log_pass_over(struct ks_log *log, struct ks_partition *partition, const struc
 {
     int64_t now_ms = ks_env_wall_ms(log->env);
     struct ks_producer_batch original;
+    enum ks_sequence_check check;
 
-    if (batch->producer_id >= 0 &&
+    if (batch->producer_id < 0) {
+        return;
+    }
+    check =
         ks_producer_check(&partition->producers, batch->producer_id, batch->producer_epoch,
-                          batch->base_sequence, ks_batch_last_sequence(batch), now_ms,
-                          &original) == KS_SEQUENCE_NEXT) {
+                          batch->base_sequence, ks_batch_last_sequence(batch), now_ms, &original);
+    if (check == KS_SEQUENCE_NEXT || check == KS_SEQUENCE_TOO_MANY) {
         ks_producer_note_refused(&partition->producers, batch->producer_id, batch->producer_epoch,
                                  batch->base_sequence, now_ms);
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Producers sit in a hash table and in a list by last use, from whose head the idle ones are
- * dropped.
+ * dropped; those whose first batch was refused in a list of their own.
  */
 #include "log/producer_state.h"
 
@@ -18,15 +18,13 @@ ks_producer_table_init(struct ks_producer_table *producers, uint64_t seed, uint3
                                              .expiration_ms = expiration_ms };
     ks_table_init(&producers->table, seed);
     ks_list_init(&producers->by_use);
+    ks_list_init(&producers->refused);
 }
 
 static struct ks_producer *
-oldest(struct ks_producer_table *producers)
+oldest(const struct ks_list *list)
 {
-    if (ks_list_is_empty(&producers->by_use)) {
-        return NULL;
-    }
-    return KS_CONTAINER(producers->by_use.next, struct ks_producer, by_use);
+    return ks_list_is_empty(list) ? NULL : KS_CONTAINER(list->next, struct ks_producer, by_use);
 }
 
 static void
@@ -34,6 +32,7 @@ drop(struct ks_producer_table *producers, struct ks_producer *producer)
 {
     ks_table_remove(&producers->table, &producer->node);
     ks_list_remove(&producer->by_use);
+    producers->refused_count -= producer->batch_count == 0;
     ks_free(producer);
 }
 
@@ -44,7 +43,10 @@ ks_producer_table_deinit(struct ks_producer_table *producers)
         return;
     }
     while (!ks_list_is_empty(&producers->by_use)) {
-        drop(producers, oldest(producers));
+        drop(producers, oldest(&producers->by_use));
+    }
+    while (!ks_list_is_empty(&producers->refused)) {
+        drop(producers, oldest(&producers->refused));
     }
     ks_table_deinit(&producers->table);
 }
@@ -57,19 +59,28 @@ find(const struct ks_producer_table *producers, int64_t id)
     return node == NULL ? NULL : KS_CONTAINER(node, struct ks_producer, node);
 }
 
+static void
+drop_expired(struct ks_producer_table *producers, struct ks_list *list, int64_t now_ms)
+{
+    struct ks_producer *producer = oldest(list);
+
+    while (producer != NULL && now_ms - producer->used_ms >= producers->expiration_ms) {
+        drop(producers, producer);
+        producer = oldest(list);
+    }
+}
+
 /* Drops what has expired and, if the table is full, one that is idle. False: still full. */
 static bool
 make_room(struct ks_producer_table *producers, int64_t now_ms)
 {
-    struct ks_producer *producer = oldest(producers);
+    struct ks_producer *producer;
 
-    while (producer != NULL && now_ms - producer->used_ms >= producers->expiration_ms) {
-        drop(producers, producer);
-        producer = oldest(producers);
-    }
-    if (producers->table.count < producers->producers_max) {
+    drop_expired(producers, &producers->by_use, now_ms);
+    if (producers->table.count - producers->refused_count < producers->producers_max) {
         return true;
     }
+    producer = oldest(&producers->by_use);
     if (producer == NULL || now_ms - producer->used_ms < KEEP_MS) {
         return false;
     }
@@ -107,26 +118,34 @@ ks_producer_check(struct ks_producer_table *producers, int64_t id, int16_t epoch
                   int32_t first_sequence, int32_t last_sequence, int64_t now_ms,
                   struct ks_producer_batch *original_out)
 {
-    const struct ks_producer *producer = find(producers, id);
+    const struct ks_producer *producer;
     const struct ks_producer_batch *original;
+    bool is_next;
 
+    drop_expired(producers, &producers->refused, now_ms);
+    producer = find(producers, id);
     if (producer == NULL) {
         return make_room(producers, now_ms) ? KS_SEQUENCE_NEXT : KS_SEQUENCE_TOO_MANY;
     }
     if (epoch < producer->epoch) {
         return KS_SEQUENCE_OLD_EPOCH;
     }
-    if (epoch > producer->epoch) {
-        return first_sequence == 0 ? KS_SEQUENCE_NEXT : KS_SEQUENCE_OUT_OF_ORDER;
+    if (epoch == producer->epoch) {
+        original = find_batch(producer, first_sequence, last_sequence);
+        if (original != NULL) {
+            *original_out = *original;
+            return KS_SEQUENCE_DUPLICATE;
+        }
     }
-    original = find_batch(producer, first_sequence, last_sequence);
-    if (original != NULL) {
-        *original_out = *original;
-        return KS_SEQUENCE_DUPLICATE;
+    is_next = first_sequence == (epoch == producer->epoch ? next_sequence(producer) : 0);
+    if (!is_next) {
+        return KS_SEQUENCE_OUT_OF_ORDER;
     }
-    return first_sequence == next_sequence(producer) ? KS_SEQUENCE_NEXT : KS_SEQUENCE_OUT_OF_ORDER;
+    return producer->batch_count > 0 || make_room(producers, now_ms) ? KS_SEQUENCE_NEXT
+                                                                     : KS_SEQUENCE_TOO_MANY;
 }
 
+/* A producer without batches. */
 static struct ks_producer *
 add(struct ks_producer_table *producers, int64_t id)
 {
@@ -141,7 +160,8 @@ add(struct ks_producer_table *producers, int64_t id)
         ks_free(producer);
         return NULL;
     }
-    ks_list_append(&producers->by_use, &producer->by_use);
+    producers->refused_count++;
+    ks_list_append(&producers->refused, &producer->by_use);
     return producer;
 }
 
@@ -153,6 +173,9 @@ ks_producer_note_refused(struct ks_producer_table *producers, int64_t id, int16_
 
     if (find(producers, id) != NULL) {
         return;
+    }
+    if (producers->refused_count > 0 && producers->refused_count >= producers->producers_max) {
+        drop(producers, oldest(&producers->refused));
     }
     producer = add(producers, id);
     if (producer != NULL) {
@@ -176,7 +199,8 @@ ks_producer_note(struct ks_producer_table *producers, int64_t id, int16_t epoch,
     if (producer == NULL) {
         return KAFSCALE_NO_MEMORY;
     }
-    if (producer->batch_count > 0 && producer->epoch != epoch) {
+    producers->refused_count -= producer->batch_count == 0;
+    if (producer->epoch != epoch) {
         producer->batch_count = 0;
     }
     if (producer->batch_count == KS_PRODUCER_BATCHES) {

@@ -21,7 +21,7 @@ struct ks_producer_batch {
 
 struct ks_producer {
     struct ks_table_node node;
-    struct ks_list by_use; /* least recently used first */
+    struct ks_list by_use; /* in one of the table's lists */
     int64_t id;
     int16_t epoch;
     uint8_t batch_count;
@@ -32,8 +32,10 @@ struct ks_producer {
 
 struct ks_producer_table {
     struct ks_table table;
-    struct ks_list by_use;
-    uint32_t producers_max;
+    struct ks_list by_use;  /* those with batches */
+    struct ks_list refused; /* those without, oldest first: they take no room from the others */
+    uint32_t refused_count;
+    uint32_t producers_max; /* of each kind */
     int64_t expiration_ms;
 };
 
@@ -60,9 +62,9 @@ enum ks_sequence_check ks_producer_check(struct ks_producer_table *producers, in
                                          struct ks_producer_batch *original_out);
 
 /*
- * Notes that a batch which was next was refused, so that none after it overtakes it: of a
- * producer without state the first batch alone may begin anywhere. Without memory nothing is
- * noted.
+ * Notes that a batch was refused which was next, or for whose producer there was no room, so that
+ * none after it overtakes it: of a producer without state the first batch alone may begin anywhere.
+ * Beyond producers_max of such producers the oldest is forgotten. Without memory nothing is noted.
  */
 void ks_producer_note_refused(struct ks_producer_table *producers, int64_t id, int16_t epoch,
                               int32_t first_sequence, int64_t now_ms);

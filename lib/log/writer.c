@@ -230,7 +230,7 @@ prepare_slot(struct ks_log *log, struct ks_partition *partition)
 
 /* Nothing was appended. */
 static void
-refuse(struct ks_log *log, struct ks_append *append)
+refuse(struct ks_log *log, struct ks_append *append, enum ks_append_result result)
 {
     const struct ks_batch *batch = &append->batch;
 
@@ -239,7 +239,7 @@ refuse(struct ks_log *log, struct ks_append *append)
                                  batch->producer_epoch, batch->base_sequence,
                                  ks_env_wall_ms(log->env));
     }
-    ks_append_answer(log, append, KS_APPEND_FULL);
+    ks_append_answer(log, append, result);
 }
 
 static void
@@ -250,7 +250,7 @@ append_next(struct ks_log *log, struct ks_append *append)
     size_t place;
 
     if (slot == NULL || !add_to_partition(log, slot, append)) {
-        refuse(log, append);
+        refuse(log, append, KS_APPEND_FULL);
         return;
     }
     place = (size_t) (batch->bytes.data - kafscale_blob_data(append->owner));
@@ -327,14 +327,14 @@ ks_writer_append(struct ks_log *log, struct ks_append *append)
         ks_append_answer(log, append, KS_APPEND_OLD_EPOCH);
         return;
     case KS_SEQUENCE_TOO_MANY:
-        ks_append_answer(log, append, KS_APPEND_TOO_MANY_PRODUCERS);
+        refuse(log, append, KS_APPEND_TOO_MANY_PRODUCERS);
         return;
     case KS_SEQUENCE_NEXT:
         break;
     }
     if (log->unflushed_bytes + batch->bytes.size > log->options.unflushed_bytes_max &&
         log->unflushed_bytes > 0) {
-        refuse(log, append);
+        refuse(log, append, KS_APPEND_FULL);
         return;
     }
     append_next(log, append);

@@ -153,6 +153,58 @@ START_TEST(nothing_overtakes_the_first_batch_of_a_producer_when_that_was_refused
 }
 END_TEST
 
+static enum ks_append_result
+append_of(struct log_fixture *f, int64_t producer_id, int32_t sequence)
+{
+    struct ks_append *append = log_fixture_make_append(f, sequence);
+
+    append->batch.producer_id = producer_id;
+    ks_log_append(f->log, log_fixture_partition(f), append);
+    virtual_env_run_for(&f->v, 1000);
+    return append->result;
+}
+
+/* Room comes after the first batch was refused, and before the second. */
+START_TEST(nothing_overtakes_the_first_batch_of_a_producer_for_which_there_was_no_room)
+{
+    struct log_fixture *f = log_fixture_new();
+
+    ks_log_free(f->log);
+    f->options.producers_max = 1;
+    ck_assert(log_fixture_new_log(f));
+    ck_assert_ptr_nonnull(log_fixture_open(f));
+    ck_assert_int_eq(append_of(f, 7, 0), KS_APPEND_OK);
+    ck_assert_int_eq(append_of(f, 8, 0), KS_APPEND_TOO_MANY_PRODUCERS);
+    virtual_env_run_for(&f->v, 11 * 60 * 1000);
+    ck_assert_int_eq(append_of(f, 8, 1), KS_APPEND_OUT_OF_ORDER);
+    ck_assert_int_eq(append_of(f, 8, 0), KS_APPEND_OK);
+    ck_assert_int_eq(append_of(f, 8, 1), KS_APPEND_OK);
+    log_fixture_free(f);
+}
+END_TEST
+
+/* Of a known producer, too: what was refused stays next, also the first of a new epoch. */
+START_TEST(nothing_overtakes_a_batch_that_was_refused_for_want_of_room)
+{
+    struct log_fixture *f = log_fixture_new();
+    struct ks_partition *partition;
+
+    ks_log_free(f->log);
+    f->options.unflushed_bytes_max = 100;
+    ck_assert(log_fixture_new_log(f));
+    partition = log_fixture_open(f);
+    log_fixture_append(f, partition, 0);
+    log_fixture_append(f, partition, 1);
+    virtual_env_run_for(&f->v, 1000);
+    ck_assert_int_eq(f->appends[0].result, KS_APPEND_OK);
+    ck_assert_int_eq(f->appends[1].result, KS_APPEND_FULL);
+    ck_assert_int_eq(append_of(f, 7, 2), KS_APPEND_OUT_OF_ORDER);
+    ck_assert_int_eq(append_of(f, 7, 1), KS_APPEND_OK);
+    ck_assert_int_eq(append_of(f, 7, 2), KS_APPEND_OK);
+    log_fixture_free(f);
+}
+END_TEST
+
 START_TEST(a_name_given_twice_is_opened_once)
 {
     struct log_fixture *f = log_fixture_new();
@@ -336,6 +388,9 @@ suite_new(void)
     tcase_add_test(tests, a_read_under_way_is_not_touched_after_the_log_was_freed);
     tcase_add_test(tests, after_a_stop_that_gave_up_the_stores_are_left_alone);
     tcase_add_test(tests, nothing_overtakes_the_first_batch_of_a_producer_when_that_was_refused);
+    tcase_add_test(tests,
+                   nothing_overtakes_the_first_batch_of_a_producer_for_which_there_was_no_room);
+    tcase_add_test(tests, nothing_overtakes_a_batch_that_was_refused_for_want_of_room);
     tcase_add_test(tests, a_name_given_twice_is_opened_once);
     tcase_add_test(tests, a_look_finds_a_seal_behind_an_object_under_way);
     tcase_add_test(tests, each_allocation_may_fail);

@@ -103,6 +103,71 @@ START_TEST(a_producer_in_use_is_not_dropped_for_another)
 }
 END_TEST
 
+/* Room may come between a refused first batch and the one behind it. */
+START_TEST(nothing_overtakes_a_producer_that_found_no_room)
+{
+    struct ks_producer_table producers;
+    struct ks_producer_batch original;
+    int64_t later_ms = 600000;
+
+    ks_producer_table_init(&producers, 1, 1, EXPIRATION_MS);
+    note(&producers, 1, 0, 0, 0, 0);
+    ck_assert_int_eq(check(&producers, 2, 0, 0, 0, &original), KS_SEQUENCE_TOO_MANY);
+    ks_producer_note_refused(&producers, 2, 0, 0, 0);
+    ck_assert_int_eq(check(&producers, 2, 0, 1, 1, &original), KS_SEQUENCE_OUT_OF_ORDER);
+    ck_assert_int_eq(check(&producers, 2, 0, 0, 0, &original), KS_SEQUENCE_TOO_MANY);
+    ck_assert_int_eq(ks_producer_check(&producers, 2, 0, 1, 1, later_ms, &original),
+                     KS_SEQUENCE_OUT_OF_ORDER);
+    ck_assert_int_eq(ks_producer_check(&producers, 2, 0, 0, 0, later_ms, &original),
+                     KS_SEQUENCE_NEXT);
+    note(&producers, 2, 0, 0, 0, 1);
+    ck_assert_int_eq(ks_producer_check(&producers, 2, 0, 1, 1, later_ms, &original),
+                     KS_SEQUENCE_NEXT);
+    ks_producer_table_deinit(&producers);
+}
+END_TEST
+
+START_TEST(refused_producers_take_no_room_and_are_limited)
+{
+    struct ks_producer_table producers;
+    struct ks_producer_batch original;
+
+    ks_producer_table_init(&producers, 1, 2, EXPIRATION_MS);
+    for (int64_t id = 1; id <= 3; id++) {
+        ks_producer_note_refused(&producers, id, 0, 5, 0);
+    }
+    ck_assert_uint_eq(producers.table.count, 2);
+    ck_assert_int_eq(check(&producers, 2, 0, 6, 6, &original), KS_SEQUENCE_OUT_OF_ORDER);
+    ck_assert_int_eq(check(&producers, 3, 0, 6, 6, &original), KS_SEQUENCE_OUT_OF_ORDER);
+    ck_assert_int_eq(check(&producers, 4, 0, 0, 0, &original), KS_SEQUENCE_NEXT);
+    note(&producers, 4, 0, 0, 0, 0);
+    ck_assert_int_eq(check(&producers, 2, 0, 5, 5, &original), KS_SEQUENCE_NEXT);
+    note(&producers, 2, 0, 5, 5, 1);
+    ck_assert_int_eq(check(&producers, 3, 0, 5, 5, &original), KS_SEQUENCE_TOO_MANY);
+    ck_assert_int_eq(ks_producer_check(&producers, 3, 0, 9, 9, EXPIRATION_MS, &original),
+                     KS_SEQUENCE_NEXT);
+    ks_producer_table_deinit(&producers);
+}
+END_TEST
+
+/* A batch too far ahead changes nothing: the one that is missing is still next. */
+START_TEST(a_batch_out_of_order_leaves_what_is_next)
+{
+    struct ks_producer_table producers;
+    struct ks_producer_batch original;
+
+    ks_producer_table_init(&producers, 1, 10, EXPIRATION_MS);
+    note(&producers, 1, 0, 0, 0, 0);
+    ck_assert_int_eq(check(&producers, 1, 0, 2, 2, &original), KS_SEQUENCE_OUT_OF_ORDER);
+    ck_assert_int_eq(check(&producers, 1, 0, 3, 3, &original), KS_SEQUENCE_OUT_OF_ORDER);
+    ck_assert_int_eq(check(&producers, 1, 0, 1, 1, &original), KS_SEQUENCE_NEXT);
+    ck_assert_int_eq(check(&producers, 1, 1, 0, 0, &original), KS_SEQUENCE_NEXT);
+    ks_producer_note_refused(&producers, 1, 1, 0, 0);
+    ck_assert_int_eq(check(&producers, 1, 1, 1, 1, &original), KS_SEQUENCE_OUT_OF_ORDER);
+    ks_producer_table_deinit(&producers);
+}
+END_TEST
+
 Suite *
 suite_new(void)
 {
@@ -114,6 +179,9 @@ suite_new(void)
     tcase_add_test(tests, a_new_epoch_begins_at_zero_and_fences_the_old_one);
     tcase_add_test(tests, after_the_greatest_sequence_comes_zero);
     tcase_add_test(tests, a_producer_in_use_is_not_dropped_for_another);
+    tcase_add_test(tests, nothing_overtakes_a_producer_that_found_no_room);
+    tcase_add_test(tests, refused_producers_take_no_room_and_are_limited);
+    tcase_add_test(tests, a_batch_out_of_order_leaves_what_is_next);
     suite_add_tcase(suite, tests);
     return suite;
 }
