@@ -49,10 +49,10 @@ refuse(struct ks_request *request, const char *why)
 static void
 handle(struct ks_request *request)
 {
-    enum kafscale_status status = ks_request_read_body(request);
+    struct kafscale_error error = { 0 };
 
-    if (status != KAFSCALE_OK) {
-        refuse(request, kafscale_status_text(status));
+    if (ks_request_read_body(request, &error) != KAFSCALE_OK) {
+        refuse(request, error.text);
         return;
     }
     if (ks_broker_state(request->broker) == KS_BROKER_READY) {

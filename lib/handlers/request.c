@@ -43,18 +43,17 @@ ks_request_read_header(struct ks_request *request)
 }
 
 enum kafscale_status
-ks_request_read_body(struct ks_request *request)
+ks_request_read_body(struct ks_request *request, struct kafscale_error *error)
 {
     const struct kafka_message *message = kafka_api_find(request->api->key)->request;
-    struct kafscale_error error = { 0 };
     void *body = ks_arena_alloc(&request->arena, message->size_bytes);
     enum kafscale_status status;
 
     if (body == NULL) {
-        return KAFSCALE_NO_MEMORY;
+        return ks_error_set(error, KAFSCALE_NO_MEMORY, "no memory left for the body");
     }
     status = kafka_decode_request(message, request->header.api_version, request->encoded,
-                                  &request->arena, body, &error);
+                                  &request->arena, body, error);
     request->body = body;
     return status;
 }

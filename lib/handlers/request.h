@@ -46,7 +46,8 @@ struct ks_request *ks_request_new(struct ks_handlers *handlers, struct ks_broker
 
 /* Reads the header; then, with api set, the body. */
 KAFSCALE_MUST_CHECK enum kafscale_status ks_request_read_header(struct ks_request *request);
-KAFSCALE_MUST_CHECK enum kafscale_status ks_request_read_body(struct ks_request *request);
+KAFSCALE_MUST_CHECK enum kafscale_status ks_request_read_body(struct ks_request *request,
+                                                              struct kafscale_error *error);
 
 /*
  * The four ends of a request, one of which comes exactly once. A response is the struct of the

@@ -169,6 +169,20 @@ def help_version_and_configuration_are_printed(root):
     assert run("--check-config", "--config", config).stdout == shown.stdout
 
 
+def a_request_that_cannot_be_read_is_told_of_with_the_field(root):
+    daemon = start(root, "log.level=debug")
+    host, port = daemon.address.rsplit(":", 1)
+    # Metadata 1 without a client id, which announces nine topics and ends in the first name.
+    request = bytes((0, 3, 0, 1, 0, 0, 0, 7, 255, 255, 0, 0, 0, 9, 0, 1))
+    with socket.create_connection((host, int(port))) as connection:
+        connection.settimeout(LIMIT_S)
+        connection.sendall(len(request).to_bytes(4, "big") + request)
+        assert connection.recv(1) == b""
+    assert re.search("request refused api=3 version=1 why=.*field 'topics'", daemon.said()), \
+        daemon.said()
+    assert daemon.stop() == 0, daemon.said()
+
+
 TESTS = (
     kcat_lists_produces_and_consumes_through_each_codec,
     kcat_reads_from_any_offset_and_by_time,
@@ -180,6 +194,7 @@ TESTS = (
     the_environment_configures_it_as_kafscale,
     wrong_configurations_end_at_once_with_the_reason,
     help_version_and_configuration_are_printed,
+    a_request_that_cannot_be_read_is_told_of_with_the_field,
 )
 
 
