@@ -57,6 +57,7 @@ has_room(const struct ks_appender *appender, const struct ks_pending_append *pen
 static void
 refuse(struct ks_appender *appender, struct ks_pending_append *pending)
 {
+    pending->is_queued = false;
     ks_list_remove(&pending->link);
     ks_list_append(&appender->refused, &pending->link);
     ks_env_defer(appender->env, &appender->task);
@@ -103,6 +104,7 @@ on_task(void *arg)
         if (!has_room(appender, pending)) {
             break;
         }
+        pending->is_queued = false;
         ks_list_remove(&pending->link);
         submit(appender, pending);
     }
@@ -126,12 +128,14 @@ ks_appender_append(struct ks_appender *appender, struct ks_pending_append *pendi
 {
     ks_topic_ref(pending->partition->topic);
     pending->is_given_up = false;
+    pending->is_queued = false;
     pending->link = (struct ks_list){ 0 };
     if (appender->is_ended || pending->partition->log == NULL) {
         refuse(appender, pending);
         return;
     }
     if (!ks_list_is_empty(&appender->queue) || !has_room(appender, pending)) {
+        pending->is_queued = true;
         ks_list_append(&appender->queue, &pending->link);
         return;
     }
@@ -146,15 +150,15 @@ is_same_producer(const struct ks_pending_append *a, const struct ks_pending_appe
            a->append.batch.producer_id >= 0;
 }
 
-static bool
-is_queued(const struct ks_appender *appender, const struct ks_pending_append *pending)
+/* A batch that comes later, over an empty queue, must not pass those that were given up either. */
+static void
+give_up(struct ks_appender *appender, struct ks_pending_append *pending)
 {
-    for (struct ks_list *node = appender->queue.next; node != &appender->queue; node = node->next) {
-        if (node == &pending->link) {
-            return true;
-        }
+    if (pending->partition->log != NULL) {
+        ks_log_pass_over(appender->log, pending->partition->log, &pending->append.batch);
     }
-    return false;
+    pending->is_given_up = true;
+    refuse(appender, pending);
 }
 
 void
@@ -162,19 +166,17 @@ ks_appender_give_up(struct ks_appender *appender, struct ks_pending_append *pend
 {
     struct ks_list *node;
 
-    if (!ks_list_is_linked(&pending->link) || !is_queued(appender, pending)) {
+    if (!pending->is_queued) {
         return;
     }
     node = pending->link.next;
-    pending->is_given_up = true;
-    refuse(appender, pending);
+    give_up(appender, pending);
     while (node != &appender->queue) {
         struct ks_pending_append *later = KS_CONTAINER(node, struct ks_pending_append, link);
 
         node = node->next;
         if (is_same_producer(pending, later)) {
-            later->is_given_up = true;
-            refuse(appender, later);
+            give_up(appender, later);
         }
     }
 }

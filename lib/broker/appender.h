@@ -2,8 +2,8 @@
 /*
  * Appending with back-pressure. While too much waits for the store, batches queue here in the
  * order of their arrival, all partitions alike, and go on when objects become durable. A batch
- * that is given up takes with it the later ones of its producer in that partition, so that
- * nothing overtakes it.
+ * that is given up takes with it the later ones of its producer in that partition, also those that
+ * haven't come yet, so that nothing overtakes it.
  */
 #ifndef KS_BROKER_APPENDER_H
 #define KS_BROKER_APPENDER_H
@@ -20,7 +20,8 @@ struct ks_pending_append {
     void (*done)(struct ks_pending_append *pending, enum ks_broker_error error);
     void *arg;
 
-    struct ks_list link; /* in the queue while not appended */
+    struct ks_list link; /* of the queue, or of those about to be refused */
+    bool is_queued;
     bool is_given_up;
 };
 

@@ -219,6 +219,44 @@ START_TEST(a_produce_times_out_while_its_batch_stays)
 }
 END_TEST
 
+/*
+ * While too much waits for the store a batch queues until its time is over. Were its successor
+ * taken then, from a producer not known here yet, the batch itself could never be stored any more.
+ */
+START_TEST(nothing_overtakes_a_batch_that_was_given_up)
+{
+    struct ks_fate slow = { .fault = KS_FAULT_NONE, .effect_ms = 5000 };
+    struct client_batch others = client_batch("a", 0);
+    struct client_batch batch = client_batch("a", 0);
+    struct ks_broker_options options;
+    struct test_call *calls[3];
+
+    test_broker_stop(broker);
+    test_broker_options(&options);
+    options.unflushed_bytes_max = 1;
+    broker = test_broker_begin(&fixture, &options);
+    ck_assert(virtual_env_run_until(&fixture.v, &broker->is_started, 60000));
+    ks_fault_store_next(broker->faults, KS_STORE_PUT, "/wal/", slow, 1);
+    calls[0] = client_produce_begin(broker, &others, 30000);
+    batch.producer_id = 5;
+    calls[1] = client_produce_begin(broker, &batch, 100);
+    batch.sequence = 1;
+    calls[2] = client_produce_begin(broker, &batch, 30000);
+    ck_assert_int_eq(client_produced(calls[1], NULL), KAFKA_ERROR_REQUEST_TIMED_OUT);
+    ck_assert_int_eq(client_produced(calls[2], NULL), KAFKA_ERROR_REQUEST_TIMED_OUT);
+    ck_assert_int_eq(client_produced(calls[0], NULL), KAFKA_ERROR_NONE);
+    batch.sequence = 2;
+    ck_assert_int_eq(client_produce(broker, &batch, NULL),
+                     KAFKA_ERROR_OUT_OF_ORDER_SEQUENCE_NUMBER);
+    for (batch.sequence = 0; batch.sequence < 3; batch.sequence++) {
+        ck_assert_int_eq(client_produce(broker, &batch, NULL), KAFKA_ERROR_NONE);
+    }
+    for (int i = 0; i < 3; i++) {
+        call_free(calls[i]);
+    }
+}
+END_TEST
+
 START_TEST(small_answers_are_copied_and_large_ones_referenced)
 {
     struct client_batch batch = client_batch("a", 0);
@@ -252,6 +290,7 @@ suite_new(void)
     tcase_add_test(tests, offsets_outside_the_log_are_out_of_range);
     tcase_add_test(tests, unknown_partitions_are_refused);
     tcase_add_test(tests, a_produce_times_out_while_its_batch_stays);
+    tcase_add_test(tests, nothing_overtakes_a_batch_that_was_given_up);
     tcase_add_test(tests, small_answers_are_copied_and_large_ones_referenced);
     suite_add_tcase(suite, tests);
     return suite;
