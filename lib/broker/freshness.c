@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One look at a time; it is as old as its beginning. */
+/*
+ * One look at a time; it is as old as its beginning. Whoever asks while a slow one is under way is
+ * served by the one after it.
+ */
 #include "broker/freshness.h"
 
 #include <assert.h>
@@ -25,15 +28,30 @@ answer_later(struct ks_freshness *freshness, struct ks_look *look, enum kafscale
     ks_env_defer(freshness->env, &freshness->task);
 }
 
+/* Whether the look that has just ended was begun too long before this one was asked for. */
+static bool
+is_too_old_for(const struct ks_freshness *freshness, const struct ks_look *look)
+{
+    return look->asked_ms - freshness->tried_at_ms > freshness->freshness_ms;
+}
+
 static void
 answer_waiting(struct ks_freshness *freshness, enum kafscale_status status)
 {
-    struct ks_list *node;
+    struct ks_list *node = freshness->waiting.next;
 
-    while ((node = ks_list_take_first(&freshness->waiting)) != NULL) {
-        answer_later(freshness, KS_CONTAINER(node, struct ks_look, link), status);
+    while (node != &freshness->waiting) {
+        struct ks_look *look = KS_CONTAINER(node, struct ks_look, link);
+
+        node = node->next;
+        if (status != KAFSCALE_OK || !is_too_old_for(freshness, look)) {
+            ks_list_remove(&look->link);
+            answer_later(freshness, look, status);
+        }
     }
 }
+
+static void look_now(struct ks_freshness *freshness);
 
 /* The worst of the two answers is the outcome. */
 static void
@@ -52,6 +70,9 @@ take_answer(struct ks_freshness *freshness, enum kafscale_status status)
         freshness->fresh_at_ms = freshness->tried_at_ms;
     }
     answer_waiting(freshness, freshness->status);
+    if (!ks_list_is_empty(&freshness->waiting)) {
+        look_now(freshness);
+    }
 }
 
 static void
@@ -144,6 +165,7 @@ ks_freshness_await(struct ks_freshness *freshness, struct ks_look *look)
     if (freshness->ended != KAFSCALE_OK) {
         answer_later(freshness, look, freshness->ended);
     } else if (freshness->answers_due > 0) {
+        look->asked_ms = ks_env_now_ms(freshness->env);
         ks_list_append(&freshness->waiting, &look->link);
     } else {
         answer_later(freshness, look, KAFSCALE_UNAVAILABLE);

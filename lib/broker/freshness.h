@@ -22,6 +22,7 @@ struct ks_look {
     void *arg;
 
     struct ks_list link;
+    int64_t asked_ms;
     enum kafscale_status status;
 };
 

@@ -363,6 +363,54 @@ START_TEST(requests_make_a_broker_look_once_in_freshness_ms)
 }
 END_TEST
 
+static struct test_call *
+latest_begin(struct test_broker *broker)
+{
+    struct kafka_list_offsets_request_topic_partition partition;
+    struct kafka_list_offsets_request_topic topic;
+    struct kafka_list_offsets_request request;
+
+    kafka_message_init(&kafka_list_offsets_request_message, &request);
+    kafka_message_init(&kafka_list_offsets_request_topic_message, &topic);
+    kafka_message_init(&kafka_list_offsets_request_topic_partition_message, &partition);
+    partition.timestamp = -1;
+    topic.name = ks_slice_of_text("a");
+    topic.partitions = &partition;
+    topic.partitions_count = 1;
+    request.topics = &topic;
+    request.topics_count = 1;
+    return call_begin(broker, KAFKA_API_LIST_OFFSETS, 7, &request);
+}
+
+/* What a slow look brings is as old as its beginning. */
+START_TEST(who_asks_late_in_a_slow_look_waits_for_the_next_one)
+{
+    struct ks_fate slow = { .fault = KS_FAULT_NONE, .answer_ms = 5000 };
+    struct test_broker *broker = test_broker_start(&fixture);
+    struct ks_freshness *freshness = ks_broker_freshness(broker->broker);
+    struct test_call *early;
+    struct test_call *late;
+    uint64_t looks;
+
+    ck_assert_int_eq(client_create(broker, "a", 1), KAFKA_ERROR_NONE);
+    virtual_env_run_for(&fixture.v, 5000);
+    looks = freshness->looks;
+    ks_fault_store_next(broker->faults, KS_STORE_GET, NULL, slow, UINT32_MAX);
+    early = latest_begin(broker);
+    virtual_env_run_for(&fixture.v, 3000);
+    late = latest_begin(broker);
+    call_wait(early);
+    ck_assert_uint_eq(freshness->looks - looks, 1 + 1);
+    ck_assert(!late->is_done);
+    call_wait(late);
+    ck_assert_uint_eq(freshness->looks - looks, 1 + 1);
+    call_free(early);
+    call_free(late);
+    ks_fault_store_clear(broker->faults);
+    test_broker_stop(broker);
+}
+END_TEST
+
 /*
  * A PUT proves that nobody sealed this log, not that the topic lives: the answer waits for a look
  * that can't be had.
@@ -412,6 +460,7 @@ suite_new(void)
                         2);
     tcase_add_test(tests, an_idle_broker_sends_no_request);
     tcase_add_test(tests, requests_make_a_broker_look_once_in_freshness_ms);
+    tcase_add_test(tests, who_asks_late_in_a_slow_look_waits_for_the_next_one);
     tcase_add_test(tests, nothing_is_acknowledged_while_the_broker_cannot_look);
     suite_add_tcase(suite, tests);
     return suite;
