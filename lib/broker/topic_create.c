@@ -230,7 +230,8 @@ look_at_prefix(struct ks_topic_create *create)
 
 /*
  * Lives are told apart by the first four bytes of the id in keys of the store, so a later life
- * takes the number after that of the one before instead of drawing it.
+ * takes the number after that of the one before instead of drawing it. Another life may have come
+ * and gone since a transaction of ours was sent; then that is void, and ours takes a new number.
  */
 static void
 number_after(struct ks_id *id, const struct ks_id *earlier)
@@ -259,9 +260,7 @@ decide(struct ks_topic_create *create, const struct ks_name_record *earlier)
         look_at_prefix(create);
         return;
     }
-    if (!create->is_sent) {
-        number_after(&create->record.id, &earlier->id);
-    }
+    number_after(&create->record.id, &earlier->id);
     create->record.is_later_life = true;
     write_topic(create);
 }
