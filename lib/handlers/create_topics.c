@@ -17,6 +17,8 @@ struct create_entry {
     const struct kafka_create_topics_request_topic *asked;
     struct kafka_create_topics_response_topic *out;
     int32_t partition_count;
+    struct ks_table_node by_name;
+    bool is_repeated; /* named twice in the request */
 };
 
 struct create_topics {
@@ -168,25 +170,33 @@ take_counts(struct create_entry *entry)
     return true;
 }
 
-/*
- * Names are few: a request has at most as many topics as its frame justifies, and a table would
- * cost more than it saves.
- */
+/* False: no memory. */
 static bool
-is_repeated(const struct create_topics *all, int32_t i)
+mark_repeated(struct create_topics *all)
 {
-    for (int32_t j = 0; j < all->asked->topics_count; j++) {
-        if (j != i && ks_slice_equals(all->asked->topics[j].name, all->asked->topics[i].name)) {
-            return true;
+    struct ks_table names;
+    bool has_memory = true;
+
+    ks_table_init(&names, ks_env_random_u64(all->request->env));
+    for (int32_t i = 0; has_memory && i < all->asked->topics_count; i++) {
+        struct create_entry *entry = &all->entries[i];
+        struct ks_table_node *earlier = ks_table_find(&names, entry->asked->name);
+
+        if (earlier != NULL) {
+            KS_CONTAINER(earlier, struct create_entry, by_name)->is_repeated = true;
+            entry->is_repeated = true;
+        } else {
+            has_memory =
+                ks_table_insert(&names, &entry->by_name, entry->asked->name) == KAFSCALE_OK;
         }
     }
-    return false;
+    ks_table_deinit(&names);
+    return has_memory;
 }
 
 static void
-begin(struct create_topics *all, int32_t i)
+begin(struct create_topics *all, struct create_entry *entry)
 {
-    struct create_entry *entry = &all->entries[i];
     struct ks_request *request = all->request;
     struct ks_topic_create *create = &entry->create;
     enum ks_broker_error error = ks_serving_error(request->broker);
@@ -200,7 +210,7 @@ begin(struct create_topics *all, int32_t i)
         refuse(entry, KAFKA_ERROR_POLICY_VIOLATION, "Creating topics is switched off");
         return;
     }
-    if (is_repeated(all, i)) {
+    if (entry->is_repeated) {
         refuse(entry, KAFKA_ERROR_INVALID_REQUEST, "Duplicate topic name.");
         return;
     }
@@ -237,12 +247,22 @@ ks_handle_create_topics(struct ks_request *request)
         kafka_array_new(&request->arena, &kafka_create_topics_response_topic_message, count);
     all->response.topics_count = asked->topics_count;
     all->entries = ks_request_alloc(request, count, sizeof *all->entries);
-    for (int32_t i = 0; !ks_arena_failed(&request->arena) && i < asked->topics_count; i++) {
+    if (ks_arena_failed(&request->arena)) {
+        ks_request_close(request);
+        return;
+    }
+    for (int32_t i = 0; i < asked->topics_count; i++) {
         all->entries[i].all = all;
         all->entries[i].asked = &asked->topics[i];
         all->entries[i].out = &all->response.topics[i];
         all->response.topics[i].name = asked->topics[i].name;
-        begin(all, i);
+    }
+    if (!mark_repeated(all)) {
+        ks_request_close(request);
+        return;
+    }
+    for (int32_t i = 0; i < asked->topics_count; i++) {
+        begin(all, &all->entries[i]);
     }
     if (all->due == 0) {
         ks_request_answer(request, &all->response);

@@ -83,6 +83,15 @@ begin(struct delete_entry *entry, struct kafscale_slice name, const uint8_t id[K
     ks_topic_delete(ks_broker_topics(request->broker), &entry->delete);
 }
 
+static bool
+names_both(const struct kafka_delete_topics_request_topic *asked)
+{
+    struct ks_id id;
+
+    memcpy(id.bytes, asked->topic_id, KS_ID_BYTES);
+    return asked->name.data != NULL && !ks_id_is_zero(&id);
+}
+
 /* Versions below 6 have a list of names in the place of the list of names and ids. */
 static void
 begin_all(struct delete_topics *all)
@@ -93,7 +102,12 @@ begin_all(struct delete_topics *all)
     for (int32_t i = 0; i < all->response.topics_count; i++) {
         all->entries[i].all = all;
         all->entries[i].out = &all->response.topics[i];
-        if (has_ids) {
+        if (has_ids && names_both(&asked->topics[i])) {
+            all->response.topics[i].name = asked->topics[i].name;
+            all->response.topics[i].error_code = KAFKA_ERROR_INVALID_REQUEST;
+            all->response.topics[i].error_message =
+                ks_slice_of_text("A topic is named by name or by id, not by both");
+        } else if (has_ids) {
             begin(&all->entries[i], asked->topics[i].name, asked->topics[i].topic_id);
         } else {
             begin(&all->entries[i], asked->topic_names[i], NULL);

@@ -49,9 +49,11 @@ has_ids(const struct ks_request *request)
 }
 
 static int16_t
-missing_code(const struct fetch *fetch, enum ks_broker_error error)
+missing_code(const struct fetch *fetch, const struct fetch_entry *entry, enum ks_broker_error error)
 {
-    if (error == KS_BROKER_ERROR_UNKNOWN_TOPIC && has_ids(fetch->request)) {
+    bool is_topic_known = entry->topic != NULL && !entry->topic->is_gone;
+
+    if (error == KS_BROKER_ERROR_UNKNOWN_TOPIC && !is_topic_known && has_ids(fetch->request)) {
         return KAFKA_ERROR_UNKNOWN_TOPIC_ID;
     }
     return ks_kafka_read_error(error);
@@ -175,9 +177,9 @@ read_entry(struct fetch *fetch, struct fetch_entry *entry)
 
     note_ends(entry);
     if (entry->code == KAFKA_ERROR_NONE) {
-        entry->code =
-            missing_code(fetch, ks_find_partition(request, entry->topic, entry->asked->partition,
-                                                  &entry->partition));
+        entry->code = missing_code(
+            fetch, entry,
+            ks_find_partition(request, entry->topic, entry->asked->partition, &entry->partition));
     }
     if (entry->code != KAFKA_ERROR_NONE || (fetch->bytes_left == 0 && fetch->bytes_read > 0)) {
         return true;
@@ -230,7 +232,7 @@ check_entry(struct fetch *fetch, struct fetch_entry *entry)
 
     if (error != KS_BROKER_ERROR_NONE) {
         entry->partition = NULL;
-        return missing_code(fetch, error);
+        return missing_code(fetch, entry, error);
     }
     code = ks_check_leader_epoch(entry->partition, entry->asked->current_leader_epoch);
     if (code != KAFKA_ERROR_NONE) {

@@ -152,12 +152,21 @@ on_read(struct ks_log_read *read, enum kafscale_status status)
     go_on(list);
 }
 
+/* To the log the last of all times means the greatest there is, which a client says otherwise. */
+static int64_t
+time_for_log(int64_t asked)
+{
+    if (asked == MAX_TIMESTAMP) {
+        return INT64_MAX;
+    }
+    return asked < INT64_MAX ? asked : INT64_MAX - 1;
+}
+
 static bool
 search(struct list_offsets *list, struct list_entry *entry)
 {
-    int64_t timestamp = entry->asked->timestamp;
-    int64_t offset = ks_partition_batch_by_time(entry->partition->log,
-                                                timestamp == MAX_TIMESTAMP ? INT64_MAX : timestamp);
+    int64_t offset =
+        ks_partition_batch_by_time(entry->partition->log, time_for_log(entry->asked->timestamp));
 
     return offset < 0 || search_from(list, entry, offset);
 }
@@ -246,24 +255,29 @@ go_on(struct list_offsets *list)
     answer(list);
 }
 
-/* Partitions named twice in a topic, by a bit each. */
+/* Partitions named twice in a topic: none of them is answered. */
 static void
 mark_repeated(struct list_offsets *list, struct ks_topic *topic, struct list_entry *entries,
               size_t count)
 {
-    uint8_t *seen;
+    size_t *places; /* of each partition's first entry, plus one */
 
-    if (topic == NULL) {
+    if (topic == NULL || count < 2) {
         return;
     }
-    seen = ks_request_alloc(list->request, (size_t) topic->record.partition_count, sizeof *seen);
-    for (size_t i = 0; seen != NULL && i < count; i++) {
+    places =
+        ks_request_alloc(list->request, (size_t) topic->record.partition_count, sizeof *places);
+    for (size_t i = 0; places != NULL && i < count; i++) {
         int32_t index = entries[i].asked->partition_index;
 
-        if (index >= 0 && index < topic->record.partition_count) {
-            entries[i].is_repeated = seen[index] != 0;
-            seen[index] = 1;
+        if (index < 0 || index >= topic->record.partition_count) {
+            continue;
         }
+        if (places[index] > 0) {
+            entries[places[index] - 1].is_repeated = true;
+            entries[i].is_repeated = true;
+        }
+        places[index] = i + 1;
     }
 }
 

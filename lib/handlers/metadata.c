@@ -160,8 +160,11 @@ fill_broker(struct metadata *metadata)
     const struct ks_endpoint *endpoint = ks_broker_endpoint(request->broker, request->listener);
     struct kafka_metadata_response *response = &metadata->response;
 
-    ks_cluster_id_text(request->broker, metadata->cluster_id);
-    response->cluster_id = ks_slice_of_text(metadata->cluster_id);
+    /* A broker that was refused its store never learnt which cluster it is of. */
+    if (!ks_id_is_zero(ks_broker_cluster_id(request->broker))) {
+        ks_cluster_id_text(request->broker, metadata->cluster_id);
+        response->cluster_id = ks_slice_of_text(metadata->cluster_id);
+    }
     response->controller_id = *metadata->node;
     response->brokers =
         kafka_array_new(&request->arena, &kafka_metadata_response_broker_message, 1);

@@ -2,6 +2,7 @@
 /* Topics come and go: creation, auto-creation, deletion, re-creation, and what clients are told. */
 #include "support/client.h"
 #include "support/main.h"
+#include "support/meta_client.h"
 
 static struct broker_fixture fixture;
 static struct test_broker *broker;
@@ -311,6 +312,63 @@ START_TEST(a_dry_run_makes_nothing)
 }
 END_TEST
 
+START_TEST(a_topic_named_twice_in_a_request_is_not_made)
+{
+    static const char *const names[] = { "x", "y", "x" };
+    static const int16_t codes[] = { KAFKA_ERROR_INVALID_REQUEST, KAFKA_ERROR_NONE,
+                                     KAFKA_ERROR_INVALID_REQUEST };
+    struct kafka_create_topics_request_topic topics[3];
+    struct kafka_create_topics_request request;
+    const struct kafka_create_topics_response *response;
+    struct test_call *create;
+
+    kafka_message_init(&kafka_create_topics_request_message, &request);
+    for (int i = 0; i < 3; i++) {
+        kafka_message_init(&kafka_create_topics_request_topic_message, &topics[i]);
+        topics[i].name = ks_slice_of_text(names[i]);
+        topics[i].num_partitions = 1;
+        topics[i].replication_factor = 1;
+    }
+    request.topics = topics;
+    request.topics_count = 3;
+    response = call(broker, KAFKA_API_CREATE_TOPICS, 7, &request, &create);
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(response->topics[i].error_code, codes[i]);
+    }
+    call_free(create);
+    ck_assert_uint_eq(topic_count(), 1);
+}
+END_TEST
+
+START_TEST(topics_are_deleted_by_name_or_by_id)
+{
+    struct kafka_delete_topics_request_topic topic;
+    struct kafka_delete_topics_request request;
+    const struct kafka_delete_topics_response *response;
+    struct test_call *delete;
+
+    ck_assert_int_eq(client_create(broker, "a", 1), KAFKA_ERROR_NONE);
+    kafka_message_init(&kafka_delete_topics_request_message, &request);
+    kafka_message_init(&kafka_delete_topics_request_topic_message, &topic);
+    topic.name = ks_slice_of_text("a");
+    memcpy(topic.topic_id, topic_of("a")->record.id.bytes, KS_ID_BYTES);
+    request.topics = &topic;
+    request.topics_count = 1;
+    response = call(broker, KAFKA_API_DELETE_TOPICS, 6, &request, &delete);
+    ck_assert_int_eq(response->topics[0].error_code, KAFKA_ERROR_INVALID_REQUEST);
+    call_free(delete);
+    topic.name = ks_slice(NULL, 0);
+    response = call(broker, KAFKA_API_DELETE_TOPICS, 6, &request, &delete);
+    ck_assert_int_eq(response->topics[0].error_code, KAFKA_ERROR_NONE);
+    ck_assert(ks_slice_equals(response->topics[0].name, ks_slice_of_text("a")));
+    call_free(delete);
+    response = call(broker, KAFKA_API_DELETE_TOPICS, 6, &request, &delete);
+    ck_assert_int_eq(response->topics[0].error_code, KAFKA_ERROR_UNKNOWN_TOPIC_ID);
+    call_free(delete);
+    ck_assert_uint_eq(topic_count(), 0);
+}
+END_TEST
+
 /* The transaction may have happened: the broker must find out, not guess. */
 START_TEST(a_creation_with_a_lost_answer_ends_well)
 {
@@ -354,6 +412,72 @@ START_TEST(a_name_whose_prefix_is_taken_in_the_store_gets_one_of_its_own)
     virtual_env_run_for(&fixture.v, 10);
     ck_assert_int_eq(client_create(broker, "old", 1), KAFKA_ERROR_NONE);
     ck_assert(topic_of("old")->record.is_later_life);
+}
+END_TEST
+
+/* Somebody else who writes to the metadata of the same store. */
+struct other_writer {
+    struct ks_store *store;
+    struct meta_client meta;
+};
+
+static void
+other_writer_init(struct other_writer *other)
+{
+    struct ks_meta_log_options options = { .ns = "default", .incarnation = { .bytes = { 77 } } };
+    struct ks_env *env = &fixture.v.env;
+
+    other->store = ks_store_new(env, ks_memory_store_new(env, fixture.bucket));
+    other->meta = (struct meta_client){
+        .v = &fixture.v, .meta = ks_meta_new(env, ks_meta_log_new(env, other->store, &options))
+    };
+}
+
+static void
+other_writer_deinit(struct other_writer *other)
+{
+    meta_client_close(&other->meta);
+    ks_store_close(other->store, ignore_close, NULL);
+    virtual_env_run_for(&fixture.v, 10);
+}
+
+/* As if a topic of this id had lived and been deleted. */
+static void
+other_writer_leaves_mark(struct other_writer *other, const char *key, const struct ks_id *id)
+{
+    struct ks_name_record mark = { .id = *id };
+    uint8_t bytes[KS_NAME_RECORD_BYTES];
+    struct kafscale_meta_operation operation = { .key = key,
+                                                 .value = ks_slice(bytes, sizeof bytes) };
+    struct kafscale_meta_txn txn = { .operations = &operation, .operation_count = 1 };
+
+    ks_name_record_encode(&mark, bytes);
+    ck_assert_int_eq(meta_client_txn(&other->meta, &txn).status, KAFSCALE_OK);
+}
+
+/* While a transaction is on its way another broker's life of the name may come and go. */
+START_TEST(a_life_that_came_and_went_meanwhile_keeps_its_prefix)
+{
+    struct ks_fate slow = { .fault = KS_FAULT_NONE, .effect_ms = 1000 };
+    struct other_writer other;
+    struct test_call *metadata;
+    struct ks_id id;
+    uint32_t first;
+
+    ck_assert_int_eq(client_create(broker, "a", 1), KAFKA_ERROR_NONE);
+    id = topic_of("a")->record.id;
+    first = ks_get_u32(id.bytes);
+    ck_assert_int_eq(client_delete(broker, "a"), KAFKA_ERROR_NONE);
+    other_writer_init(&other);
+    ks_fault_store_next(broker->faults, KS_STORE_PUT, "/meta/log/", slow, 1);
+    metadata = metadata_begin("a", true);
+    virtual_env_run_for(&fixture.v, 100);
+    ks_put_u32(id.bytes, first + 1);
+    other_writer_leaves_mark(&other, "name/a", &id);
+    call_wait(metadata);
+    call_free(metadata);
+    ck_assert_uint_eq(ks_get_u32(topic_of("a")->record.id.bytes), first + 2);
+    other_writer_deinit(&other);
 }
 END_TEST
 
@@ -405,9 +529,12 @@ suite_new(void)
     tcase_add_test(tests, a_topic_with_append_time_gets_the_brokers_clock);
     tcase_add_test(tests, records_from_the_far_future_are_refused);
     tcase_add_test(tests, a_dry_run_makes_nothing);
+    tcase_add_test(tests, a_topic_named_twice_in_a_request_is_not_made);
     tcase_add_test(tests, a_creation_with_a_lost_answer_ends_well);
     tcase_add_test(tests, a_name_whose_prefix_is_taken_in_the_store_gets_one_of_its_own);
+    tcase_add_test(tests, a_life_that_came_and_went_meanwhile_keeps_its_prefix);
     tcase_add_test(tests, topics_are_found_by_id);
+    tcase_add_test(tests, topics_are_deleted_by_name_or_by_id);
     suite_add_tcase(suite, tests);
     return suite;
 }
