@@ -23,6 +23,7 @@ struct fetch_entry {
     struct ks_topic *topic;               /* a reference; NULL: unknown */
     struct ks_topic_partition *partition; /* while it could be found */
     int16_t code;
+    bool has_ends; /* of the log, in the answer */
     struct ks_log_read read;
 };
 
@@ -72,11 +73,30 @@ free_fetch(struct fetch *fetch)
     }
 }
 
+/* The partition may go while others are read: its ends are those of the time of its turn. */
+static void
+note_ends(struct fetch_entry *entry)
+{
+    struct kafka_fetch_response_topic_partition *out = entry->out;
+
+    if (entry->has_ends) {
+        return;
+    }
+    entry->has_ends = true;
+    out->high_watermark = -1;
+    if (entry->partition != NULL && entry->partition->log != NULL) {
+        out->high_watermark = ks_partition_high_watermark(entry->partition->log);
+        out->last_stable_offset = out->high_watermark;
+        out->log_start_offset = ks_partition_log_start(entry->partition->log);
+    }
+}
+
 static void
 fill(struct fetch *fetch, struct fetch_entry *entry, struct kafscale_slice *slices)
 {
     struct kafka_fetch_response_topic_partition *out = entry->out;
 
+    note_ends(entry);
     out->partition_index = entry->asked->partition;
     out->error_code = entry->code;
     /* Null says "not asked for": only readers of committed transactions get a list. */
@@ -136,20 +156,6 @@ on_read(struct ks_log_read *read, enum kafscale_status status)
     take_read(fetch, entry, status);
     fetch->next++;
     read_on(fetch);
-}
-
-/* The partition may go while others are read: its ends are those of the time of its turn. */
-static void
-note_ends(struct fetch_entry *entry)
-{
-    struct kafka_fetch_response_topic_partition *out = entry->out;
-
-    out->high_watermark = -1;
-    if (entry->partition != NULL && entry->partition->log != NULL) {
-        out->high_watermark = ks_partition_high_watermark(entry->partition->log);
-        out->last_stable_offset = out->high_watermark;
-        out->log_start_offset = ks_partition_log_start(entry->partition->log);
-    }
 }
 
 static void
