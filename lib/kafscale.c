@@ -84,6 +84,10 @@ on_core_changed(void *arg, enum ks_broker_state state, const struct kafscale_err
         move(broker, KAFSCALE_BROKER_READY, NULL);
         ks_latch_raise(&broker->latch, MARK_READY);
     }
+    /* Clients that have connected since the start are told, instead of waiting for ever. */
+    if (state == KS_BROKER_FENCED || state == KS_BROKER_FAILED) {
+        ks_server_pause(broker->server, false);
+    }
     if (state == KS_BROKER_FENCED) {
         end_badly(broker, KAFSCALE_BROKER_FENCED, error);
     }
@@ -107,6 +111,10 @@ kafscale_broker_new(const struct kafscale_options *options, struct kafscale_erro
     struct kafscale_broker *broker;
 
     error = error == NULL ? &unused : error;
+    if (options == NULL) {
+        ks_error_set(error, KAFSCALE_INVALID, "broker: no options");
+        return NULL;
+    }
     if (kafscale_options_check(options, NULL, NULL, error) != KAFSCALE_OK) {
         return NULL;
     }
@@ -256,10 +264,12 @@ on_torn_down(void *arg)
     if (broker->on_stopped != NULL) {
         broker->on_stopped(broker->stopped_arg);
     }
-    ks_latch_raise(&broker->latch, MARK_STOPPED);
     if (broker->has_own_loop) {
         ks_loop_stop(broker->loop);
+    } else {
+        ks_loop_detach(broker->loop);
     }
+    ks_latch_raise(&broker->latch, MARK_STOPPED);
 }
 
 static void
@@ -289,8 +299,9 @@ tear_down(void *arg)
 void
 kafscale_broker_stop(struct kafscale_broker *broker, void (*on_stopped)(void *arg), void *arg)
 {
-    assert(atomic_load(&broker->state) != KAFSCALE_BROKER_NEW);
-
+    if (atomic_load(&broker->state) == KAFSCALE_BROKER_NEW) {
+        return;
+    }
     if ((ks_latch_raise(&broker->latch, MARK_STOP_CALLED) & MARK_STOP_CALLED) != 0) {
         return;
     }
@@ -311,6 +322,7 @@ undo_start(struct kafscale_broker *broker)
     broker->address_count = 0;
     broker->port = 0;
     atomic_store(&broker->state, KAFSCALE_BROKER_STOPPED);
+    ks_latch_raise(&broker->latch, MARK_STOP_CALLED | MARK_STOPPED);
 }
 
 void
@@ -423,8 +435,7 @@ start_thread(struct kafscale_broker *broker, struct kafscale_error *error)
     enum kafscale_status status = ks_loop_thread_start(&broker->thread, broker->loop, error);
 
     if (status != KAFSCALE_OK) {
-        ks_latch_raise(&broker->latch, MARK_STOP_CALLED);
-        tear_down(broker);
+        kafscale_broker_stop(broker, NULL, NULL);
         ks_loop_run(broker->loop);
     }
     return status;
@@ -438,9 +449,10 @@ kafscale_broker_start(struct kafscale_broker *broker, struct event_base *base,
     struct kafscale_error unused = { 0 };
     enum kafscale_status status;
 
-    assert(atomic_load(&broker->state) == KAFSCALE_BROKER_NEW);
-
     error = error == NULL ? &unused : error;
+    if (atomic_load(&broker->state) != KAFSCALE_BROKER_NEW) {
+        return ks_error_set(error, KAFSCALE_INVALID, "a broker is started once");
+    }
     broker->has_own_loop = base == NULL;
     status =
         kafscale_options_check(broker->options, broker->logger.write, broker->logger.arg, error);
@@ -470,9 +482,12 @@ kafscale_broker_wait_ready(struct kafscale_broker *broker, int64_t timeout_ms,
     struct kafscale_error unused = { 0 };
     uint32_t marks;
 
-    assert(!ks_loop_thread_is_current(&broker->thread));
-
     error = error == NULL ? &unused : error;
+    if (atomic_load(&broker->state) == KAFSCALE_BROKER_NEW ||
+        ks_loop_thread_is_current(&broker->thread)) {
+        return ks_error_set(error, KAFSCALE_INVALID,
+                            "nobody can wait for a broker that isn't started, nor from a callback");
+    }
     marks = ks_latch_wait(&broker->latch, MARK_READY | MARK_ENDED | MARK_STOPPED, timeout_ms);
     if ((marks & MARK_ENDED) != 0) {
         return ks_error_set(error, broker->why.status, "%s", broker->why.text);

@@ -8,7 +8,7 @@
  * A broker has one loop thread. With kafscale_broker_start(broker, NULL, ...) it makes a thread
  * of its own; with an event_base of libevent it runs on that, and every function that doesn't
  * say otherwise is called on the thread that runs it. Callbacks come on the loop thread.
- * Several brokers may live in one process.
+ * Several brokers may live in one process. The child of a fork must leave its parent's alone.
  */
 #ifndef KAFSCALE_BROKER_H
 #define KAFSCALE_BROKER_H
@@ -31,9 +31,12 @@ enum kafscale_broker_state {
     KAFSCALE_BROKER_NEW,
     KAFSCALE_BROKER_STARTING, /* listens, and reads the store; requests wait */
     KAFSCALE_BROKER_READY,
-    /* another broker has taken over its store; it acknowledges nothing any more */
+    /*
+     * These two acknowledge nothing any more and answer every request with an error, until they
+     * are stopped. Another broker has taken over the store:
+     */
     KAFSCALE_BROKER_FENCED,
-    KAFSCALE_BROKER_FAILED, /* it can't go on; it acknowledges nothing any more */
+    KAFSCALE_BROKER_FAILED, /* it can't go on */
     KAFSCALE_BROKER_STOPPING,
     KAFSCALE_BROKER_STOPPED
 };
@@ -67,18 +70,19 @@ KAFSCALE_EXPORT void kafscale_broker_set_changed(struct kafscale_broker *broker,
 /*
  * Binds the listeners, and only then opens the store. KAFSCALE_OK: the ports are known, and the
  * broker becomes READY, FAILED or FENCED by itself. On failure nothing is left running and the
- * broker can only be freed. Once.
+ * broker can only be freed. Once: KAFSCALE_INVALID for a broker that was started before.
  *
  * `base` NULL: a thread is started, with all signals blocked. Otherwise `base` is borrowed
- * until STOPPED, and the caller runs it.
+ * until `on_stopped` has returned, and the caller runs it.
  */
 KAFSCALE_EXPORT KAFSCALE_MUST_CHECK enum kafscale_status kafscale_broker_start(
     struct kafscale_broker *broker, struct event_base *base, struct kafscale_error *error);
 
 /*
- * Waits until the broker is READY, at most `timeout_ms`. Otherwise answers why it isn't:
- * KAFSCALE_UNAVAILABLE when the time is over, FENCED, FAILED or another status when the start
- * has failed, KAFSCALE_STOPPED. For brokers with a thread of their own; any other thread.
+ * Waits until the broker is READY, at most `timeout_ms` (negative: for ever). Otherwise answers
+ * why it isn't: KAFSCALE_UNAVAILABLE when the time is over, FENCED, FAILED or another status when
+ * the start has failed, KAFSCALE_STOPPED, KAFSCALE_INVALID when it wasn't started. For brokers with
+ * a thread of their own; any other thread, so never from a callback (KAFSCALE_INVALID).
  */
 KAFSCALE_EXPORT KAFSCALE_MUST_CHECK enum kafscale_status kafscale_broker_wait_ready(
     struct kafscale_broker *broker, int64_t timeout_ms, struct kafscale_error *error);
@@ -87,7 +91,7 @@ KAFSCALE_EXPORT KAFSCALE_MUST_CHECK enum kafscale_status kafscale_broker_wait_re
  * Ends a started broker: no more requests, then what was appended becomes durable (up to
  * stop.timeout.ms), then store and connections are closed, and last the state is STOPPED and
  * `on_stopped` is called. Any thread, at any time after start; calls after the first do
- * nothing. `on_stopped` may be NULL.
+ * nothing, as for a broker that doesn't run. `on_stopped` may be NULL.
  */
 KAFSCALE_EXPORT void kafscale_broker_stop(struct kafscale_broker *broker,
                                           void (*on_stopped)(void *arg), void *arg);

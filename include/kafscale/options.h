@@ -30,8 +30,8 @@ KAFSCALE_EXPORT void kafscale_options_free(struct kafscale_options *options);
 
 /*
  * Sets one key, copying the value; a later value replaces an earlier one. KAFSCALE_NOT_FOUND:
- * no such key. KAFSCALE_INVALID: not a value of its kind, or outside its limits; the text gives
- * key, value and what is allowed. `error` may be NULL.
+ * no such key. KAFSCALE_INVALID: NULL, not a value of its kind, or outside its limits; the text
+ * gives key, value and what is allowed. `error` may be NULL.
  */
 KAFSCALE_EXPORT KAFSCALE_MUST_CHECK enum kafscale_status kafscale_options_set(
     struct kafscale_options *options, const char *key, const char *value,

@@ -329,11 +329,16 @@ kafscale_options_set(struct kafscale_options *options, const char *key, const ch
                      struct kafscale_error *error)
 {
     struct kafscale_error unused = { 0 };
-    const struct option_line *line = line_find(key);
+    const struct option_line *line;
 
     if (error == NULL) {
         error = &unused;
     }
+    if (key == NULL || value == NULL) {
+        return ks_error_set(error, KAFSCALE_INVALID, "option '%.80s': no value",
+                            key == NULL ? "" : key);
+    }
+    line = line_find(key);
     if (line == NULL) {
         return ks_error_set(error, KAFSCALE_NOT_FOUND, "option '%.80s': no such key", key);
     }

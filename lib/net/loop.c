@@ -26,6 +26,7 @@ struct ks_loop {
     struct ks_env env;
     struct event_base *base;
     bool owns_base;
+    bool is_detached;
     atomic_bool must_stop;
     bool is_running_due;
     struct event wake_event;  /* the mailbox has something */
@@ -110,7 +111,7 @@ arm_timer(struct ks_loop *loop, int64_t due_ms)
     struct itimerspec spec = { 0 };
     int result;
 
-    if (due_ms >= loop->armed_ms) {
+    if (due_ms >= loop->armed_ms || loop->is_detached) {
         return;
     }
     due_ms = due_ms < 1 ? 1 : due_ms;
@@ -129,7 +130,7 @@ arm(struct ks_loop *loop)
     int64_t due_ms = ks_env_next_due_ms(&loop->env);
 
     if (due_ms == INT64_MIN) {
-        if (!evtimer_pending(&loop->turn_event, NULL)) {
+        if (!loop->is_detached && !evtimer_pending(&loop->turn_event, NULL)) {
             evtimer_add(&loop->turn_event, &at_once);
         }
         return;
@@ -344,6 +345,18 @@ ks_loop_new(struct event_base *host, const struct ks_loop_options *options,
 }
 
 void
+ks_loop_detach(struct ks_loop *loop)
+{
+    if (loop->is_detached) {
+        return;
+    }
+    loop->is_detached = true;
+    event_del(&loop->wake_event);
+    event_del(&loop->timer_event);
+    event_del(&loop->turn_event);
+}
+
+void
 ks_loop_free(struct ks_loop *loop)
 {
     if (loop == NULL) {
@@ -356,9 +369,7 @@ ks_loop_free(struct ks_loop *loop)
         poll(&wake, 1, -1);
         deliver(loop);
     }
-    event_del(&loop->wake_event);
-    event_del(&loop->timer_event);
-    event_del(&loop->turn_event);
+    ks_loop_detach(loop);
     ks_workers_deinit(&loop->workers);
     ks_mailbox_deinit(&loop->mailbox);
     deinit_base(loop);

@@ -39,6 +39,12 @@ KAFSCALE_MUST_CHECK enum kafscale_status ks_loop_new(struct event_base *host,
  */
 void ks_loop_free(struct ks_loop *loop);
 
+/*
+ * Leaves the host, which may end its base before ks_loop_free then. Nothing is served any more, so
+ * no job may be under way.
+ */
+void ks_loop_detach(struct ks_loop *loop);
+
 /* Valid as long as the loop. */
 struct ks_env *ks_loop_env(struct ks_loop *loop);
 struct event_base *ks_loop_base(struct ks_loop *loop);

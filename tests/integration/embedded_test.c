@@ -172,6 +172,49 @@ START_TEST(a_broker_can_be_stopped_while_it_starts)
 }
 END_TEST
 
+/* A callback that does what it must not, and what it may. */
+static void
+on_changed_wait(void *arg, enum kafscale_broker_state state, const struct kafscale_error *error)
+{
+    struct kafscale_broker **broker = arg;
+
+    (void) error;
+    if (state == KAFSCALE_BROKER_READY) {
+        ck_assert_int_eq(kafscale_broker_wait_ready(*broker, -1, NULL), KAFSCALE_INVALID);
+        kafscale_broker_stop(*broker, NULL, NULL);
+    }
+}
+
+START_TEST(calls_in_the_wrong_order_are_answered)
+{
+    struct kafscale_broker *broker = broker_new(no_settings);
+    struct kafscale_error error = { 0 };
+
+    kafscale_broker_set_changed(broker, on_changed_wait, &broker);
+    ck_assert_int_eq(kafscale_broker_wait_ready(broker, -1, &error), KAFSCALE_INVALID);
+    kafscale_broker_stop(broker, NULL, NULL);
+    ck_assert_int_eq(kafscale_broker_start(broker, NULL, NULL), KAFSCALE_OK);
+    ck_assert_int_eq(kafscale_broker_start(broker, NULL, NULL), KAFSCALE_INVALID);
+    while (kafscale_broker_wait_ready(broker, 10000, NULL) == KAFSCALE_OK) {
+    }
+    kafscale_broker_free(broker);
+    ck_assert_ptr_null(kafscale_broker_new(NULL, NULL));
+}
+END_TEST
+
+START_TEST(a_broker_that_failed_to_start_can_be_asked_and_stopped)
+{
+    const char *const settings[] = { "store", "dir:/nonexistent/a/b", NULL };
+    struct kafscale_broker *broker = broker_new(settings);
+
+    ck_assert_int_ne(kafscale_broker_start(broker, NULL, NULL), KAFSCALE_OK);
+    ck_assert_int_eq(kafscale_broker_wait_ready(broker, -1, NULL), KAFSCALE_STOPPED);
+    ck_assert_int_eq(kafscale_broker_start(broker, NULL, NULL), KAFSCALE_INVALID);
+    kafscale_broker_stop(broker, NULL, NULL);
+    kafscale_broker_free(broker);
+}
+END_TEST
+
 START_TEST(a_taken_port_is_an_error_before_the_store_is_touched)
 {
     struct kafscale_broker *first = broker_start(no_settings);
@@ -223,6 +266,48 @@ connect_to(const struct kafscale_broker *broker)
     ck_assert_int_eq(connect(fd, (const struct sockaddr *) &address, sizeof address), 0);
     return fd;
 }
+
+/* ApiVersions version 0, correlation id 1, no client id. */
+static void
+expect_an_answer(const struct kafscale_broker *broker)
+{
+    static const unsigned char request[] = { 0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 0, 0 };
+    unsigned char answer[8];
+    int fd = connect_to(broker);
+
+    ck_assert_int_eq(send(fd, request, sizeof request, MSG_NOSIGNAL), sizeof request);
+    ck_assert_int_eq(recv(fd, answer, sizeof answer, MSG_WAITALL), sizeof answer);
+    ck_assert_int_eq(answer[7], 1);
+    close(fd);
+}
+
+START_TEST(a_broker_that_is_refused_its_store_still_answers)
+{
+    char path[64];
+    char store[80];
+    char object[160];
+    const char *const settings[] = { "store", store, NULL };
+    struct kafscale_broker *broker;
+    FILE *file;
+
+    directory_make(path);
+    snprintf(store, sizeof store, "dir:%s/data", path);
+    broker = broker_start(settings);
+    kafscale_broker_free(broker);
+    snprintf(object, sizeof object, "%s/objects/default/__kafscale/cluster", store + 4);
+    file = fopen(object, "w");
+    ck_assert_ptr_nonnull(file);
+    fputs("not a cluster", file);
+    fclose(file);
+    broker = broker_new(settings);
+    ck_assert_int_eq(kafscale_broker_start(broker, NULL, NULL), KAFSCALE_OK);
+    ck_assert_int_eq(kafscale_broker_wait_ready(broker, 30000, NULL), KAFSCALE_CORRUPT);
+    ck_assert_int_eq(kafscale_broker_state(broker), KAFSCALE_BROKER_FAILED);
+    expect_an_answer(broker);
+    kafscale_broker_free(broker);
+    directory_remove(path);
+}
+END_TEST
 
 START_TEST(idle_and_waiting_clients_do_not_delay_the_stop)
 {
@@ -291,6 +376,28 @@ START_TEST(a_broker_runs_on_the_loop_of_its_host)
 }
 END_TEST
 
+static void
+on_stopped_only(void *arg)
+{
+    *(bool *) arg = true;
+}
+
+START_TEST(a_stopped_broker_leaves_the_loop_of_its_host)
+{
+    struct event_base *base = event_base_new();
+    struct kafscale_broker *broker = broker_new(no_settings);
+    bool is_stopped = false;
+
+    ck_assert_int_eq(kafscale_broker_start(broker, base, NULL), KAFSCALE_OK);
+    kafscale_broker_stop(broker, on_stopped_only, &is_stopped);
+    /* Returns once nobody waits for anything any more. */
+    event_base_dispatch(base);
+    ck_assert(is_stopped);
+    event_base_free(base);
+    kafscale_broker_free(broker);
+}
+END_TEST
+
 START_TEST(a_second_broker_on_a_directory_takes_over_and_the_first_says_so)
 {
     char path[64];
@@ -354,6 +461,10 @@ suite_new(void)
     tcase_add_test(life, the_states_come_in_their_order);
     tcase_add_test(life, a_broker_that_was_never_started_can_be_freed);
     tcase_add_test(life, a_broker_can_be_stopped_while_it_starts);
+    tcase_add_test(life, calls_in_the_wrong_order_are_answered);
+    tcase_add_test(life, a_broker_that_failed_to_start_can_be_asked_and_stopped);
+    tcase_add_test(life, a_broker_that_is_refused_its_store_still_answers);
+    tcase_add_test(life, a_stopped_broker_leaves_the_loop_of_its_host);
     tcase_add_test(life, a_taken_port_is_an_error_before_the_store_is_touched);
     tcase_add_test(life, a_store_that_cannot_be_opened_is_an_error_with_its_path);
     tcase_add_test(life, idle_and_waiting_clients_do_not_delay_the_stop);

@@ -47,6 +47,18 @@ expect_refused(const char *key, const char *value, const char *part_of_text)
     kafscale_options_free(options);
 }
 
+START_TEST(a_key_or_value_that_is_missing_is_refused)
+{
+    struct kafscale_options *options = kafscale_options_new();
+    struct kafscale_error error = { 0 };
+
+    ck_assert_int_eq(kafscale_options_set(options, "listen", NULL, &error), KAFSCALE_INVALID);
+    ck_assert_msg(strstr(error.text, "listen") != NULL, "%s", error.text);
+    ck_assert_int_eq(kafscale_options_set(options, NULL, "1", NULL), KAFSCALE_INVALID);
+    kafscale_options_free(options);
+}
+END_TEST
+
 START_TEST(every_default_is_a_value_its_own_line_allows)
 {
     struct kafscale_options *options = kafscale_options_new();
@@ -626,6 +638,7 @@ values_case(void)
 {
     TCase *values = tcase_create("values");
 
+    tcase_add_test(values, a_key_or_value_that_is_missing_is_refused);
     tcase_add_test(values, every_default_is_a_value_its_own_line_allows);
     tcase_add_test(values, what_is_set_replaces_the_default_and_what_was_set_before);
     tcase_add_test(values, a_refused_value_leaves_the_old_one);
