@@ -8,6 +8,7 @@
 #include <string.h>
 
 static _Atomic uint64_t allocations_left = UINT64_MAX;
+static atomic_bool fails_once;
 
 static bool
 should_fail(void)
@@ -18,16 +19,27 @@ should_fail(void)
         return false;
     }
     if (left == 0) {
+        if (atomic_load(&fails_once)) {
+            atomic_store(&allocations_left, UINT64_MAX);
+        }
         return true;
     }
     atomic_store_explicit(&allocations_left, left - 1, memory_order_relaxed);
     return false;
 }
 
-void
+uint64_t
 ks_alloc_fail_after(uint64_t count)
 {
+    atomic_store(&fails_once, false);
+    return atomic_exchange(&allocations_left, count);
+}
+
+void
+ks_alloc_fail_once_after(uint64_t count)
+{
     atomic_store(&allocations_left, count);
+    atomic_store(&fails_once, true);
 }
 
 void *

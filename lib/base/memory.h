@@ -24,8 +24,11 @@ void ks_free(void *memory);
 
 /*
  * For tests: lets `count` allocations succeed and fails every later one; UINT64_MAX, the
- * initial state, never fails. Process-wide.
+ * initial state, never fails. Returns how many were left to succeed. Process-wide.
  */
-void ks_alloc_fail_after(uint64_t count);
+uint64_t ks_alloc_fail_after(uint64_t count);
+
+/* The same, but the state is UINT64_MAX again once one allocation has failed. */
+void ks_alloc_fail_once_after(uint64_t count);
 
 #endif

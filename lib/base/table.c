@@ -107,6 +107,17 @@ grow(struct ks_table *table)
 }
 
 enum kafscale_status
+ks_table_reserve(struct ks_table *table, size_t count)
+{
+    while (table->bucket_count < table->count + count) {
+        if (!grow(table)) {
+            return KAFSCALE_NO_MEMORY;
+        }
+    }
+    return KAFSCALE_OK;
+}
+
+enum kafscale_status
 ks_table_insert(struct ks_table *table, struct ks_table_node *node, struct kafscale_slice key)
 {
     assert(ks_table_find(table, key) == NULL);

@@ -35,6 +35,9 @@ KAFSCALE_MUST_CHECK enum kafscale_status ks_table_insert(struct ks_table *table,
                                                          struct ks_table_node *node,
                                                          struct kafscale_slice key);
 
+/* Makes room, so that the next `count` insertions can't fail. */
+KAFSCALE_MUST_CHECK enum kafscale_status ks_table_reserve(struct ks_table *table, size_t count);
+
 /* Takes out a node that must be inside. */
 void ks_table_remove(struct ks_table *table, struct ks_table_node *node);
 

@@ -110,8 +110,9 @@ on_meta_changed(void *arg, const struct kafscale_meta_entry *entry, bool is_dele
         return;
     }
     if (ks_topics_apply(&broker->topics, entry, is_delete) != KAFSCALE_OK) {
-        ks_log(&broker->env->logger, KAFSCALE_LOG_ERROR,
-               "topic not taken over: out of memory key=%s", entry->key);
+        ks_log(&broker->env->logger, KAFSCALE_LOG_WARN,
+               "topic not taken over yet: out of memory key=%s", entry->key);
+        ks_topics_reload_later(&broker->topics);
     }
 }
 

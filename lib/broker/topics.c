@@ -7,6 +7,10 @@
 
 #include <assert.h>
 
+#define RELOAD_MS 100
+
+static void on_reload_due(void *arg);
+
 void
 ks_topics_init(struct ks_topics *topics, struct ks_env *env, struct ks_store *store,
                struct ks_meta *meta, const char *ns, const struct ks_topics_events *events)
@@ -18,6 +22,8 @@ ks_topics_init(struct ks_topics *topics, struct ks_env *env, struct ks_store *st
     ks_table_init(&topics->by_collapsed, ks_env_random_u64(env));
     ks_list_init(&topics->creations);
     ks_list_init(&topics->ending);
+    topics->reload.on_due = on_reload_due;
+    topics->reload.arg = topics;
 }
 
 static void
@@ -281,6 +287,17 @@ ks_topics_apply(struct ks_topics *topics, const struct kafscale_meta_entry *entr
     return KAFSCALE_OK;
 }
 
+static enum kafscale_status
+apply_all(struct ks_topics *topics, const struct kafscale_meta_entry *entries, size_t entry_count)
+{
+    enum kafscale_status status = KAFSCALE_OK;
+
+    for (size_t i = 0; status == KAFSCALE_OK && i < entry_count; i++) {
+        status = ks_topics_apply(topics, &entries[i], false);
+    }
+    return status;
+}
+
 static void
 on_loaded(void *arg, enum kafscale_status status, const struct kafscale_meta_entry *entries,
           size_t entry_count, uint64_t revision, const struct kafscale_error *error)
@@ -289,8 +306,8 @@ on_loaded(void *arg, enum kafscale_status status, const struct kafscale_meta_ent
     struct kafscale_error own_error = { 0 };
 
     (void) revision;
-    for (size_t i = 0; status == KAFSCALE_OK && i < entry_count; i++) {
-        status = ks_topics_apply(topics, &entries[i], false);
+    if (status == KAFSCALE_OK) {
+        status = apply_all(topics, entries, entry_count);
         if (status != KAFSCALE_OK) {
             ks_error_set(&own_error, status, "out of memory while reading topics");
             error = &own_error;
@@ -312,10 +329,53 @@ ks_topics_load(struct ks_topics *topics,
     ks_meta_read(topics->meta, &topics->read, on_loaded, topics);
 }
 
+/* --- Reading them again ----------------------------------------------------------------------- */
+
+static void
+on_reloaded(void *arg, enum kafscale_status status, const struct kafscale_meta_entry *entries,
+            size_t entry_count, uint64_t revision, const struct kafscale_error *error)
+{
+    struct ks_topics *topics = arg;
+
+    (void) revision;
+    (void) error;
+    topics->is_reloading = false;
+    if (topics->is_ended) {
+        return;
+    }
+    if (status != KAFSCALE_OK || topics->must_reload ||
+        apply_all(topics, entries, entry_count) != KAFSCALE_OK) {
+        ks_topics_reload_later(topics);
+    }
+}
+
+static void
+on_reload_due(void *arg)
+{
+    struct ks_topics *topics = arg;
+
+    topics->is_reloading = true;
+    topics->must_reload = false;
+    topics->reload_read = (struct kafscale_meta_read){ .key = "topic/", .is_prefix = true };
+    ks_meta_read(topics->meta, &topics->reload_read, on_reloaded, topics);
+}
+
+void
+ks_topics_reload_later(struct ks_topics *topics)
+{
+    topics->must_reload = true;
+    if (!topics->is_reloading && !topics->is_ended) {
+        ks_env_set_timer(topics->env, &topics->reload, ks_env_now_ms(topics->env) + RELOAD_MS);
+    }
+}
+
+/* ---------------------------------------------------------------------------------------------- */
+
 void
 ks_topics_end(struct ks_topics *topics)
 {
     topics->is_ended = true;
+    ks_env_cancel_timer(topics->env, &topics->reload);
     ks_place_wake(&topics->ending);
     for (struct ks_topic *topic = ks_topics_next(topics, NULL); topic != NULL;
          topic = ks_topics_next(topics, topic)) {

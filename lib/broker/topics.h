@@ -69,6 +69,10 @@ struct ks_topics {
     struct kafscale_meta_read read;
     void (*load_done)(void *arg, enum kafscale_status status, const struct kafscale_error *error);
     void *load_arg;
+    struct ks_timer reload;
+    struct kafscale_meta_read reload_read;
+    bool is_reloading;
+    bool must_reload; /* once more, after the reading under way */
 };
 
 /* Borrows everything. */
@@ -83,6 +87,12 @@ void ks_topics_load(struct ks_topics *topics,
                     void (*done)(void *arg, enum kafscale_status status,
                                  const struct kafscale_error *error),
                     void *arg);
+
+/*
+ * A change could not be taken over for want of memory: reads all topics again after a while, and
+ * again until that succeeds.
+ */
+void ks_topics_reload_later(struct ks_topics *topics);
 
 /*
  * A key of the metadata store changed: takes it over if it is about a topic. Changes may be

@@ -78,19 +78,22 @@ start_next(struct ks_log *log)
     }
 }
 
-/* Gives an active item's partition to the log. */
+/*
+ * Gives an active item's partition to the log, which has made room for it: once the register is
+ * active nothing may fail any more, since a log of our own can't be opened a second time.
+ */
 static void
 adopt(struct ks_log *log, struct ks_opening_item *item)
 {
     struct ks_partition *partition = item->partition;
+    enum kafscale_status status;
 
     assert(partition != NULL);
     assert(ks_log_find(log, &item->name) == NULL);
-    if (ks_table_insert(&log->partitions, &partition->node,
-                        ks_slice(&partition->name, sizeof partition->name)) != KAFSCALE_OK) {
-        ks_opening_lose(item, KAFSCALE_NO_MEMORY);
-        return;
-    }
+    status = ks_table_insert(&log->partitions, &partition->node,
+                             ks_slice(&partition->name, sizeof partition->name));
+    assert(status == KAFSCALE_OK);
+    (void) status;
     partition->reg = item->reg;
     partition->register_version = item->place.version;
     item->reg = (struct ks_register){ 0 };
@@ -279,12 +282,26 @@ add_item(struct ks_move *move, struct ks_opening_item *item)
     return true;
 }
 
+static void
+lose_state(struct ks_opening *opening, enum ks_item_state state, enum kafscale_status result)
+{
+    for (size_t i = 0; i < opening->open.count; i++) {
+        if (opening->items[i].state == state) {
+            ks_opening_lose(&opening->items[i], result);
+        }
+    }
+}
+
 /* Writes the next register of every item in `state`, in as few transactions as may be. */
 static void
 move_items(struct ks_opening *opening, enum ks_item_state state)
 {
     struct ks_move *move = NULL;
 
+    if (ks_table_reserve(&opening->log->partitions, opening->open.count) != KAFSCALE_OK) {
+        lose_state(opening, state, KAFSCALE_NO_MEMORY);
+        return;
+    }
     for (size_t i = 0; i < opening->open.count; i++) {
         struct ks_opening_item *item = &opening->items[i];
         enum kafscale_status status;
@@ -359,9 +376,15 @@ take_register(struct ks_opening *opening, struct ks_opening_item *item,
     struct ks_register reg = { 0 };
 
     if (entry != NULL && ks_register_decode(entry->value, &reg, &opening->error) != KAFSCALE_OK) {
-        ks_log(&opening->log->env->logger, KAFSCALE_LOG_ERROR, "register '%s': %s", item->place.key,
-               opening->error.text);
-        ks_opening_lose(item, opening->error.status);
+        bool is_short = opening->error.status == KAFSCALE_NO_MEMORY;
+
+        ks_log(&opening->log->env->logger, is_short ? KAFSCALE_LOG_WARN : KAFSCALE_LOG_ERROR,
+               "register '%s': %s", item->place.key, opening->error.text);
+        /* What stands there may be an activation of ours, so it must be read in the end. */
+        opening->must_read |= is_short;
+        if (!is_short) {
+            ks_opening_lose(item, opening->error.status);
+        }
         opening->error = (struct kafscale_error){ 0 };
         return;
     }

@@ -291,7 +291,9 @@ ks_meta_entry_decode(struct kafscale_slice bytes, uint64_t seq, struct ks_meta_d
         status = decode_txns(&cursor, decoded);
     }
     if (status != KAFSCALE_OK) {
-        return ks_error_set(error, status, "transactions don't have their form");
+        return ks_error_set(error, status, "transactions %s",
+                            status == KAFSCALE_NO_MEMORY ? "have no room in memory"
+                                                         : "don't have their form");
     }
     if (decoded->batch.seq != seq) {
         return ks_error_set(error, KAFSCALE_CORRUPT, "entry of slot %llu",

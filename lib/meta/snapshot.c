@@ -195,7 +195,9 @@ ks_meta_snapshot_decode(struct kafscale_slice bytes, uint64_t chunk, struct ks_m
     status = decode_body(&cursor, chunk, state);
     if (status != KAFSCALE_OK) {
         ks_meta_state_deinit(state);
-        return ks_error_set(error, status, "writers or items don't have their form");
+        return ks_error_set(error, status, "writers or items %s",
+                            status == KAFSCALE_NO_MEMORY ? "have no room in memory"
+                                                         : "don't have their form");
     }
     return KAFSCALE_OK;
 }
