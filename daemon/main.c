@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -177,6 +178,21 @@ wait_for_end(struct daemon *daemon)
 }
 
 /*
+ * Each client is a descriptor. The soft limit most systems start programs with is for those that
+ * can't handle many; where it can't be raised, fewer clients are served.
+ */
+static void
+raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        (void) setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+/*
  * Blocked before the broker's threads exist, so that they inherit it and the signals come to
  * signal_fd only.
  */
@@ -210,6 +226,7 @@ serve(const struct kafscale_options *options)
     struct kafscale_error error = { 0 };
     int exit_code = EXIT_FAILURE;
 
+    raise_descriptor_limit();
     if (!daemon_init(&daemon, options)) {
         goto out;
     }

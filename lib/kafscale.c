@@ -157,12 +157,15 @@ limits_of(const struct kafscale_options *options)
     struct ks_net_limits limits = ks_net_limits_default();
 
     limits.connections_max = (uint32_t) ks_option_number(options, KS_OPTION_max_connections);
+    limits.connections_per_address_max =
+        (uint32_t) ks_option_number(options, KS_OPTION_max_connections_per_ip);
     limits.requests_pipelined_max =
         (uint32_t) ks_option_number(options, KS_OPTION_connection_requests_max);
     limits.frame_bytes_max =
         (uint32_t) ks_option_number(options, KS_OPTION_socket_request_max_bytes);
     limits.memory_bytes_max = (size_t) ks_option_number(options, KS_OPTION_memory_bytes);
     limits.idle_ms_max = ks_option_number(options, KS_OPTION_connections_max_idle_ms);
+    limits.frame_ms_max = ks_option_number(options, KS_OPTION_request_receive_timeout_ms);
     limits.response_window_ms = ks_option_number(options, KS_OPTION_response_timeout_ms);
     return limits;
 }

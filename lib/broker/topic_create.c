@@ -19,7 +19,10 @@ finish(struct ks_topic_create *create, enum ks_broker_error result)
     struct ks_topics *topics = create->topics;
 
     ks_waiter_end(&create->waiter);
-    ks_list_remove(&create->link);
+    if (create->has_place) {
+        ks_table_remove(&topics->creations, &create->by_collapsed);
+        create->has_place = false;
+    }
     if (create->is_reserved) {
         topics->partitions_reserved -= create->partition_count;
         topics->creations_count--;
@@ -296,24 +299,37 @@ read_name(struct ks_topic_create *create, bool is_fresh)
     ks_meta_read(create->topics->meta, &create->read, on_name_read, create);
 }
 
-/* A creation under way whose name looks the same, but isn't. */
+/* The creation under way whose name looks like this one, or NULL. */
+static struct ks_topic_create *
+find_creation(const struct ks_topics *topics, const char *name)
+{
+    char collapsed[KS_TOPIC_NAME_BYTES_MAX + 1];
+    struct ks_table_node *node;
+
+    ks_topic_name_collapse(name, collapsed);
+    node = ks_table_find(&topics->creations, ks_slice_of_text(collapsed));
+    return node == NULL ? NULL : KS_CONTAINER(node, struct ks_topic_create, by_collapsed);
+}
+
+bool
+ks_topic_is_being_created(const struct ks_topics *topics, struct kafscale_slice name)
+{
+    char text[KS_TOPIC_NAME_BYTES_MAX + 1] = { 0 };
+    struct ks_topic_create *create;
+
+    assert(name.size <= KS_TOPIC_NAME_BYTES_MAX);
+
+    memcpy(text, name.data, name.size);
+    create = find_creation(topics, text);
+    return create != NULL && strcmp(create->record.name, text) == 0;
+}
+
 static bool
 collides_with_creation(const struct ks_topics *topics, const char *name)
 {
-    char collapsed[KS_TOPIC_NAME_BYTES_MAX + 1];
-    char other[KS_TOPIC_NAME_BYTES_MAX + 1];
+    struct ks_topic_create *create = find_creation(topics, name);
 
-    ks_topic_name_collapse(name, collapsed);
-    for (struct ks_list *node = topics->creations.next; node != &topics->creations;
-         node = node->next) {
-        struct ks_topic_create *create = KS_CONTAINER(node, struct ks_topic_create, link);
-
-        ks_topic_name_collapse(create->record.name, other);
-        if (strcmp(other, collapsed) == 0 && strcmp(create->record.name, name) != 0) {
-            return true;
-        }
-    }
-    return false;
+    return create != NULL && strcmp(create->record.name, name) != 0;
 }
 
 static enum ks_broker_error
@@ -371,6 +387,24 @@ check(struct ks_topic_create *create)
     return result == KS_BROKER_ERROR_NONE ? check_limits(create) : result;
 }
 
+/* A second creation of the same name finds in the end that it exists, so it needs no place. */
+static enum kafscale_status
+take_place(struct ks_topic_create *create)
+{
+    struct ks_table *creations = &create->topics->creations;
+    struct kafscale_slice collapsed;
+    enum kafscale_status status;
+
+    ks_topic_name_collapse(create->record.name, create->collapsed);
+    collapsed = ks_slice_of_text(create->collapsed);
+    if (ks_table_find(creations, collapsed) != NULL) {
+        return KAFSCALE_OK;
+    }
+    status = ks_table_insert(creations, &create->by_collapsed, collapsed);
+    create->has_place = status == KAFSCALE_OK;
+    return status;
+}
+
 static void
 begin(struct ks_topic_create *create)
 {
@@ -380,7 +414,6 @@ begin(struct ks_topic_create *create)
     create->record.config = *create->config;
     ks_env_random(topics->env, create->record.id.bytes, KS_ID_BYTES);
     ks_name_record_key(create->record.name, create->name_key);
-    ks_list_append(&topics->creations, &create->link);
     topics->partitions_reserved += create->partition_count;
     topics->creations_count++;
     create->is_reserved = true;
@@ -396,6 +429,9 @@ ks_topic_create(struct ks_topics *topics, struct ks_topic_create *create)
     ks_buffer_init(&create->bytes, RECORD_BYTES_MAX);
     ks_waiter_init(&create->waiter, topics->env, create->places, 1, on_opened);
     result = check(create);
+    if (result == KS_BROKER_ERROR_NONE && take_place(create) != KAFSCALE_OK) {
+        result = KS_BROKER_ERROR_NO_MEMORY;
+    }
     if (result != KS_BROKER_ERROR_NONE) {
         finish_later(create, result);
         return;

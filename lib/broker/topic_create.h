@@ -27,7 +27,9 @@ struct ks_topic_create {
 
     /* The inside. */
     struct ks_topics *topics;
-    struct ks_list link;
+    struct ks_table_node by_collapsed; /* in the creations under way, if no other has the place */
+    bool has_place;
+    char collapsed[KS_TOPIC_NAME_BYTES_MAX + 1];
     struct ks_task task;
     struct ks_waiter waiter;
     struct ks_waiter_link places[1];
@@ -51,5 +53,8 @@ struct ks_topic_create {
 };
 
 void ks_topic_create(struct ks_topics *topics, struct ks_topic_create *create);
+
+/* Whether a topic of this legal name is being created. */
+bool ks_topic_is_being_created(const struct ks_topics *topics, struct kafscale_slice name);
 
 #endif

@@ -20,7 +20,7 @@ ks_topics_init(struct ks_topics *topics, struct ks_env *env, struct ks_store *st
     ks_table_init(&topics->by_name, ks_env_random_u64(env));
     ks_table_init(&topics->by_id, ks_env_random_u64(env));
     ks_table_init(&topics->by_collapsed, ks_env_random_u64(env));
-    ks_list_init(&topics->creations);
+    ks_table_init(&topics->creations, ks_env_random_u64(env));
     ks_list_init(&topics->ending);
     topics->reload.on_due = on_reload_due;
     topics->reload.arg = topics;
@@ -402,4 +402,5 @@ ks_topics_deinit(struct ks_topics *topics)
     ks_table_deinit(&topics->by_name);
     ks_table_deinit(&topics->by_id);
     ks_table_deinit(&topics->by_collapsed);
+    ks_table_deinit(&topics->creations);
 }

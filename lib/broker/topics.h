@@ -62,7 +62,7 @@ struct ks_topics {
         by_collapsed; /* of names that contain '.' or '_', one topic per collapsed name */
     int64_t partition_count;
     int64_t partitions_reserved; /* of creations under way */
-    struct ks_list creations;    /* under way */
+    struct ks_table creations;   /* under way, one for each collapsed name */
     size_t creations_count;
     bool is_ended;         /* no creation or deletion may ask the stores any more */
     struct ks_list ending; /* a place: woken then */

@@ -58,7 +58,12 @@ handle(struct ks_request *request)
     if (ks_broker_state(request->broker) == KS_BROKER_READY) {
         ks_freshness_note(ks_broker_freshness(request->broker));
     }
+    ks_request_hold(request);
     request->api->handle(request);
+    if (!ks_request_is_answered(request) && request->exchange->hold != NULL) {
+        request->exchange->hold(request->exchange, request->arena.size_bytes);
+    }
+    ks_request_release(request);
 }
 
 static bool

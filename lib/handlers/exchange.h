@@ -44,6 +44,15 @@ struct ks_exchange {
     struct ks_request_context context;
     void (*complete)(struct ks_exchange *exchange, const struct ks_answer *answer);
 
+    /*
+     * Memory for the payload of an answer, before it is read: returns how much there is, from
+     * `least_bytes` to `wanted_bytes`; 0 when that isn't there now. A later call replaces an
+     * earlier one. May be NULL: any amount.
+     */
+    size_t (*claim)(struct ks_exchange *exchange, size_t least_bytes, size_t wanted_bytes);
+    /* Says how much the handling keeps in memory while it waits. May be NULL. */
+    void (*hold)(struct ks_exchange *exchange, size_t bytes);
+
     /* For the handlers. */
     void *request;
 };

@@ -2,7 +2,8 @@
 /*
  * Fetch: waits until there is enough to read over all partitions, or the client's patience ends,
  * then reads partition after partition in the order of the request. Batches are referenced from
- * the cache to the socket, never copied.
+ * the cache to the socket, never copied. What is read is claimed first: while there is no memory
+ * for it, the answer waits, and says that there is nothing when that takes too long.
  *
  * Sessions are declined, as the protocol allows: every answer carries session id 0 and every
  * request is a full one.
@@ -14,6 +15,8 @@
 
 #define TOPIC_IDS_VERSION 13
 #define ISOLATION_READ_COMMITTED 1
+#define MEMORY_LOOK_MS 20
+#define MEMORY_WAIT_MS_MIN 1000 /* also for clients that want no wait: they'd come back at once */
 
 /* One partition of the request. */
 struct fetch_entry {
@@ -38,6 +41,7 @@ struct fetch {
     size_t bytes_read;
     size_t part_count;
     bool is_waiting;
+    int64_t memory_due_ms; /* how long to wait for memory */
     struct ks_waiter waiter;
 };
 
@@ -319,6 +323,71 @@ stop_waiting(struct fetch *fetch)
     ks_waiter_end(&fetch->waiter);
 }
 
+/* Nobody will read the answer: end at the next look. */
+static void
+on_gone(struct ks_request *request)
+{
+    struct fetch *fetch = request->state;
+
+    fetch->memory_due_ms = ks_env_now_ms(request->env);
+    ks_waiter_set_deadline(&fetch->waiter, fetch->memory_due_ms);
+}
+
+/* What there is to read: all of it, as far as the answer may have it, and the first batch. */
+static void
+measure(const struct fetch *fetch, size_t *first_bytes_out, size_t *bytes_out)
+{
+    size_t first_bytes = 0;
+    size_t bytes = 0;
+
+    for (size_t i = 0; (bytes < fetch->bytes_left || bytes == 0) && i < fetch->entry_count; i++) {
+        const struct fetch_entry *entry = &fetch->entries[i];
+        int64_t offset = entry->asked->fetch_offset;
+
+        if (entry->code != KAFKA_ERROR_NONE || entry->partition->log == NULL) {
+            continue;
+        }
+        if (first_bytes == 0) {
+            first_bytes = ks_partition_batch_bytes(entry->partition->log, offset);
+        }
+        bytes += ks_partition_bytes_from(entry->partition->log, offset, SIZE_MAX - bytes);
+    }
+    bytes = bytes < fetch->bytes_left ? bytes : fetch->bytes_left;
+    *first_bytes_out = first_bytes;
+    /* The first batch comes whole however little was asked for. */
+    *bytes_out = bytes < first_bytes ? first_bytes : bytes;
+}
+
+/* False: there is no memory now; looks again soon. */
+static bool
+claim_memory(struct fetch *fetch)
+{
+    struct ks_request *request = fetch->request;
+    int64_t look_ms = ks_env_now_ms(request->env) + MEMORY_LOOK_MS;
+    size_t first_bytes;
+    size_t bytes;
+    size_t claimed_bytes;
+
+    measure(fetch, &first_bytes, &bytes);
+    if (bytes == 0) {
+        return true;
+    }
+    claimed_bytes = ks_request_claim(request, first_bytes, bytes);
+    if (claimed_bytes == 0 && look_ms - MEMORY_LOOK_MS < fetch->memory_due_ms) {
+        request->on_gone = on_gone;
+        ks_waiter_set_deadline(&fetch->waiter,
+                               look_ms < fetch->memory_due_ms ? look_ms : fetch->memory_due_ms);
+        return false;
+    }
+    if (claimed_bytes == 0) {
+        fetch->next = fetch->entry_count;
+    }
+    if (claimed_bytes < fetch->bytes_left) {
+        fetch->bytes_left = claimed_bytes;
+    }
+    return true;
+}
+
 static void
 look_again(struct ks_request *request)
 {
@@ -336,7 +405,10 @@ look_again(struct ks_request *request)
         }
         apply_doubt(fetch);
     }
-    read_on(fetch);
+    if (claim_memory(fetch)) {
+        request->on_gone = NULL;
+        read_on(fetch);
+    }
 }
 
 static void
@@ -348,15 +420,6 @@ on_woken(struct ks_waiter *waiter, bool is_due)
         stop_waiting(fetch);
     }
     look_again(fetch->request);
-}
-
-/* Nobody will read the answer: end at the next look. */
-static void
-on_gone(struct ks_request *request)
-{
-    struct fetch *fetch = request->state;
-
-    ks_waiter_set_deadline(&fetch->waiter, ks_env_now_ms(request->env));
 }
 
 static void
@@ -484,5 +547,9 @@ ks_handle_fetch(struct ks_request *request)
         return;
     }
     make_entries(fetch);
+    fetch->memory_due_ms =
+        ks_env_now_ms(request->env) + (fetch->asked->max_wait_ms < MEMORY_WAIT_MS_MIN
+                                           ? MEMORY_WAIT_MS_MIN
+                                           : fetch->asked->max_wait_ms);
     run(fetch);
 }

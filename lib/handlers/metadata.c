@@ -12,6 +12,7 @@
 /* What Kafka answers without an authorizer. */
 #define TOPIC_OPERATIONS 3576
 #define CLUSTER_OPERATIONS 8096
+#define WAITED_CREATES_MAX 16
 #define CREATE_WAIT_MS 5000
 
 /* A topic being made for place `index` of the request. */
@@ -261,6 +262,22 @@ create(struct metadata *metadata, int32_t i)
 }
 
 /*
+ * Who asks for a few topics waits for them, whoever else may be creating them. Among very many the
+ * same name may stand again and again: its client comes again for these.
+ */
+static void
+create_once(struct metadata *metadata, int32_t i)
+{
+    if (metadata->creates_due >= WAITED_CREATES_MAX &&
+        ks_topic_is_being_created(ks_broker_topics(metadata->request->broker),
+                                  metadata->asked->topics[i].name)) {
+        metadata->errors[i] = KS_BROKER_ERROR_NOT_OPEN;
+        return;
+    }
+    create(metadata, i);
+}
+
+/*
  * "Unknown" may be old knowledge: look before saying so, and before making a topic that another
  * broker has made.
  */
@@ -278,7 +295,7 @@ run(struct ks_request *request)
     }
     for (int32_t i = 0; i < metadata->asked->topics_count; i++) {
         if (find(metadata, i) == NULL && may_create(metadata, i)) {
-            create(metadata, i);
+            create_once(metadata, i);
         }
     }
     if (metadata->creates_due == 0) {

@@ -10,8 +10,12 @@
 
 #include <assert.h>
 
-#define ARENA_BYTES_MAX (256u << 20)
-#define COPIED_BYTES_MAX (256u << 20)
+/*
+ * Room for as many elements as a request may have (KAFKA_ELEMENTS_MAX), with what the handlers keep
+ * for each. It bounds what one small request can make of itself.
+ */
+#define ARENA_BYTES_MAX (64u << 20)
+#define COPIED_BYTES_MAX (64u << 20)
 
 struct ks_request *
 ks_request_new(struct ks_handlers *handlers, struct ks_broker *broker, struct ks_exchange *exchange)
@@ -91,6 +95,17 @@ void *
 ks_request_alloc(struct ks_request *request, size_t count, size_t element_bytes)
 {
     return ks_arena_alloc_array(&request->arena, count, element_bytes);
+}
+
+size_t
+ks_request_claim(struct ks_request *request, size_t least_bytes, size_t wanted_bytes)
+{
+    struct ks_exchange *exchange = request->exchange;
+
+    assert(exchange != NULL);
+
+    return exchange->claim == NULL ? wanted_bytes
+                                   : exchange->claim(exchange, least_bytes, wanted_bytes);
 }
 
 static void

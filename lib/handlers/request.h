@@ -79,6 +79,12 @@ void ks_request_release(struct ks_request *request);
 void *ks_request_alloc(struct ks_request *request, size_t count, size_t element_bytes);
 
 /*
+ * Memory for the records of an answer: how many bytes may be read now, from `least_bytes` to
+ * `wanted_bytes`; 0: not enough, ask again a little later.
+ */
+size_t ks_request_claim(struct ks_request *request, size_t least_bytes, size_t wanted_bytes);
+
+/*
  * For answers that would do harm if another broker had taken over meanwhile. True: what is known
  * is fresh, or can't become so (request->looked says why), go on. False: `on_looked` will be
  * called, once.

@@ -258,6 +258,9 @@ bool ks_log_read(struct ks_log *log, struct ks_log_read *read, enum kafscale_sta
 /* Drops the references of a finished read. Accepts a zeroed one. */
 void ks_log_read_release(struct ks_log_read *read);
 
+/* The size of the readable batch with `offset`; 0: there is none. No I/O. */
+size_t ks_partition_batch_bytes(const struct ks_partition *partition, int64_t offset);
+
 /*
  * Bytes from `offset` to the high watermark, at most `bytes_max`; for a Fetch that waits for
  * min_bytes. No I/O.

@@ -147,6 +147,14 @@ committed_count(const struct ks_partition *partition)
 }
 
 size_t
+ks_partition_batch_bytes(const struct ks_partition *partition, int64_t offset)
+{
+    size_t place = ks_partition_find_place(partition, offset);
+
+    return place < committed_count(partition) ? partition->places[place].size_bytes : 0;
+}
+
+size_t
 ks_partition_bytes_from(const struct ks_partition *partition, int64_t offset, size_t bytes_max)
 {
     size_t first = ks_partition_find_place(partition, offset);

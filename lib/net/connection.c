@@ -19,8 +19,12 @@
 #include <string.h>
 #include <unistd.h>
 
+/* One recv while memory is short. */
+#define SHORT_READ_BYTES ((size_t) 4096)
+
 /* One connection's share of a turn of the loop. */
 #define READ_BYTES_A_TURN ((size_t) 1024 * 1024)
+#define REQUESTS_A_TURN 16
 
 #define KEEPALIVE_IDLE_S 120
 #define KEEPALIVE_INTERVAL_S 30
@@ -55,6 +59,7 @@ close_connection(struct ks_connection *connection, const char *reason)
     close(connection->fd);
     connection->fd = -1;
     ks_env_cancel_timer(server->env, &connection->timer);
+    ks_list_remove(&connection->backlog_link);
 
     while (!ks_list_is_empty(&connection->requests)) {
         ks_net_request_abandon(
@@ -63,8 +68,10 @@ close_connection(struct ks_connection *connection, const char *reason)
     connection->request_count = 0;
     ks_frame_reader_deinit(&connection->reader);
     ks_buffer_deinit(&connection->carried);
-    ks_memory_account_discharge(&server->account, connection->carried_charged_bytes);
-    connection->carried_charged_bytes = 0;
+    ks_memory_account_drop(&server->account, connection->carried_kept_bytes);
+    connection->carried_kept_bytes = 0;
+    ks_memory_account_discharge(&server->account, connection->output_bytes);
+    connection->output_bytes = 0;
     ks_address_counts_remove(&server->addresses, connection->address_count);
     connection->address_count = NULL;
     ks_env_defer(server->env, &connection->settle_task);
@@ -104,6 +111,7 @@ accept_frame(struct ks_connection *connection, struct kafscale_blob *frame,
 {
     struct ks_server *server = connection->server;
     struct ks_net_request *request = ks_net_request_new(connection, frame, reservation);
+    int64_t begun_ms;
 
     if (request == NULL) {
         kafscale_blob_unref(frame);
@@ -114,14 +122,48 @@ accept_frame(struct ks_connection *connection, struct kafscale_blob *frame,
     ks_list_append(&connection->requests, &request->link);
     connection->request_count++;
     connection->frame_count++;
+    connection->turn_request_count++;
+    if (request->exchange.payload.size <= KS_FRAME_UNRESERVED_BYTES_MAX) {
+        server->sink.accept(server->sink.self, &request->exchange);
+        return;
+    }
+    begun_ms = now_ms(connection);
     server->sink.accept(server->sink.self, &request->exchange);
+    server->heavy_ms += now_ms(connection) - begun_ms;
+    ks_env_defer(server->env, &server->backlog_task);
+}
+
+static bool
+is_heavy(const struct ks_connection *connection)
+{
+    return ks_frame_reader_is_full(&connection->reader) &&
+           connection->reader.frame_bytes > KS_FRAME_UNRESERVED_BYTES_MAX;
+}
+
+/*
+ * Many small requests of one client or the large ones of many wait for another turn of the loop.
+ * A frame that still fills goes on: input for it is received into place, not kept for later.
+ */
+static bool
+has_share(const struct ks_connection *connection)
+{
+    if (is_heavy(connection)) {
+        return connection->server->heavy_ms < KS_SERVER_HEAVY_MS_MAX;
+    }
+    return connection->turn_request_count < REQUESTS_A_TURN || connection->reader.frame != NULL;
+}
+
+static bool
+has_input(const struct ks_connection *connection)
+{
+    return connection->carried.size > 0 || ks_frame_reader_is_full(&connection->reader);
 }
 
 /* Takes as many frames off the input as may be taken now; what is left must be kept. */
 static void
 take_frames(struct ks_connection *connection, struct kafscale_slice *input)
 {
-    while (may_take(connection)) {
+    while (may_take(connection) && has_share(connection)) {
         struct kafscale_blob *frame;
         struct ks_reservation reservation;
 
@@ -133,6 +175,8 @@ take_frames(struct ks_connection *connection, struct kafscale_slice *input)
         case KS_FRAME_NEEDS_MEMORY:
             return;
         case KS_FRAME_TOO_LARGE:
+            ks_server_note_stranger(connection->server, connection->client_address,
+                                    connection->reader.prefix);
             drop(connection, "illegal frame length");
             return;
         case KS_FRAME_NO_MEMORY:
@@ -155,8 +199,8 @@ carry(struct ks_connection *connection, struct kafscale_slice rest)
         drop(connection, "out of memory");
         return;
     }
-    connection->carried_charged_bytes = connection->carried.capacity;
-    ks_memory_account_charge(&connection->server->account, connection->carried_charged_bytes);
+    connection->carried_kept_bytes = connection->carried.capacity;
+    ks_memory_account_keep(&connection->server->account, connection->carried_kept_bytes);
 }
 
 /* Tries again with what was carried. */
@@ -176,8 +220,8 @@ take_carried(struct ks_connection *connection)
         return;
     }
     ks_buffer_deinit(carried);
-    ks_memory_account_discharge(&connection->server->account, connection->carried_charged_bytes);
-    connection->carried_charged_bytes = 0;
+    ks_memory_account_drop(&connection->server->account, connection->carried_kept_bytes);
+    connection->carried_kept_bytes = 0;
 }
 
 /* One recv and what follows from it. False: no more for now. */
@@ -188,11 +232,16 @@ receive(struct ks_connection *connection, size_t *received_bytes)
     size_t space_bytes = KS_SERVER_SCRATCH_BYTES;
     uint8_t *space = ks_frame_reader_space(&connection->reader, &space_bytes);
     bool is_direct = space != NULL;
+    bool is_short = !ks_memory_account_may_keep(&server->account, KS_SERVER_SCRATCH_BYTES);
     struct kafscale_slice input = { 0 };
     enum ks_transport_result result;
     size_t size = 0;
 
-    space = is_direct ? space : server->scratch;
+    if (!is_direct) {
+        space = server->scratch;
+        /* What can't be taken must be carried: little of it while many have to wait. */
+        space_bytes = is_short ? SHORT_READ_BYTES : space_bytes;
+    }
     result = connection->transport.ops->recv(connection->transport.self, connection->fd, space,
                                              space_bytes, &size);
     if (result != KS_TRANSPORT_OK) {
@@ -211,7 +260,7 @@ receive(struct ks_connection *connection, size_t *received_bytes)
     }
     take_frames(connection, &input);
     carry(connection, input);
-    return size == space_bytes && connection->carried.size == 0 && may_take(connection);
+    return size == space_bytes && !has_input(connection) && may_take(connection);
 }
 
 static void
@@ -223,6 +272,7 @@ on_readable(evutil_socket_t fd, short what, void *arg)
     (void) fd;
     (void) what;
     connection->is_settling = true;
+    connection->turn_request_count = 0;
     while (receive(connection, &received_bytes) && received_bytes < READ_BYTES_A_TURN) {
         continue;
     }
@@ -292,6 +342,7 @@ note_sent(struct ks_connection *connection, size_t size)
 
     connection->active_ms = now_ms(connection);
     connection->output_bytes -= size;
+    ks_memory_account_discharge(&connection->server->account, size);
     connection->output.bytes += size;
     connection->server->counters.sent_bytes += size;
     while (size > 0) {
@@ -349,7 +400,7 @@ send_responses(struct ks_connection *connection)
 static bool
 update_events(struct ks_connection *connection)
 {
-    bool wants_read = may_take(connection) && connection->carried.size == 0;
+    bool wants_read = may_take(connection) && !has_input(connection);
 
     if (wants_read != connection->is_reading) {
         int result = wants_read ? event_add(&connection->read_event, NULL)
@@ -377,9 +428,26 @@ static int64_t
 input_window_ms(const struct ks_connection *connection)
 {
     const struct ks_net_limits *limits = &connection->server->limits;
+    int64_t window_ms = ks_frame_reader_is_reserved(&connection->reader)
+                            ? limits->reserved_window_ms
+                            : limits->frame_ms_max;
 
-    return ks_frame_reader_is_reserved(&connection->reader) ? limits->reserved_window_ms
-                                                            : limits->frame_ms_max;
+    if (ks_memory_account_is_contended(&connection->server->account) &&
+        limits->contended_window_ms < window_ms) {
+        return limits->contended_window_ms;
+    }
+    return window_ms;
+}
+
+/* Others may begin to wait for memory at any time, so a frame that fills is looked at now and then.
+ */
+static int64_t
+input_due_ms(const struct ks_connection *connection, int64_t now)
+{
+    int64_t due_ms = connection->input.since_ms + input_window_ms(connection);
+    int64_t look_ms = now + connection->server->limits.contended_window_ms;
+
+    return due_ms < look_ms ? due_ms : look_ms;
 }
 
 /* A client isn't idle while it is us who don't read. */
@@ -409,7 +477,7 @@ update_timer(struct ks_connection *connection)
                     connection->frame_count * 2 + (is_reserved ? 1 : 0), now);
     update_progress(&connection->output, connection->is_blocked, 0, now);
     if (connection->input.is_open) {
-        due_ms = connection->input.since_ms + input_window_ms(connection);
+        due_ms = input_due_ms(connection, now);
     }
     if (connection->output.is_open) {
         candidate_ms = connection->output.since_ms + connection->server->limits.response_window_ms;
@@ -434,10 +502,15 @@ settle(struct ks_connection *connection)
         if (connection->fd >= 0) {
             send_responses(connection);
         }
-        if (connection->carried.size == 0 || !may_take(connection)) {
+        if (!has_input(connection) || !may_take(connection) || !has_share(connection)) {
             break;
         }
         take_carried(connection);
+    }
+    if (has_input(connection) && may_take(connection) &&
+        !ks_list_is_linked(&connection->backlog_link)) {
+        ks_list_append(&connection->server->backlog, &connection->backlog_link);
+        ks_env_defer(connection->server->env, &connection->server->backlog_task);
     }
     if (connection->fd >= 0 && !update_events(connection)) {
         drop(connection, "event could not be added");
@@ -457,6 +530,16 @@ on_settle(void *arg)
         ks_connection_free(connection);
         return;
     }
+    if (!ks_list_is_linked(&connection->backlog_link)) {
+        connection->turn_request_count = 0;
+    }
+    settle(connection);
+}
+
+void
+ks_connection_take_turn(struct ks_connection *connection)
+{
+    connection->turn_request_count = 0;
     settle(connection);
 }
 
@@ -585,6 +668,7 @@ ks_connection_request_completed(struct ks_connection *connection, struct ks_net_
         connection->is_ending = true;
     }
     connection->output_bytes += request->response.left_bytes;
+    ks_memory_account_charge(&connection->server->account, request->response.left_bytes);
     if (!connection->is_settling) {
         ks_connection_wake(connection);
     }

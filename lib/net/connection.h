@@ -37,8 +37,10 @@ struct ks_connection {
 
     struct ks_frame_reader reader;
     struct ks_buffer carried; /* received, not taken yet: the pipeline or the memory was full */
-    size_t carried_charged_bytes;
+    size_t carried_kept_bytes;
     uint64_t frame_count;
+    uint32_t turn_request_count; /* taken since its last turn began */
+    struct ks_list backlog_link; /* in the server, while it waits for its next turn */
 
     struct ks_list requests; /* struct ks_net_request, in order */
     uint32_t request_count;
@@ -64,6 +66,9 @@ void ks_connection_free(struct ks_connection *connection);
 
 /* Has it look at the turn's end whether it may read and what it can send. */
 void ks_connection_wake(struct ks_connection *connection);
+
+/* Its next turn, from the server's backlog. */
+void ks_connection_take_turn(struct ks_connection *connection);
 
 /* From ks_net_request: `request` has its answer. */
 void ks_connection_request_completed(struct ks_connection *connection,

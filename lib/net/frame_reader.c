@@ -26,18 +26,12 @@ ks_frame_reader_init(struct ks_frame_reader *reader, struct ks_memory_account *a
 }
 
 static void
-discharge_staged(struct ks_frame_reader *reader)
-{
-    ks_memory_account_discharge(reader->account, reader->charged_bytes);
-    reader->charged_bytes = 0;
-}
-
-static void
 drop_staged(struct ks_frame_reader *reader)
 {
     ks_buffer_deinit(&reader->staged);
     ks_buffer_init(&reader->staged, KS_FRAME_UNRESERVED_BYTES_MAX);
-    discharge_staged(reader);
+    ks_memory_account_drop(reader->account, reader->kept_bytes);
+    reader->kept_bytes = 0;
 }
 
 void
@@ -88,6 +82,26 @@ deserves_blob(const struct ks_frame_reader *reader, size_t arrived_bytes)
     return reader->frame_bytes <= ALWAYS_BYTES_MAX || arrived_bytes >= reader->frame_bytes / 4;
 }
 
+/*
+ * Many who send little of what they announced are many small debts: when there are too many, a
+ * frame isn't staged any more, but waits for its whole length.
+ */
+static bool
+may_stage(const struct ks_frame_reader *reader)
+{
+    return reader->reservation.state == KS_RESERVATION_NONE &&
+           ks_memory_account_may_keep(reader->account, KS_FRAME_UNRESERVED_BYTES_MAX);
+}
+
+/* What the request will cost, but no more than there can ever be. */
+static size_t
+reservation_bytes(const struct ks_frame_reader *reader)
+{
+    size_t bytes = reader->frame_bytes + KS_MEMORY_REQUEST_BYTES;
+
+    return bytes < reader->account->bytes_max ? bytes : reader->account->bytes_max;
+}
+
 static enum ks_frame_step
 stage(struct ks_frame_reader *reader, struct kafscale_slice *input)
 {
@@ -101,9 +115,9 @@ stage(struct ks_frame_reader *reader, struct kafscale_slice *input)
         return KS_FRAME_NO_MEMORY;
     }
     capacity = reader->staged.capacity;
-    assert(capacity >= reader->charged_bytes);
-    ks_memory_account_charge(reader->account, capacity - reader->charged_bytes);
-    reader->charged_bytes = capacity;
+    assert(capacity >= reader->kept_bytes);
+    ks_memory_account_keep(reader->account, capacity - reader->kept_bytes);
+    reader->kept_bytes = capacity;
     return KS_FRAME_NEEDS_BYTES;
 }
 
@@ -112,9 +126,7 @@ static enum ks_frame_step
 make_blob(struct ks_frame_reader *reader)
 {
     if (reader->reservation.state == KS_RESERVATION_NONE) {
-        /* Counted besides the frame that it begins, it would make that wait for itself. */
-        discharge_staged(reader);
-        ks_memory_account_reserve(reader->account, &reader->reservation, reader->frame_bytes);
+        ks_memory_account_reserve(reader->account, &reader->reservation, reservation_bytes(reader));
     }
     if (!ks_reservation_is_granted(&reader->reservation)) {
         return KS_FRAME_NEEDS_MEMORY;
@@ -159,7 +171,7 @@ ks_frame_reader_next(struct ks_frame_reader *reader, struct kafscale_slice *inpu
             reader->frame_bytes > reader->frame_bytes_max) {
             return KS_FRAME_TOO_LARGE;
         }
-        if (!deserves_blob(reader, reader->staged.size + input->size)) {
+        if (!deserves_blob(reader, reader->staged.size + input->size) && may_stage(reader)) {
             return stage(reader, input);
         }
         step = make_blob(reader);

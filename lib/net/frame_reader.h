@@ -2,7 +2,8 @@
 /*
  * The frame reader cuts a stream of bytes into frames: a 4-byte length, then as many bytes.
  * Memory follows the bytes that came, never the length announced: a frame gets its blob when a
- * quarter of it is there, and beyond 64 KiB when its whole length is reserved. Bytes of a frame
+ * quarter of it is there, and beyond 64 KiB, or when memory is short, when its whole length is
+ * reserved. Bytes of a frame
  * that has its blob can be received straight into it.
  *
  * No sockets, no time.
@@ -27,10 +28,9 @@ struct ks_frame_reader {
     uint32_t frame_bytes_max;
     uint8_t prefix[4];
     uint32_t prefix_count;
-    size_t frame_bytes; /* known once the prefix is complete */
-    struct ks_buffer
-        staged; /* the frame's first bytes while it has no blob; charged to the account */
-    size_t charged_bytes;
+    size_t frame_bytes;      /* known once the prefix is complete */
+    struct ks_buffer staged; /* the frame's first bytes while it has no blob */
+    size_t kept_bytes;       /* of them, in the account */
     struct kafscale_blob *frame;
     size_t filled_bytes; /* of the blob */
     struct ks_reservation reservation;
@@ -68,6 +68,13 @@ static inline bool
 ks_frame_reader_is_inside(const struct ks_frame_reader *reader)
 {
     return reader->prefix_count > 0;
+}
+
+/* Whether the frame is complete, and ks_frame_reader_next needs no input to hand it over. */
+static inline bool
+ks_frame_reader_is_full(const struct ks_frame_reader *reader)
+{
+    return reader->frame != NULL && reader->filled_bytes == reader->frame_bytes;
 }
 
 /* Whether a frame above 64 KiB has its reservation: it must be read on, whatever else waits. */

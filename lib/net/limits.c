@@ -13,11 +13,12 @@ ks_net_limits_default(void)
         .requests_pipelined_max = 64,
         .frame_bytes_max = 100u * 1024 * 1024,
         .memory_bytes_max = (size_t) 256 * 1024 * 1024,
-        .memory_reserve_bytes_max = (size_t) 4 * 1024 * 1024,
+        .memory_reserve_bytes_max = (size_t) 8 * 1024 * 1024,
         .output_bytes_max = (size_t) 1024 * 1024,
         .idle_ms_max = 10 * 60 * 1000,
         .frame_ms_max = 30 * 1000,
         .reserved_window_ms = 10 * 1000,
+        .contended_window_ms = 3 * 1000,
         .response_window_ms = 30 * 1000,
         .rate_bytes_per_s = 64 * 1024,
     };
@@ -45,7 +46,7 @@ ks_net_limits_check(const struct ks_net_limits *limits, struct kafscale_error *e
                             limits->memory_reserve_bytes_max, KS_MEMORY_SMALL_BYTES_MAX);
     }
     if (limits->idle_ms_max <= 0 || limits->frame_ms_max <= 0 || limits->reserved_window_ms <= 0 ||
-        limits->response_window_ms <= 0) {
+        limits->contended_window_ms <= 0 || limits->response_window_ms <= 0) {
         return ks_error_set(error, KAFSCALE_INVALID, "a time limit of the network is 0");
     }
     return KAFSCALE_OK;

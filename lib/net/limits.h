@@ -26,6 +26,7 @@ struct ks_net_limits {
     int64_t idle_ms_max;             /* without a request on the way */
     int64_t frame_ms_max;            /* from the first byte of a frame to 64 KiB or its end */
     int64_t reserved_window_ms;      /* a reserved frame must fill at the rate in each window */
+    int64_t contended_window_ms;     /* instead of either of these, while others wait for memory */
     int64_t response_window_ms; /* answers must be taken, or move at the rate, in each window */
     uint32_t rate_bytes_per_s;
 };

@@ -13,6 +13,17 @@
 #include <string.h>
 
 static void
+release_memory(struct ks_net_request *request)
+{
+    struct ks_memory_account *account = &request->server->account;
+
+    ks_memory_account_release(account, &request->reservation);
+    ks_memory_account_release_claim(account, &request->claim);
+    ks_memory_account_discharge(account, request->held_bytes);
+    request->held_bytes = 0;
+}
+
+static void
 give_back(struct ks_net_request *request)
 {
     kafscale_blob_unref(request->exchange.frame);
@@ -20,7 +31,36 @@ give_back(struct ks_net_request *request)
     request->exchange.payload = ks_slice(NULL, 0);
     if (request->server != NULL) {
         request->server->counters.requests_waiting--;
-        ks_memory_account_release(&request->server->account, &request->reservation);
+        release_memory(request);
+    }
+}
+
+static size_t
+claim(struct ks_exchange *exchange, size_t least_bytes, size_t wanted_bytes)
+{
+    struct ks_net_request *request = KS_CONTAINER(exchange, struct ks_net_request, exchange);
+
+    if (request->server == NULL) {
+        return wanted_bytes;
+    }
+    ks_memory_account_release_claim(&request->server->account, &request->claim);
+    return ks_memory_account_claim(&request->server->account, &request->claim, least_bytes,
+                                   wanted_bytes);
+}
+
+/* What the reservation includes isn't charged again. */
+static void
+hold(struct ks_exchange *exchange, size_t bytes)
+{
+    struct ks_net_request *request = KS_CONTAINER(exchange, struct ks_net_request, exchange);
+
+    if (request->server == NULL || bytes <= KS_MEMORY_REQUEST_BYTES) {
+        return;
+    }
+    bytes -= KS_MEMORY_REQUEST_BYTES;
+    if (bytes > request->held_bytes) {
+        ks_memory_account_charge(&request->server->account, bytes - request->held_bytes);
+        request->held_bytes = bytes;
     }
 }
 
@@ -66,6 +106,8 @@ ks_net_request_new(struct ks_connection *connection, struct kafscale_blob *frame
     request->exchange.context.client_address = request->client_address;
     request->exchange.context.listener = connection->listener;
     request->exchange.complete = complete;
+    request->exchange.claim = claim;
+    request->exchange.hold = hold;
     request->server->counters.requests++;
     request->server->counters.requests_waiting++;
     return request;
@@ -103,6 +145,6 @@ ks_net_request_forget_server(struct ks_net_request *request)
     assert(request->connection == NULL);
 
     ks_list_remove(&request->link);
-    ks_memory_account_release(&request->server->account, &request->reservation);
+    release_memory(request);
     request->server = NULL;
 }

@@ -20,6 +20,8 @@ struct ks_net_request {
     struct ks_connection *connection; /* NULL: gone */
     struct ks_server *server;         /* NULL: gone */
     struct ks_reservation reservation;
+    struct ks_memory_claim claim; /* for the answer, until it is there */
+    size_t held_bytes;            /* charged for what its handler keeps while it waits */
     struct ks_response response;
     enum ks_answer_kind kind; /* once it is complete */
     bool is_complete;

@@ -13,10 +13,50 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
-/* A flood of refusals is one line now and then. */
-#define REFUSAL_LOG_MS 10000
+#define LOG_INTERVAL_MS 10000
+#define DESCRIPTORS_KEPT_MAX 64
+#define BACKLOG_TURNS 4
+
+/*
+ * The system gives out the lowest descriptor that is free, so a high one says that few are left.
+ * Clients may not take the last ones: without a file to open the store can't take a record.
+ */
+static int
+descriptor_max(void)
+{
+    struct rlimit limit;
+    rlim_t kept;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > INT32_MAX) {
+        return INT32_MAX;
+    }
+    kept = limit.rlim_cur / 8 < DESCRIPTORS_KEPT_MAX ? limit.rlim_cur / 8 : DESCRIPTORS_KEPT_MAX;
+    return (int) (limit.rlim_cur - kept) - 1;
+}
+
+/*
+ * However many connections are greedy, a few of them have their turn between two looks at those
+ * who are not.
+ */
+static void
+run_backlog(void *arg)
+{
+    struct ks_server *server = arg;
+    struct ks_list *node;
+
+    server->heavy_ms = 0;
+    for (int i = 0; i < BACKLOG_TURNS && server->heavy_ms < KS_SERVER_HEAVY_MS_MAX &&
+                    (node = ks_list_take_first(&server->backlog)) != NULL;
+         i++) {
+        ks_connection_take_turn(KS_CONTAINER(node, struct ks_connection, backlog_link));
+    }
+    if (!ks_list_is_empty(&server->backlog)) {
+        ks_env_defer(server->env, &server->backlog_task);
+    }
+}
 
 enum kafscale_status
 ks_server_new(struct ks_env *env, struct event_base *base, const struct ks_net_limits *limits,
@@ -45,13 +85,15 @@ ks_server_new(struct ks_env *env, struct event_base *base, const struct ks_net_l
     server->env = env;
     server->base = base;
     server->limits = *limits;
+    server->descriptor_max = descriptor_max();
     server->sink = *sink;
-    server->refusal_logged_ms = INT64_MIN;
     ks_memory_account_init(&server->account, limits->memory_bytes_max,
                            limits->memory_reserve_bytes_max);
     ks_address_counts_init(&server->addresses, ks_env_random_u64(env));
     ks_list_init(&server->connections);
     ks_list_init(&server->orphans);
+    ks_list_init(&server->backlog);
+    server->backlog_task = (struct ks_task){ .run = run_backlog, .arg = server };
     *server_out = server;
     return KAFSCALE_OK;
 }
@@ -71,7 +113,10 @@ ks_server_free(struct ks_server *server)
             KS_CONTAINER(server->orphans.next, struct ks_net_request, link));
     }
     assert(server->account.bytes == 0);
+    assert(server->account.huge_bytes == 0);
+    assert(server->account.kept_bytes == 0);
     assert(server->account.reserve_bytes == 0);
+    ks_env_cancel_task(&server->backlog_task);
     ks_address_counts_deinit(&server->addresses);
     ks_free(server->scratch);
     ks_free(server);
@@ -104,13 +149,71 @@ ks_server_port(const struct ks_server *server, uint32_t listener)
     return server->listeners[listener].port;
 }
 
+bool
+ks_log_quota_take(struct ks_log_quota *quota, struct ks_env *env, uint64_t *left_out_out)
+{
+    int64_t now_ms = ks_env_now_ms(env);
+
+    if (quota->has_written && now_ms - quota->written_ms < LOG_INTERVAL_MS) {
+        quota->left_out_count++;
+        return false;
+    }
+    *left_out_out = quota->left_out_count;
+    *quota = (struct ks_log_quota){ .has_written = true, .written_ms = now_ms };
+    return true;
+}
+
+/* What the four bytes would be, were they not a length. */
+static const char *
+guess_protocol(const uint8_t prefix[4])
+{
+    static const struct {
+        char prefix[5];
+        const char *guess;
+    } guesses[] = {
+        { "GET ", "it speaks HTTP" },
+        { "HEAD", "it speaks HTTP" },
+        { "POST", "it speaks HTTP" },
+        { "PUT ", "it speaks HTTP" },
+        { "PROX", "it sends a PROXY header, which this broker does not read" },
+        { "\r\n\r\n", "it sends a PROXY header, which this broker does not read" },
+        { "SSH-", "it speaks SSH" },
+    };
+
+    if (prefix[0] == 0x16 && prefix[1] == 3) {
+        return "it speaks TLS, this listener does not: set security.protocol=PLAINTEXT";
+    }
+    for (size_t i = 0; i < sizeof guesses / sizeof guesses[0]; i++) {
+        if (memcmp(prefix, guesses[i].prefix, 4) == 0) {
+            return guesses[i].guess;
+        }
+    }
+    return "the length of its request is outside the limit (socket.request.max.bytes)";
+}
+
+void
+ks_server_note_stranger(struct ks_server *server, const char *client_address,
+                        const uint8_t prefix[4])
+{
+    uint64_t left_out_count;
+
+    if (ks_log_quota_take(&server->strangers, server->env, &left_out_count)) {
+        ks_log(&server->env->logger, KAFSCALE_LOG_WARN,
+               "client disconnected client=%s first_bytes=%02x%02x%02x%02x reason=\"%s\" "
+               "others=%llu",
+               client_address, prefix[0], prefix[1], prefix[2], prefix[3], guess_protocol(prefix),
+               (unsigned long long) left_out_count);
+    }
+}
+
 static enum kafscale_status
 try_admit(struct ks_server *server, int fd, const struct sockaddr *peer, uint32_t listener)
 {
     struct ks_address_count *count = NULL;
     enum kafscale_status status;
 
-    if (server->counters.connections >= server->limits.connections_max) {
+    if (server->counters.connections >= server->limits.connections_max ||
+        fd > server->descriptor_max) {
         return KAFSCALE_FULL;
     }
     status = ks_address_counts_add(&server->addresses, peer,
@@ -130,21 +233,19 @@ ks_server_admit(struct ks_server *server, int fd, const struct sockaddr *peer, u
 {
     enum kafscale_status status = try_admit(server, fd, peer, listener);
     char address[KS_ADDRESS_TEXT_BYTES];
-    int64_t now_ms;
+    uint64_t left_out_count;
 
     if (status == KAFSCALE_OK) {
         return;
     }
     close(fd);
     server->counters.connections_refused++;
-    now_ms = ks_env_now_ms(server->env);
-    if (server->refusal_logged_ms == INT64_MIN ||
-        now_ms - server->refusal_logged_ms >= REFUSAL_LOG_MS) {
-        server->refusal_logged_ms = now_ms;
+    if (ks_log_quota_take(&server->refusals, server->env, &left_out_count)) {
         ks_address_host_text(peer, address);
         ks_log(&server->env->logger, KAFSCALE_LOG_WARN,
-               "connection refused client=%s connections=%llu reason=\"%s\"", address,
-               (unsigned long long) server->counters.connections, kafscale_status_text(status));
+               "connection refused client=%s connections=%llu reason=\"%s\" others=%llu", address,
+               (unsigned long long) server->counters.connections, kafscale_status_text(status),
+               (unsigned long long) left_out_count);
     }
 }
 
@@ -195,7 +296,8 @@ ks_server_counters(const struct ks_server *server)
 {
     struct ks_server_counters counters = server->counters;
 
-    counters.memory_bytes = server->account.bytes + server->account.reserve_bytes;
+    counters.memory_bytes =
+        server->account.bytes + server->account.reserve_bytes + server->account.kept_bytes;
     return counters;
 }
 

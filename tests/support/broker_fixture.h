@@ -27,6 +27,8 @@ struct test_broker {
     enum kafscale_status start_status;
     struct kafscale_error start_error;
     bool is_stopped;
+    /* Given to the exchanges of calls; NULL: any amount. */
+    size_t (*claim)(struct ks_exchange *exchange, size_t least_bytes, size_t wanted_bytes);
 };
 
 void broker_fixture_init(struct broker_fixture *fixture, uint64_t seed);

@@ -37,6 +37,7 @@ call_begin_raw(struct test_broker *broker, struct kafscale_slice frame)
     call->exchange.payload = kafscale_blob_slice(call->exchange.frame);
     call->exchange.context.client_address = "10.0.0.1:1";
     call->exchange.complete = on_complete;
+    call->exchange.claim = broker->claim;
     sink->accept(sink->self, &call->exchange);
     return call;
 }

@@ -271,6 +271,80 @@ START_TEST(small_answers_are_copied_and_large_ones_referenced)
 }
 END_TEST
 
+/* --- While memory is short -------------------------------------------------------------------- */
+
+static size_t claimable_bytes;
+
+static size_t
+claim_some(struct ks_exchange *exchange, size_t least_bytes, size_t wanted_bytes)
+{
+    (void) exchange;
+    if (claimable_bytes < least_bytes) {
+        return 0;
+    }
+    return wanted_bytes < claimable_bytes ? wanted_bytes : claimable_bytes;
+}
+
+static struct test_call *
+fetch_two_batches(size_t claimable)
+{
+    struct client_batch batch = client_batch("a", 0);
+
+    batch.count = 10;
+    ck_assert_int_eq(client_produce(broker, &batch, NULL), KAFKA_ERROR_NONE);
+    ck_assert_int_eq(client_produce(broker, &batch, NULL), KAFKA_ERROR_NONE);
+    claimable_bytes = claimable;
+    broker->claim = claim_some;
+    return client_fetch_begin(broker, "a", 0, 0, 0);
+}
+
+START_TEST(a_fetch_carries_what_there_is_memory_for)
+{
+    struct test_call *fetch = fetch_two_batches(300);
+
+    ck_assert_uint_eq(client_count_records(&client_fetched(fetch)->records), 10);
+    call_free(fetch);
+}
+END_TEST
+
+START_TEST(a_fetch_waits_for_memory_and_goes_on)
+{
+    struct test_call *fetch = fetch_two_batches(10);
+
+    virtual_env_run_for(&fixture.v, 500);
+    ck_assert(!fetch->is_done);
+    claimable_bytes = SIZE_MAX;
+    ck_assert_uint_eq(client_count_records(&client_fetched(fetch)->records), 20);
+    call_free(fetch);
+}
+END_TEST
+
+/* Sent back at once, the client would come back at once. */
+START_TEST(a_fetch_without_memory_ends_empty_after_a_while)
+{
+    int64_t begun_ms = fixture.v.now_ms;
+    struct test_call *fetch = fetch_two_batches(0);
+    const struct kafka_fetch_response_topic_partition *fetched = client_fetched(fetch);
+
+    ck_assert_int_eq(fetched->error_code, KAFKA_ERROR_NONE);
+    ck_assert_int_eq(fetched->high_watermark, 20);
+    ck_assert_uint_eq(client_count_records(&fetched->records), 0);
+    ck_assert_int_ge(fixture.v.now_ms - begun_ms, 1000);
+    call_free(fetch);
+}
+END_TEST
+
+START_TEST(a_fetch_that_waits_for_memory_ends_when_its_client_leaves)
+{
+    struct test_call *fetch = fetch_two_batches(0);
+
+    call_leave(fetch);
+    virtual_env_run_for(&fixture.v, 10);
+    ck_assert(fetch->is_done);
+    call_free(fetch);
+}
+END_TEST
+
 Suite *
 suite_new(void)
 {
@@ -292,6 +366,10 @@ suite_new(void)
     tcase_add_test(tests, a_produce_times_out_while_its_batch_stays);
     tcase_add_test(tests, nothing_overtakes_a_batch_that_was_given_up);
     tcase_add_test(tests, small_answers_are_copied_and_large_ones_referenced);
+    tcase_add_test(tests, a_fetch_carries_what_there_is_memory_for);
+    tcase_add_test(tests, a_fetch_waits_for_memory_and_goes_on);
+    tcase_add_test(tests, a_fetch_without_memory_ends_empty_after_a_while);
+    tcase_add_test(tests, a_fetch_that_waits_for_memory_ends_when_its_client_leaves);
     suite_add_tcase(suite, tests);
     return suite;
 }

@@ -4,8 +4,9 @@
 #include "support/main.h"
 
 #define KIB ((size_t) 1024)
+#define MIB (1024 * KIB)
 #define LARGE (100 * KIB)
-#define SMALL (16 * KIB)
+#define SMALL KS_MEMORY_SMALL_BYTES_MAX
 
 struct fixture {
     struct ks_memory_account account;
@@ -167,6 +168,79 @@ START_TEST(granted_reservation_may_move)
 }
 END_TEST
 
+/* A few frames of the largest size, never finished, must not stop ordinary producers. */
+START_TEST(huge_ones_leave_half_of_the_account_to_others)
+{
+    struct fixture f;
+    struct asker huge[3], a, b, small;
+
+    f = (struct fixture){ 0 };
+    ks_memory_account_init(&f.account, 100 * MIB, 2 * SMALL);
+    ck_assert(ask(&f, &huge[0], 'x', 30 * MIB));
+    ck_assert(!ask(&f, &huge[1], 'y', 30 * MIB));
+    ck_assert(!ask(&f, &huge[2], 'z', 10 * MIB));
+    ck_assert(ask(&f, &a, 'a', MIB));
+    ck_assert(ks_memory_account_is_contended(&f.account));
+    ks_memory_account_charge(&f.account, 49 * MIB);
+    ck_assert(!ask(&f, &b, 'b', MIB)); /* the others' half is full */
+    ck_assert(ask(&f, &small, 's', SMALL));
+    release(&f, &huge[0]);
+    ck_assert_str_eq(f.granted, "yz");
+    ks_memory_account_discharge(&f.account, 49 * MIB);
+    ck_assert_str_eq(f.granted, "yzb");
+    release(&f, &huge[1]);
+    release(&f, &huge[2]);
+    release(&f, &a);
+    release(&f, &b);
+    release(&f, &small);
+    expect_empty(&f);
+    ck_assert_uint_eq(f.account.huge_bytes, 0);
+}
+END_TEST
+
+START_TEST(frame_larger_than_half_of_the_account_is_served_in_the_end)
+{
+    struct fixture f;
+    struct asker a, huge, late;
+
+    f = (struct fixture){ 0 };
+    ks_memory_account_init(&f.account, 100 * MIB, 2 * SMALL);
+    ks_memory_account_charge(&f.account, 9 * MIB);
+    ck_assert(ask(&f, &a, 'a', MIB));
+    ck_assert(!ask(&f, &huge, 'h', 95 * MIB));
+    ck_assert(!ask(&f, &late, 'l', MIB)); /* or a stream of them would keep the huge one waiting */
+    ks_memory_account_discharge(&f.account, 9 * MIB);
+    release(&f, &a);
+    ck_assert_str_eq(f.granted, "lh");
+    release(&f, &huge);
+    release(&f, &late);
+    expect_empty(&f);
+}
+END_TEST
+
+START_TEST(claims_share_what_is_left_and_small_ones_have_the_reserve)
+{
+    struct fixture f;
+    struct ks_memory_claim a = { 0 }, b = { 0 }, c = { 0 };
+
+    f = (struct fixture){ 0 };
+    ks_memory_account_init(&f.account, 100 * MIB, 2 * SMALL);
+    ck_assert_uint_eq(ks_memory_account_claim(&f.account, &a, 1, 50 * MIB), 25 * MIB);
+    ck_assert_uint_eq(ks_memory_account_claim(&f.account, &b, 2 * MIB, 2 * MIB), 2 * MIB);
+    ks_memory_account_release_claim(&f.account, &b);
+    ks_memory_account_charge(&f.account, 75 * MIB);
+    ck_assert_uint_eq(ks_memory_account_claim(&f.account, &b, SMALL + 1, 2 * MIB), 0);
+    ck_assert_uint_eq(ks_memory_account_claim(&f.account, &b, 1, 2 * MIB), SMALL);
+    ck_assert_uint_eq(ks_memory_account_claim(&f.account, &c, SMALL, SMALL), SMALL);
+    ks_memory_account_release_claim(&f.account, &b);
+    ks_memory_account_release_claim(&f.account, &c);
+    ks_memory_account_release_claim(&f.account, &c);
+    ks_memory_account_release_claim(&f.account, &a);
+    ks_memory_account_discharge(&f.account, 75 * MIB);
+    expect_empty(&f);
+}
+END_TEST
+
 Suite *
 suite_new(void)
 {
@@ -179,6 +253,9 @@ suite_new(void)
     tcase_add_test(cases, who_gives_up_lets_the_next_one_in);
     tcase_add_test(cases, charges_go_past_the_limit_and_make_others_wait);
     tcase_add_test(cases, granted_reservation_may_move);
+    tcase_add_test(cases, huge_ones_leave_half_of_the_account_to_others);
+    tcase_add_test(cases, frame_larger_than_half_of_the_account_is_served_in_the_end);
+    tcase_add_test(cases, claims_share_what_is_left_and_small_ones_have_the_reserve);
     suite_add_tcase(suite, cases);
     return suite;
 }
