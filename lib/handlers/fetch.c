@@ -41,6 +41,7 @@ struct fetch {
     size_t bytes_read;
     size_t part_count;
     bool is_waiting;
+    bool has_no_memory;    /* nothing is read */
     int64_t memory_due_ms; /* how long to wait for memory */
     struct ks_waiter waiter;
 };
@@ -191,7 +192,8 @@ read_entry(struct fetch *fetch, struct fetch_entry *entry)
             fetch, entry,
             ks_find_partition(request, entry->topic, entry->asked->partition, &entry->partition));
     }
-    if (entry->code != KAFKA_ERROR_NONE || (fetch->bytes_left == 0 && fetch->bytes_read > 0)) {
+    if (entry->code != KAFKA_ERROR_NONE || fetch->has_no_memory ||
+        (fetch->bytes_left == 0 && fetch->bytes_read > 0)) {
         return true;
     }
     begin_read(fetch, entry);
@@ -379,9 +381,7 @@ claim_memory(struct fetch *fetch)
                                look_ms < fetch->memory_due_ms ? look_ms : fetch->memory_due_ms);
         return false;
     }
-    if (claimed_bytes == 0) {
-        fetch->next = fetch->entry_count;
-    }
+    fetch->has_no_memory = claimed_bytes == 0;
     if (claimed_bytes < fetch->bytes_left) {
         fetch->bytes_left = claimed_bytes;
     }

@@ -159,7 +159,10 @@ END_TEST
 
 /* --- Starting --------------------------------------------------------------------------------- */
 
-/* False: there was no k-th allocation. A start waits for memory, and the next one finds all in order. */
+/*
+ * False: there was no k-th allocation. A start waits for memory, and the next one finds all in
+ * order.
+ */
 static bool
 start_survives(uint64_t k, bool fails_once)
 {

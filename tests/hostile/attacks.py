@@ -108,8 +108,8 @@ def send_truncated_bodies(attacker):
     """Every API and version with bodies that end too early: of nulls, of empty, of huge lengths."""
     for key in wire.API_KEYS:
         for version in wire.VERSIONS:
-            body = (b"\0", b"\xff", b"\x7f", b"\1")[(key + version) % 4] * ((key * 7 + version) % 23)
-            attacker.say(wire.request(key, version, body))
+            byte = (b"\0", b"\xff", b"\x7f", b"\1")[(key + version) % 4]
+            attacker.say(wire.request(key, version, byte * ((key * 7 + version) % 23)))
         attacker.close()
 
 

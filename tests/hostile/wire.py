@@ -65,7 +65,8 @@ def metadata(topic):
 
 
 def produce(topic, records, acks=-1):
-    body = struct.pack(">hhii", -1, acks, 30000, 1) + text(topic) + struct.pack(">ii", 1, 0) + struct.pack(">i", len(records)) + records
+    body = struct.pack(">hhii", -1, acks, 30000, 1) + text(topic)
+    body += struct.pack(">iii", 1, 0, len(records)) + records
     return request(PRODUCE, 3, body)
 
 
