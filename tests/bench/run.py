@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 
+import crowd
 import measure
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -40,6 +41,8 @@ BENCHMARKS = (
     ("restart, objects of 64 KiB", measure.restart_of_small_objects, 3),
     ("idle", measure.idle, 1),
     ("PUTs", measure.puts, 1),
+    ("idle connections", crowd.idle_connections, 1),
+    ("5,000 hostile connections", crowd.under_attack, 3),
 )
 
 

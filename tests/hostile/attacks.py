@@ -5,6 +5,7 @@ returns nothing: whether the broker stands it is for the driver to see.
 Usage: attacks.py ADDRESS ATTACK CONNECTIONS     (until a line is read from the standard input)
 """
 import random
+import select
 import socket
 import struct
 import sys
@@ -199,12 +200,45 @@ def wait_for_records_that_never_come(attacker):
                      wire.fetch("no such topic", wait_ms=2000000000))
 
 
+def say_hello_and_stay(attacker):
+    """No attack at all, but many do it."""
+    for _ in range(attacker.count):
+        connection = attacker.say(wire.api_versions())
+        connection.settimeout(60)
+        connection.recv(1 << 16)
+
+
+# --- All at once ----------------------------------------------------------------------------------
+
+def attack_in_four_ways(attacker):
+    """A quarter each announces 2 GiB, says nothing, will say a byte a second, says nonsense."""
+    for i in range(attacker.count):
+        connection = attacker.connect()
+        if i % 4 == 0:
+            attacker.say(struct.pack(">i", 0x7fffffff), connection)
+        if i % 4 == 3:
+            attacker.say(attacker.random.randbytes(100), connection)
+
+
+def go_on_in_four_ways(attacker, is_over):
+    """One byte a second from some; those who were closed come back, a few at a time."""
+    slow = attacker.sockets[2::4]
+    for byte in 1000 * wire.request(wire.PRODUCE, 3, bytes(1000)):
+        begun = time.monotonic()
+        for connection in slow:
+            attacker.say(bytes((byte,)), connection)
+        for i in range(attacker.count // 20):
+            attacker.say((struct.pack(">i", 0x7fffffff), attacker.random.randbytes(100))[i % 2])
+        if is_over(max(0, 1 - (time.monotonic() - begun))):
+            return
+
+
 ATTACKS = (
-    announce_2_gib, announce_odd_lengths, announce_the_limit_and_stop,
+    attack_in_four_ways, announce_2_gib, announce_odd_lengths, announce_the_limit_and_stop,
     never_finish_a_frame_of_a_megabyte, never_finish_a_frame_of_64_kib, send_one_byte_a_second,
     send_random_bytes, send_garbage_bodies, send_truncated_bodies, announce_huge_arrays,
     speak_tls_and_http, ask_for_unknown_versions, never_read_answers, storm_of_connects,
-    half_close, reset_amid_a_produce, pipeline_10_000_requests, wait_for_records_that_never_come)
+    say_hello_and_stay, half_close, reset_amid_a_produce, pipeline_10_000_requests, wait_for_records_that_never_come)
 
 
 def main():
@@ -212,6 +246,8 @@ def main():
     attacker = Attacker(sys.argv[1], int(sys.argv[3]), 100 << 20)
     named[sys.argv[2]](attacker)
     print("attacking", flush=True)
+    if sys.argv[2] == "attack_in_four_ways":
+        go_on_in_four_ways(attacker, lambda wait_s: select.select([sys.stdin], [], [], wait_s)[0])
     sys.stdin.readline()
 
 
