@@ -238,7 +238,8 @@ ATTACKS = (
     never_finish_a_frame_of_a_megabyte, never_finish_a_frame_of_64_kib, send_one_byte_a_second,
     send_random_bytes, send_garbage_bodies, send_truncated_bodies, announce_huge_arrays,
     speak_tls_and_http, ask_for_unknown_versions, never_read_answers, storm_of_connects,
-    say_hello_and_stay, half_close, reset_amid_a_produce, pipeline_10_000_requests, wait_for_records_that_never_come)
+    say_hello_and_stay, half_close, reset_amid_a_produce, pipeline_10_000_requests,
+    wait_for_records_that_never_come)
 
 
 def main():
