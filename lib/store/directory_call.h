@@ -22,18 +22,8 @@ struct directory_call {
     const struct ks_directory_root *root;
     atomic_bool *is_broken; /* set by whoever sees an fsync fail */
     enum ks_store_operation kind;
-    union {
-        const struct kafscale_put *put;
-        const struct kafscale_get *get;
-        const struct kafscale_list *list;
-        const struct kafscale_remove *remove;
-    } request;
-    union {
-        kafscale_put_done *put;
-        kafscale_get_done *get;
-        kafscale_list_done *list;
-        kafscale_remove_done *remove;
-    } done;
+    union ks_store_request request;
+    union ks_store_done done;
     void *arg;
     uint8_t random[KS_ID_BYTES]; /* for a temporary name */
     bool is_trusted; /* the directory's entry and its ancestors' are known to be durable */

@@ -46,12 +46,7 @@ struct operation {
     struct kafscale_get get;
     struct kafscale_list list;
     struct kafscale_remove remove;
-    union {
-        kafscale_put_done *put;
-        kafscale_get_done *get;
-        kafscale_list_done *list;
-        kafscale_remove_done *remove;
-    } done;
+    union ks_store_done done;
     void *arg;
     struct ks_timer effect;
     struct ks_timer reply;

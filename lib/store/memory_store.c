@@ -6,6 +6,8 @@
  */
 #include "store/memory_store.h"
 
+#include "store/operation.h"
+
 #include <assert.h>
 
 /* A piece of an object; the reference to `owner` is ours. */
@@ -40,18 +42,8 @@ struct memory_store {
 struct memory_call {
     struct ks_task task;
     struct memory_store *store;
-    union {
-        const struct kafscale_put *put;
-        const struct kafscale_get *get;
-        const struct kafscale_list *list;
-        const struct kafscale_remove *remove;
-    } request;
-    union {
-        kafscale_put_done *put;
-        kafscale_get_done *get;
-        kafscale_list_done *list;
-        kafscale_remove_done *remove;
-    } done;
+    union ks_store_request request;
+    union ks_store_done done;
     void *arg;
 };
 

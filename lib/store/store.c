@@ -18,18 +18,8 @@ struct call {
     struct ks_store *store;
     enum call_state state;
     enum ks_store_operation operation;
-    union {
-        const struct kafscale_put *put;
-        const struct kafscale_get *get;
-        const struct kafscale_list *list;
-        const struct kafscale_remove *remove;
-    } request;
-    union {
-        kafscale_put_done *put;
-        kafscale_get_done *get;
-        kafscale_list_done *list;
-        kafscale_remove_done *remove;
-    } done;
+    union ks_store_request request;
+    union ks_store_done done;
     void *arg;
     struct ks_task early;
     enum kafscale_status early_status;

@@ -39,12 +39,7 @@ struct trip {
     struct ks_task arrival;    /* the process's: the answer */
     bool is_at_store;
 
-    union {
-        kafscale_put_done *put;
-        kafscale_get_done *get;
-        kafscale_list_done *list;
-        kafscale_remove_done *remove;
-    } done;
+    union ks_store_done done;
     void *arg;
 
     enum kafscale_status status;
