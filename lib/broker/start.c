@@ -173,12 +173,19 @@ step_topics(struct ks_broker *broker)
 static void
 on_committed(void *arg, struct ks_partition *log_partition)
 {
-    struct ks_broker *broker = arg;
     struct ks_topic_partition *partition = ks_partition_user(log_partition);
 
+    (void) arg;
     if (partition != NULL) {
         ks_place_wake(&partition->waiters);
     }
+}
+
+static void
+on_flushed(void *arg)
+{
+    struct ks_broker *broker = arg;
+
     ks_appender_go_on(&broker->appender);
 }
 
@@ -210,9 +217,11 @@ static struct ks_log *
 new_log(struct ks_broker *broker)
 {
     const struct ks_broker_options *options = &broker->options;
-    struct ks_log_events events = {
-        .arg = broker, .committed = on_committed, .fenced = on_log_fenced, .failed = on_log_failed
-    };
+    struct ks_log_events events = { .arg = broker,
+                                    .committed = on_committed,
+                                    .flushed = on_flushed,
+                                    .fenced = on_log_fenced,
+                                    .failed = on_log_failed };
     struct ks_log_options log_options = { .ns = broker->ns,
                                           .cluster = broker->identity.record.cluster,
                                           .incarnation = broker->incarnation,

@@ -26,6 +26,7 @@ ks_log_new(struct ks_env *env, struct ks_store *store, struct ks_meta *meta,
     struct ks_log *log = ks_alloc_zero(1, sizeof *log);
 
     assert(events->committed != NULL);
+    assert(events->flushed != NULL);
     assert(events->fenced != NULL);
     assert(events->failed != NULL);
 

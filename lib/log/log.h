@@ -40,6 +40,8 @@ struct ks_log_events {
     void *arg;
     /* More of this partition has become readable. */
     void (*committed)(void *arg, struct ks_partition *partition);
+    /* An object became durable, whosever batches it holds: there is room for new appends. */
+    void (*flushed)(void *arg);
     /* Another broker sealed this log: nothing more is acknowledged. Comes once. */
     void (*fenced)(void *arg, const struct kafscale_error *error);
     /* An invariant is broken: nothing more is acknowledged (durability 7). Comes once. */

@@ -534,6 +534,7 @@ commit_slot(struct ks_log *log, struct ks_slot *slot)
             commit_section(log, section);
         }
     }
+    log->events.flushed(log->events.arg);
     answer_all(slot, KS_APPEND_OK);
     slot_free(slot);
 }

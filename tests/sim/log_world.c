@@ -37,6 +37,12 @@ on_committed(void *arg, struct ks_partition *partition)
 }
 
 static void
+on_flushed(void *arg)
+{
+    (void) arg;
+}
+
+static void
 on_fenced(void *arg, const struct kafscale_error *error)
 {
     struct broker *b = arg;
@@ -57,9 +63,11 @@ static void
 broker_new(struct broker *b)
 {
     struct world *w = b->world;
-    struct ks_log_events events = {
-        .arg = b, .committed = on_committed, .fenced = on_fenced, .failed = on_failed
-    };
+    struct ks_log_events events = { .arg = b,
+                                    .committed = on_committed,
+                                    .flushed = on_flushed,
+                                    .fenced = on_fenced,
+                                    .failed = on_failed };
     struct ks_log_options options = { .ns = "sim",
                                       .cluster = w->cluster,
                                       .flush_interval_ms = (int64_t) draw(w, 3) * 4,

@@ -219,6 +219,19 @@ START_TEST(a_produce_times_out_while_its_batch_stays)
 }
 END_TEST
 
+/* Whatever comes while a batch is on its way to the store queues. */
+static void
+restart_with_one_byte_in_flight(void)
+{
+    struct ks_broker_options options;
+
+    test_broker_stop(broker);
+    test_broker_options(&options);
+    options.unflushed_bytes_max = 1;
+    broker = test_broker_begin(&fixture, &options);
+    ck_assert(virtual_env_run_until(&fixture.v, &broker->is_started, 60000));
+}
+
 /*
  * While too much waits for the store a batch queues until its time is over. Were its successor
  * taken then, from a producer not known here yet, the batch itself could never be stored any more.
@@ -228,14 +241,9 @@ START_TEST(nothing_overtakes_a_batch_that_was_given_up)
     struct ks_fate slow = { .fault = KS_FAULT_NONE, .effect_ms = 5000 };
     struct client_batch others = client_batch("a", 0);
     struct client_batch batch = client_batch("a", 0);
-    struct ks_broker_options options;
     struct test_call *calls[3];
 
-    test_broker_stop(broker);
-    test_broker_options(&options);
-    options.unflushed_bytes_max = 1;
-    broker = test_broker_begin(&fixture, &options);
-    ck_assert(virtual_env_run_until(&fixture.v, &broker->is_started, 60000));
+    restart_with_one_byte_in_flight();
     ks_fault_store_next(broker->faults, KS_STORE_PUT, "/wal/", slow, 1);
     calls[0] = client_produce_begin(broker, &others, 30000);
     batch.producer_id = 5;
@@ -254,6 +262,27 @@ START_TEST(nothing_overtakes_a_batch_that_was_given_up)
     for (int i = 0; i < 3; i++) {
         call_free(calls[i]);
     }
+}
+END_TEST
+
+/* What was in flight belonged to a topic that is gone when it becomes durable. */
+START_TEST(batches_that_queue_go_on_when_a_deleted_topic_leaves_room)
+{
+    struct ks_fate slow = { .fault = KS_FAULT_NONE, .effect_ms = 5000 };
+    struct client_batch gone = client_batch("b", 0);
+    struct client_batch batch = client_batch("a", 0);
+    struct test_call *calls[2];
+
+    restart_with_one_byte_in_flight();
+    ck_assert_int_eq(client_create(broker, "b", 1), KAFKA_ERROR_NONE);
+    ks_fault_store_next(broker->faults, KS_STORE_PUT, "/wal/", slow, 1);
+    calls[0] = client_produce_begin(broker, &gone, 30000);
+    calls[1] = client_produce_begin(broker, &batch, 30000);
+    ck_assert_int_eq(client_delete(broker, "b"), KAFKA_ERROR_NONE);
+    ck_assert_int_eq(client_produced(calls[0], NULL), KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION);
+    ck_assert_int_eq(client_produced(calls[1], NULL), KAFKA_ERROR_NONE);
+    call_free(calls[0]);
+    call_free(calls[1]);
 }
 END_TEST
 
@@ -365,6 +394,7 @@ suite_new(void)
     tcase_add_test(tests, unknown_partitions_are_refused);
     tcase_add_test(tests, a_produce_times_out_while_its_batch_stays);
     tcase_add_test(tests, nothing_overtakes_a_batch_that_was_given_up);
+    tcase_add_test(tests, batches_that_queue_go_on_when_a_deleted_topic_leaves_room);
     tcase_add_test(tests, small_answers_are_copied_and_large_ones_referenced);
     tcase_add_test(tests, a_fetch_carries_what_there_is_memory_for);
     tcase_add_test(tests, a_fetch_waits_for_memory_and_goes_on);

@@ -14,6 +14,12 @@ on_committed(void *arg, struct ks_partition *partition)
 }
 
 static void
+on_flushed(void *arg)
+{
+    (void) arg;
+}
+
+static void
 on_trouble(void *arg, const struct kafscale_error *error)
 {
     (void) arg;
@@ -33,9 +39,11 @@ on_txn(void *arg, enum kafscale_status status, uint64_t revision,
 bool
 log_fixture_new_log(struct log_fixture *f)
 {
-    struct ks_log_events events = {
-        .arg = f, .committed = on_committed, .fenced = on_trouble, .failed = on_trouble
-    };
+    struct ks_log_events events = { .arg = f,
+                                    .committed = on_committed,
+                                    .flushed = on_flushed,
+                                    .fenced = on_trouble,
+                                    .failed = on_trouble };
 
     ks_env_random(&f->v.env, f->options.incarnation.bytes, KS_ID_BYTES);
     f->log = ks_log_new(&f->v.env, f->store, f->meta, &f->options, &events);
