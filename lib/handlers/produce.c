@@ -18,6 +18,7 @@ struct produce_entry {
     struct ks_pending_append pending;
     struct produce *produce;
     struct kafka_produce_response_topic_partition *out;
+    struct ks_id topic; /* of what was appended */
     const char *message;
     int16_t code;
     bool is_due;   /* appended or queued, and not settled */
@@ -138,6 +139,23 @@ apply_doubt(struct produce *produce)
     }
 }
 
+/* The look may have told that a topic was deleted, maybe before its batch was durable. */
+static void
+apply_deletions(struct produce *produce)
+{
+    struct ks_topics *topics = ks_broker_topics(produce->request->broker);
+
+    for (size_t i = 0; i < produce->entry_count; i++) {
+        struct produce_entry *entry = &produce->entries[i];
+
+        if (!entry->is_due && entry->code == KAFKA_ERROR_NONE &&
+            ks_topics_find_id(topics, &entry->topic) == NULL) {
+            entry->code = KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION;
+            entry->message = ks_broker_error_text(KS_BROKER_ERROR_UNKNOWN_TOPIC);
+        }
+    }
+}
+
 /* The look may have brought a topic that was not known before: its client is to try again. */
 static void
 revise_unknown(struct produce *produce)
@@ -174,6 +192,7 @@ answer(struct ks_request *request)
         return;
     }
     apply_doubt(produce);
+    apply_deletions(produce);
     if (request->has_looked && has_errors(produce)) {
         revise_unknown(produce);
     }
@@ -323,6 +342,7 @@ append(struct produce_entry *entry)
     struct produce *produce = entry->produce;
     struct ks_request *request = produce->request;
 
+    entry->topic = entry->pending.partition->topic->record.id;
     entry->pending.append.owner = request->frame;
     entry->pending.done = on_appended;
     entry->pending.arg = entry;

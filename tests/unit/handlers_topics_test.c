@@ -481,6 +481,28 @@ START_TEST(a_life_that_came_and_went_meanwhile_keeps_its_prefix)
 }
 END_TEST
 
+/* The batch becomes durable, but nobody will ever read it. */
+START_TEST(nothing_is_acknowledged_for_a_topic_that_was_deleted_elsewhere)
+{
+    struct client_batch batch = client_batch("a", 0);
+    char key[KS_TOPIC_KEY_BYTES];
+    struct kafscale_meta_operation operation = { .key = key, .is_delete = true };
+    struct kafscale_meta_txn txn = { .operations = &operation, .operation_count = 1 };
+    struct other_writer other;
+
+    ck_assert_int_eq(client_create(broker, "a", 1), KAFKA_ERROR_NONE);
+    ck_assert_int_eq(client_produce(broker, &batch, NULL), KAFKA_ERROR_NONE);
+    ks_topic_record_key(&topic_of("a")->record.id, key);
+    other_writer_init(&other);
+    virtual_env_run_for(&fixture.v, 5000);
+    ck_assert_int_eq(meta_client_txn(&other.meta, &txn).status, KAFSCALE_OK);
+    /* Known to the store, not yet to this broker. */
+    ck_assert(!topic_of("a")->is_gone);
+    ck_assert_int_eq(client_produce(broker, &batch, NULL), KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION);
+    other_writer_deinit(&other);
+}
+END_TEST
+
 START_TEST(topics_are_found_by_id)
 {
     struct kafka_metadata_request_topic topic;
@@ -533,6 +555,7 @@ suite_new(void)
     tcase_add_test(tests, a_creation_with_a_lost_answer_ends_well);
     tcase_add_test(tests, a_name_whose_prefix_is_taken_in_the_store_gets_one_of_its_own);
     tcase_add_test(tests, a_life_that_came_and_went_meanwhile_keeps_its_prefix);
+    tcase_add_test(tests, nothing_is_acknowledged_for_a_topic_that_was_deleted_elsewhere);
     tcase_add_test(tests, topics_are_found_by_id);
     tcase_add_test(tests, topics_are_deleted_by_name_or_by_id);
     suite_add_tcase(suite, tests);
