@@ -440,13 +440,20 @@ is_acks_valid(int16_t acks)
     return acks >= -1 && acks <= 1;
 }
 
+/*
+ * Who wants no answer can't be told that the time is over, and doesn't send again: such a batch
+ * queues as long as it must.
+ */
 static void
 start_timer(struct produce *produce)
 {
     struct ks_request *request = produce->request;
     int64_t timeout_ms = produce->asked->timeout_ms;
 
-    if (timeout_ms < 0 || (timeout_ms == 0 && produce->asked->acks != -1)) {
+    if (produce->asked->acks == 0) {
+        return;
+    }
+    if (timeout_ms < 0 || (timeout_ms == 0 && produce->asked->acks == 1)) {
         timeout_ms = NO_TIMEOUT_MS;
     }
     produce->timer.on_due = on_timeout;

@@ -179,7 +179,8 @@ client_batch(const char *topic, int32_t partition)
                                   .partition = partition,
                                   .producer_id = -1,
                                   .timestamp = 1700000000000,
-                                  .count = 1 };
+                                  .count = 1,
+                                  .acks = -1 };
 }
 
 static void
@@ -227,7 +228,7 @@ client_produce_begin(struct test_broker *broker, const struct client_batch *batc
     topic.name = ks_slice_of_text(batch->topic);
     topic.partitions = &partition;
     topic.partitions_count = 1;
-    request.acks = -1;
+    request.acks = batch->acks;
     request.timeout_ms = timeout_ms;
     request.topics = &topic;
     request.topics_count = 1;

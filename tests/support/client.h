@@ -60,12 +60,13 @@ struct client_batch {
     int32_t sequence;
     int64_t timestamp; /* of the first record; the following ones are one more each */
     int32_t count;     /* of records; values are "value 0", "value 1" ... */
+    int16_t acks;
 };
 
-/* A batch with a topic and partition, one record, not idempotent, of now. */
+/* A batch with a topic and partition, one record, not idempotent, of now, acks all. */
 struct client_batch client_batch(const char *topic, int32_t partition);
 
-/* Sends Produce with acks all; `timeout_ms` as given. */
+/* Sends Produce; `timeout_ms` as given. */
 struct test_call *client_produce_begin(struct test_broker *broker, const struct client_batch *batch,
                                        int32_t timeout_ms);
 

@@ -286,6 +286,41 @@ START_TEST(batches_that_queue_go_on_when_a_deleted_topic_leaves_room)
 }
 END_TEST
 
+/* Its client could not be told that the batch was dropped. */
+START_TEST(a_batch_without_acknowledgement_queues_as_long_as_it_must)
+{
+    struct ks_fate slow = { .fault = KS_FAULT_NONE, .effect_ms = 5000 };
+    struct client_batch batch = client_batch("a", 0);
+    struct test_call *calls[2];
+
+    restart_with_one_byte_in_flight();
+    ks_fault_store_next(broker->faults, KS_STORE_PUT, "/wal/", slow, 1);
+    calls[0] = client_produce_begin(broker, &batch, 30000);
+    batch.acks = 0;
+    calls[1] = client_produce_begin(broker, &batch, 100);
+    ck_assert_int_eq(call_wait(calls[1]), KS_ANSWER_NONE);
+    ck_assert_int_eq(client_produced(calls[0], NULL), KAFKA_ERROR_NONE);
+    ck_assert_uint_eq(fetch_count("a", 0, 0), 2);
+    call_free(calls[0]);
+    call_free(calls[1]);
+}
+END_TEST
+
+START_TEST(a_batch_without_acknowledgement_that_is_refused_closes_the_connection)
+{
+    struct client_batch batch = client_batch("no-such-topic", 0);
+    struct test_call *produce;
+
+    batch.acks = 0;
+    produce = client_produce_begin(broker, &batch, 100);
+    ck_assert_int_eq(call_wait(produce), KS_ANSWER_CLOSE);
+    call_free(produce);
+    batch.topic = "a";
+    batch.acks = 2;
+    ck_assert_int_eq(client_produce(broker, &batch, NULL), KAFKA_ERROR_INVALID_REQUIRED_ACKS);
+}
+END_TEST
+
 START_TEST(small_answers_are_copied_and_large_ones_referenced)
 {
     struct client_batch batch = client_batch("a", 0);
@@ -395,6 +430,8 @@ suite_new(void)
     tcase_add_test(tests, a_produce_times_out_while_its_batch_stays);
     tcase_add_test(tests, nothing_overtakes_a_batch_that_was_given_up);
     tcase_add_test(tests, batches_that_queue_go_on_when_a_deleted_topic_leaves_room);
+    tcase_add_test(tests, a_batch_without_acknowledgement_queues_as_long_as_it_must);
+    tcase_add_test(tests, a_batch_without_acknowledgement_that_is_refused_closes_the_connection);
     tcase_add_test(tests, small_answers_are_copied_and_large_ones_referenced);
     tcase_add_test(tests, a_fetch_carries_what_there_is_memory_for);
     tcase_add_test(tests, a_fetch_waits_for_memory_and_goes_on);
