@@ -114,6 +114,7 @@ struct reading {
     struct kafscale_get get;
     struct ks_timer retry;
     uint32_t attempts;
+    uint32_t damaged; /* of the attempts: what came was not what was stored */
     size_t count;
     struct wanted_batch batches[];
 };
@@ -180,6 +181,16 @@ retry(void *arg)
     submit(reading);
 }
 
+/* What was stored is called damaged, or gone, only if it was found so every time. */
+static enum kafscale_status
+verdict(const struct reading *reading, enum kafscale_status status)
+{
+    if (status != KAFSCALE_CORRUPT && status != KAFSCALE_NOT_FOUND) {
+        return status;
+    }
+    return reading->damaged == reading->attempts ? KAFSCALE_CORRUPT : KAFSCALE_UNAVAILABLE;
+}
+
 static void
 on_got(void *arg, enum kafscale_status status, struct kafscale_blob *body, uint64_t object_bytes,
        const struct kafscale_error *error)
@@ -191,13 +202,15 @@ on_got(void *arg, enum kafscale_status status, struct kafscale_blob *body, uint6
     if (status == KAFSCALE_OK && !log->is_freed) {
         status = take_batches(reading, body);
     }
+    reading->attempts++;
+    reading->damaged += status == KAFSCALE_CORRUPT || status == KAFSCALE_NOT_FOUND;
     if (status == KAFSCALE_OK || log->is_stopped || log->is_freed ||
-        ++reading->attempts >= READS_MAX) {
+        reading->attempts >= READS_MAX) {
         if (status != KAFSCALE_OK && !log->is_freed) {
             ks_log(&log->env->logger, KAFSCALE_LOG_ERROR, "can't read object '%s': %s",
                    reading->key, error != NULL ? error->text : kafscale_status_text(status));
         }
-        finish(reading, status == KAFSCALE_NOT_FOUND ? KAFSCALE_CORRUPT : status);
+        finish(reading, status == KAFSCALE_OK ? status : verdict(reading, status));
         return;
     }
     reading->retry = (struct ks_timer){ .on_due = retry, .arg = reading };

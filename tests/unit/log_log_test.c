@@ -125,6 +125,30 @@ START_TEST(after_a_stop_that_gave_up_the_stores_are_left_alone)
 }
 END_TEST
 
+/* One damaged answer among others proves nothing about what is stored. */
+START_TEST(a_record_counts_as_damaged_when_each_read_says_so)
+{
+    struct ks_fate damage = { .fault = KS_FAULT_DAMAGE };
+    struct ks_fate away = { .fault = KS_FAULT_UNAVAILABLE };
+    struct log_fixture *f = log_fixture_new();
+    struct ks_partition *partition = log_fixture_open(f);
+    struct ks_log_read read = { .bytes_max = 1000, .is_first_whole = true, .done = on_read };
+    enum kafscale_status status = KAFSCALE_OK;
+    enum kafscale_status told = KAFSCALE_OK;
+
+    log_fixture_append(f, partition, 0);
+    virtual_env_run_for(&f->v, 1000);
+    ks_fault_store_next(f->faults, KS_STORE_GET, "/wal/", _i == 0 ? damage : away, 2);
+    ks_fault_store_next(f->faults, KS_STORE_GET, "/wal/", damage, 1);
+    read.partition = partition;
+    read.arg = &told;
+    ck_assert(!ks_log_read(f->log, &read, &status));
+    virtual_env_run_for(&f->v, 60000);
+    ck_assert_int_eq(told, _i == 0 ? KAFSCALE_CORRUPT : KAFSCALE_UNAVAILABLE);
+    log_fixture_free(f);
+}
+END_TEST
+
 /*
  * Durability 1, idempotent producers: what was refused stays next, also of a producer never
  * seen before.
@@ -387,6 +411,7 @@ suite_new(void)
     tcase_add_test(tests, no_answer_comes_after_the_log_was_freed);
     tcase_add_test(tests, a_read_under_way_is_not_touched_after_the_log_was_freed);
     tcase_add_test(tests, after_a_stop_that_gave_up_the_stores_are_left_alone);
+    tcase_add_loop_test(tests, a_record_counts_as_damaged_when_each_read_says_so, 0, 2);
     tcase_add_test(tests, nothing_overtakes_the_first_batch_of_a_producer_when_that_was_refused);
     tcase_add_test(tests,
                    nothing_overtakes_the_first_batch_of_a_producer_for_which_there_was_no_room);
