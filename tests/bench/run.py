@@ -62,6 +62,10 @@ def judge(value, limit):
     return "", False
 
 
+def text_of(value):
+    return "%.0f" % value if abs(value) >= 1000 else "%.3g" % value
+
+
 def table(name, rounds, limits):
     """The lines of a benchmark's table, and the figures that missed their limits."""
     lines = ["", "### " + name[0].upper() + name[1:], "", "| figure | value | rounds | limit |",
@@ -72,11 +76,11 @@ def table(name, rounds, limits):
         limit = limits.get(figure, {})
         value = choose(values, limit)
         text, is_missed = judge(value, limit)
-        each = "%.3g to %.3g" % (min(values), max(values)) if len(values) > 1 else ""
-        lines.append("| %s | %.3g | %s | %s%s |" % (figure, value, each, text,
-                                                   " **missed**" if is_missed else ""))
+        each = " to ".join(map(text_of, (min(values), max(values)))) if len(values) > 1 else ""
+        lines.append("| %s | %s | %s | %s%s |" % (figure, text_of(value), each, text,
+                                                  " **missed**" if is_missed else ""))
         if is_missed:
-            missed.append("%s: %s is %.3g, limit %s" % (name, figure, value, text))
+            missed.append("%s: %s is %s, limit %s" % (name, figure, text_of(value), text))
     return lines, missed
 
 
