@@ -174,8 +174,9 @@ int64_t ks_partition_log_start(const struct ks_partition *partition);
 int64_t ks_partition_high_watermark(const struct ks_partition *partition);
 
 /*
- * Answers (epoch, end offset) for OffsetForLeaderEpoch: the greatest epoch <= `epoch`; false
- * when there is none.
+ * Answers (epoch, end offset) for OffsetForLeaderEpoch: the greatest epoch <= `epoch` that has
+ * records, or `epoch` itself and the log's start when none has; false for a negative epoch and one
+ * that is yet to come.
  */
 bool ks_partition_epoch_end(const struct ks_partition *partition, int32_t epoch, int32_t *epoch_out,
                             int64_t *end_offset_out);

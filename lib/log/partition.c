@@ -201,10 +201,11 @@ bool
 ks_partition_epoch_end(const struct ks_partition *partition, int32_t epoch, int32_t *epoch_out,
                        int64_t *end_offset_out)
 {
-    size_t low = 0;
+    size_t first = ks_partition_find_place(partition, partition->reg.log_start);
+    size_t low = first;
     size_t high = committed_count(partition);
 
-    if (epoch > partition->reg.epoch) {
+    if (epoch < 0 || epoch > partition->reg.epoch) {
         return false;
     }
     if (epoch == partition->reg.epoch) {
@@ -221,8 +222,11 @@ ks_partition_epoch_end(const struct ks_partition *partition, int32_t epoch, int3
             high = middle;
         }
     }
-    if (low == 0) {
-        return false;
+    /* Nothing of that epoch or before it is left: it ended where the log begins. */
+    if (low == first) {
+        *epoch_out = epoch;
+        *end_offset_out = partition->reg.log_start;
+        return true;
     }
     *epoch_out = partition->places[low - 1].leader_epoch;
     *end_offset_out = partition->places[low - 1].last_offset + 1;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Offsets by time, exact to the record, and the words that stand for the ends of a log. */
+/* Offsets by time, exact to the record, and the ends of a log and its epochs. */
 #include "support/client.h"
 #include "support/main.h"
 
@@ -139,6 +139,68 @@ START_TEST(a_topic_that_goes_while_its_batch_is_read_is_unknown)
 }
 END_TEST
 
+/* --- Where an epoch ended --------------------------------------------------------------------- */
+
+static void
+expect_epoch_end(int32_t epoch, int32_t found_epoch, int64_t end_offset)
+{
+    struct kafka_offset_for_leader_epoch_request_topic_partition partition;
+    struct kafka_offset_for_leader_epoch_request_topic topic;
+    struct kafka_offset_for_leader_epoch_request request;
+    const struct kafka_offset_for_leader_epoch_response *response;
+    const struct kafka_offset_for_leader_epoch_response_topic_partition *found;
+    struct test_call *ask;
+
+    kafka_message_init(&kafka_offset_for_leader_epoch_request_message, &request);
+    kafka_message_init(&kafka_offset_for_leader_epoch_request_topic_message, &topic);
+    kafka_message_init(&kafka_offset_for_leader_epoch_request_topic_partition_message, &partition);
+    partition.leader_epoch = epoch;
+    topic.topic = ks_slice_of_text("a");
+    topic.partitions = &partition;
+    topic.partitions_count = 1;
+    request.topics = &topic;
+    request.topics_count = 1;
+    response = call(broker, KAFKA_API_OFFSET_FOR_LEADER_EPOCH, 4, &request, &ask);
+    found = &response->topics[0].partitions[0];
+    ck_assert_int_eq(found->error_code, KAFKA_ERROR_NONE);
+    ck_assert_int_eq(found->leader_epoch, found_epoch);
+    ck_assert_int_eq(found->end_offset, end_offset);
+    call_free(ask);
+}
+
+static int32_t
+current_epoch(void)
+{
+    struct ks_topic *topic =
+        ks_topics_find(ks_broker_topics(broker->broker), ks_slice_of_text("a"));
+
+    ck_assert_ptr_nonnull(topic->partitions[0].log);
+    return ks_partition_leader_epoch(topic->partitions[0].log);
+}
+
+/* A consumer that is told "unknown" of an epoch throws its position away. */
+START_TEST(an_epoch_ends_where_the_next_one_begins)
+{
+    struct client_batch batch = client_batch("a", 0);
+    int32_t first = current_epoch();
+    int32_t last;
+
+    for (int i = 0; i < 2; i++) {
+        test_broker_stop(broker);
+        broker = test_broker_start(&fixture);
+    }
+    ck_assert_int_eq(client_produce(broker, &batch, NULL), KAFKA_ERROR_NONE);
+    last = current_epoch();
+    ck_assert_int_gt(last, first + 1);
+    expect_epoch_end(-1, -1, -1);
+    expect_epoch_end(first - 1, first - 1, 0);
+    expect_epoch_end(first, first, 7);
+    expect_epoch_end(last - 1, first, 7);
+    expect_epoch_end(last, last, 8);
+    expect_epoch_end(last + 1, -1, -1);
+}
+END_TEST
+
 Suite *
 suite_new(void)
 {
@@ -152,6 +214,7 @@ suite_new(void)
     tcase_add_test(tests, words_of_later_versions_are_refused);
     tcase_add_test(tests, a_partition_asked_for_twice_is_refused_in_both_places);
     tcase_add_test(tests, a_topic_that_goes_while_its_batch_is_read_is_unknown);
+    tcase_add_test(tests, an_epoch_ends_where_the_next_one_begins);
     suite_add_tcase(suite, tests);
     return suite;
 }
