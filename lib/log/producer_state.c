@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Producers sit in a hash table and in a list by last use, from whose head the idle ones are
- * dropped; those whose first batch was refused in a list of their own.
+ * dropped; those whose first batch was refused in a list of their own. Where memory is short these
+ * get one of a few fixed places.
  */
 #include "log/producer_state.h"
 
@@ -59,6 +60,45 @@ find(const struct ks_producer_table *producers, int64_t id)
     return node == NULL ? NULL : KS_CONTAINER(node, struct ks_producer, node);
 }
 
+static const struct ks_producer_refusal *
+find_refusal(const struct ks_producer_table *producers, int64_t id)
+{
+    for (uint32_t i = 0; i < producers->refusal_count; i++) {
+        if (producers->refusals[i].id == id) {
+            return &producers->refusals[i];
+        }
+    }
+    return NULL;
+}
+
+static void
+drop_refusal(struct ks_producer_table *producers, const struct ks_producer_refusal *refusal)
+{
+    size_t index = (size_t) (refusal - producers->refusals);
+
+    producers->refusal_count--;
+    memmove(&producers->refusals[index], &producers->refusals[index + 1],
+            (producers->refusal_count - index) * sizeof *refusal);
+}
+
+static void
+add_refusal(struct ks_producer_table *producers, const struct ks_producer_refusal *refusal)
+{
+    if (producers->refusal_count == KS_PRODUCER_REFUSALS) {
+        drop_refusal(producers, producers->refusals);
+    }
+    producers->refusals[producers->refusal_count++] = *refusal;
+}
+
+static void
+drop_expired_refusals(struct ks_producer_table *producers, int64_t now_ms)
+{
+    while (producers->refusal_count > 0 &&
+           now_ms - producers->refusals[0].used_ms >= producers->expiration_ms) {
+        drop_refusal(producers, producers->refusals);
+    }
+}
+
 static void
 drop_expired(struct ks_producer_table *producers, struct ks_list *list, int64_t now_ms)
 {
@@ -113,6 +153,21 @@ next_sequence(const struct ks_producer *producer)
     return last == INT32_MAX ? 0 : last + 1;
 }
 
+/* The producer as it would be had there been memory. */
+static const struct ks_producer *
+find_refused(const struct ks_producer_table *producers, int64_t id, struct ks_producer *place)
+{
+    const struct ks_producer_refusal *refusal = find_refusal(producers, id);
+
+    if (refusal == NULL) {
+        return NULL;
+    }
+    *place = (struct ks_producer){ .id = id,
+                                   .epoch = refusal->epoch,
+                                   .expected_sequence = refusal->expected_sequence };
+    return place;
+}
+
 enum ks_sequence_check
 ks_producer_check(struct ks_producer_table *producers, int64_t id, int16_t epoch,
                   int32_t first_sequence, int32_t last_sequence, int64_t now_ms,
@@ -120,10 +175,15 @@ ks_producer_check(struct ks_producer_table *producers, int64_t id, int16_t epoch
 {
     const struct ks_producer *producer;
     const struct ks_producer_batch *original;
+    struct ks_producer refused;
     bool is_next;
 
     drop_expired(producers, &producers->refused, now_ms);
+    drop_expired_refusals(producers, now_ms);
     producer = find(producers, id);
+    if (producer == NULL) {
+        producer = find_refused(producers, id, &refused);
+    }
     if (producer == NULL) {
         return make_room(producers, now_ms) ? KS_SEQUENCE_NEXT : KS_SEQUENCE_TOO_MANY;
     }
@@ -171,18 +231,23 @@ ks_producer_note_refused(struct ks_producer_table *producers, int64_t id, int16_
 {
     struct ks_producer *producer;
 
-    if (find(producers, id) != NULL) {
+    if (find(producers, id) != NULL || find_refusal(producers, id) != NULL) {
         return;
     }
     if (producers->refused_count > 0 && producers->refused_count >= producers->producers_max) {
         drop(producers, oldest(&producers->refused));
     }
     producer = add(producers, id);
-    if (producer != NULL) {
-        producer->epoch = epoch;
-        producer->expected_sequence = first_sequence;
-        producer->used_ms = now_ms;
+    if (producer == NULL) {
+        add_refusal(producers, &(struct ks_producer_refusal){ .id = id,
+                                                              .used_ms = now_ms,
+                                                              .expected_sequence = first_sequence,
+                                                              .epoch = epoch });
+        return;
     }
+    producer->epoch = epoch;
+    producer->expected_sequence = first_sequence;
+    producer->used_ms = now_ms;
 }
 
 enum kafscale_status
@@ -190,6 +255,7 @@ ks_producer_note(struct ks_producer_table *producers, int64_t id, int16_t epoch,
                  const struct ks_producer_batch *batch, int64_t now_ms)
 {
     struct ks_producer *producer = find(producers, id);
+    const struct ks_producer_refusal *refusal;
 
     assert(id >= 0);
 
@@ -198,6 +264,10 @@ ks_producer_note(struct ks_producer_table *producers, int64_t id, int16_t epoch,
     }
     if (producer == NULL) {
         return KAFSCALE_NO_MEMORY;
+    }
+    refusal = find_refusal(producers, id);
+    if (refusal != NULL) {
+        drop_refusal(producers, refusal);
     }
     producers->refused_count -= producer->batch_count == 0;
     if (producer->epoch != epoch) {

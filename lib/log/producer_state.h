@@ -10,6 +10,7 @@
 #include "base/base.h"
 
 #define KS_PRODUCER_BATCHES 5
+#define KS_PRODUCER_REFUSALS 8
 
 /* A batch as its producer numbers it, and where it went. */
 struct ks_producer_batch {
@@ -30,11 +31,21 @@ struct ks_producer {
     int64_t used_ms;
 };
 
+/* A producer without batches for which there was no memory. */
+struct ks_producer_refusal {
+    int64_t id;
+    int64_t used_ms;
+    int32_t expected_sequence;
+    int16_t epoch;
+};
+
 struct ks_producer_table {
     struct ks_table table;
     struct ks_list by_use;  /* those with batches */
     struct ks_list refused; /* those without, oldest first: they take no room from the others */
     uint32_t refused_count;
+    struct ks_producer_refusal refusals[KS_PRODUCER_REFUSALS]; /* more of those, oldest first */
+    uint32_t refusal_count;
     uint32_t producers_max; /* of each kind */
     int64_t expiration_ms;
 };
@@ -64,7 +75,8 @@ enum ks_sequence_check ks_producer_check(struct ks_producer_table *producers, in
 /*
  * Notes that a batch was refused which was next, or for whose producer there was no room, so that
  * none after it overtakes it: of a producer without state the first batch alone may begin anywhere.
- * Beyond producers_max of such producers the oldest is forgotten. Without memory nothing is noted.
+ * Beyond producers_max of such producers the oldest is forgotten; where memory is short
+ * KS_PRODUCER_REFUSALS are remembered beside these.
  */
 void ks_producer_note_refused(struct ks_producer_table *producers, int64_t id, int16_t epoch,
                               int32_t first_sequence, int64_t now_ms);

@@ -150,6 +150,40 @@ START_TEST(refused_producers_take_no_room_and_are_limited)
 }
 END_TEST
 
+/* A batch is refused for want of memory, and so there may be none to remember that. */
+START_TEST(nothing_overtakes_a_producer_refused_without_memory)
+{
+    struct ks_producer_table producers;
+    struct ks_producer_batch original;
+    const int64_t count = KS_PRODUCER_REFUSALS + 1;
+
+    ks_producer_table_init(&producers, 1, 100, EXPIRATION_MS);
+    ks_alloc_fail_after(0);
+    for (int64_t id = 0; id < count; id++) {
+        ks_producer_note_refused(&producers, id, 3, 5, id);
+    }
+    ks_producer_note_refused(&producers, 1, 3, 9, 0);
+    ks_alloc_fail_after(UINT64_MAX);
+    ck_assert_uint_eq(producers.table.count, 0);
+    for (int64_t id = 1; id < count; id++) {
+        ck_assert_int_eq(check(&producers, id, 3, 6, 6, &original), KS_SEQUENCE_OUT_OF_ORDER);
+        ck_assert_int_eq(check(&producers, id, 2, 5, 5, &original), KS_SEQUENCE_OLD_EPOCH);
+        ck_assert_int_eq(check(&producers, id, 4, 5, 5, &original), KS_SEQUENCE_OUT_OF_ORDER);
+        ck_assert_int_eq(check(&producers, id, 3, 5, 5, &original), KS_SEQUENCE_NEXT);
+    }
+    /* The oldest gave its place to another. */
+    ck_assert_int_eq(check(&producers, 0, 3, 6, 6, &original), KS_SEQUENCE_NEXT);
+    note(&producers, 2, 3, 5, 5, 0);
+    ck_assert_uint_eq(producers.refusal_count, KS_PRODUCER_REFUSALS - 1);
+    ck_assert_int_eq(check(&producers, 2, 3, 6, 6, &original), KS_SEQUENCE_NEXT);
+    ck_assert_int_eq(check(&producers, 3, 3, 6, 6, &original), KS_SEQUENCE_OUT_OF_ORDER);
+    ck_assert_int_eq(ks_producer_check(&producers, 1, 3, 6, 6, EXPIRATION_MS + 1, &original),
+                     KS_SEQUENCE_NEXT);
+    ck_assert_uint_eq(producers.refusal_count, KS_PRODUCER_REFUSALS - 2);
+    ks_producer_table_deinit(&producers);
+}
+END_TEST
+
 /* A batch too far ahead changes nothing: the one that is missing is still next. */
 START_TEST(a_batch_out_of_order_leaves_what_is_next)
 {
@@ -181,6 +215,7 @@ suite_new(void)
     tcase_add_test(tests, a_producer_in_use_is_not_dropped_for_another);
     tcase_add_test(tests, nothing_overtakes_a_producer_that_found_no_room);
     tcase_add_test(tests, refused_producers_take_no_room_and_are_limited);
+    tcase_add_test(tests, nothing_overtakes_a_producer_refused_without_memory);
     tcase_add_test(tests, a_batch_out_of_order_leaves_what_is_next);
     suite_add_tcase(suite, tests);
     return suite;
