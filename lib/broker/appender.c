@@ -63,6 +63,17 @@ refuse(struct ks_appender *appender, struct ks_pending_append *pending)
     ks_env_defer(appender->env, &appender->task);
 }
 
+void
+ks_appender_pass_over(struct ks_appender *appender, struct ks_topic_partition *partition,
+                      const struct ks_batch *batch)
+{
+    if (partition->log == NULL) {
+        ks_refusals_note(&partition->refusals, batch);
+        return;
+    }
+    ks_log_pass_over(appender->log, partition->log, batch);
+}
+
 static void
 submit(struct ks_appender *appender, struct ks_pending_append *pending)
 {
@@ -131,6 +142,7 @@ ks_appender_append(struct ks_appender *appender, struct ks_pending_append *pendi
     pending->is_queued = false;
     pending->link = (struct ks_list){ 0 };
     if (appender->is_ended || pending->partition->log == NULL) {
+        ks_appender_pass_over(appender, pending->partition, &pending->append.batch);
         refuse(appender, pending);
         return;
     }
@@ -154,9 +166,7 @@ is_same_producer(const struct ks_pending_append *a, const struct ks_pending_appe
 static void
 give_up(struct ks_appender *appender, struct ks_pending_append *pending)
 {
-    if (pending->partition->log != NULL) {
-        ks_log_pass_over(appender->log, pending->partition->log, &pending->append.batch);
-    }
+    ks_appender_pass_over(appender, pending->partition, &pending->append.batch);
     pending->is_given_up = true;
     refuse(appender, pending);
 }

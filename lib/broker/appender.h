@@ -41,6 +41,13 @@ void ks_appender_init(struct ks_appender *appender, struct ks_env *env, struct k
 void ks_appender_append(struct ks_appender *appender, struct ks_pending_append *pending);
 
 /*
+ * A batch that won't be appended although nothing is wrong with it: its producer's later ones wait
+ * until it comes again.
+ */
+void ks_appender_pass_over(struct ks_appender *appender, struct ks_topic_partition *partition,
+                           const struct ks_batch *batch);
+
+/*
  * If the batch still queues it is refused with TIMED_OUT, soon; one that was appended goes its
  * way.
  */

@@ -66,6 +66,7 @@ take_open(struct ks_opener *opener, struct ks_topic_partition *partition,
     ks_partition_set_user(log_partition, partition);
     partition->log = log_partition;
     partition->error = KS_BROKER_ERROR_NONE;
+    ks_refusals_hand_over(&partition->refusals, opener->log, log_partition);
 }
 
 /* True: to be tried again. */

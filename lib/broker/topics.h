@@ -8,6 +8,7 @@
 #define KS_BROKER_TOPICS_H
 
 #include "broker/broker_error.h"
+#include "broker/refusals.h"
 #include "broker/topic_record.h"
 #include "broker/waiting.h"
 #include "log/log.h"
@@ -16,9 +17,10 @@
 struct ks_topic_partition {
     struct ks_topic *topic;
     int32_t index;
-    enum ks_broker_error error; /* why `log` is NULL */
-    struct ks_partition *log;   /* NULL: not open */
-    struct ks_list waiters;     /* a place (broker/waiting.h): woken when more became readable */
+    enum ks_broker_error error;  /* why `log` is NULL */
+    struct ks_partition *log;    /* NULL: not open */
+    struct ks_list waiters;      /* a place (broker/waiting.h): woken when more became readable */
+    struct ks_refusals refusals; /* while it isn't open */
 };
 
 /*

@@ -38,6 +38,8 @@ struct produce {
     bool is_over; /* the client's time */
 };
 
+static void check_batch(struct produce_entry *entry, const struct kafka_records *records);
+
 /* --- The answer ------------------------------------------------------------------------------- */
 
 static void
@@ -156,7 +158,30 @@ apply_deletions(struct produce *produce)
     }
 }
 
-/* The look may have brought a topic that was not known before: its client is to try again. */
+static void
+revise_entry(struct produce_entry *entry, struct ks_topic *topic,
+             const struct kafka_produce_request_topic_partition *asked)
+{
+    struct ks_topic_partition *partition = ks_topic_partition(topic, asked->index);
+    struct ks_appender *appender = ks_broker_appender(entry->produce->request->broker);
+
+    if (partition == NULL) {
+        return;
+    }
+    entry->pending.partition = partition;
+    entry->code = KAFKA_ERROR_NONE;
+    check_batch(entry, &asked->records);
+    if (entry->code == KAFKA_ERROR_NONE) {
+        ks_appender_pass_over(appender, partition, &entry->pending.append.batch);
+        entry->code = ks_kafka_error(KS_BROKER_ERROR_NOT_OPEN);
+        entry->message = ks_broker_error_text(KS_BROKER_ERROR_NOT_OPEN);
+    }
+}
+
+/*
+ * The look may have brought a topic that was not known before: its client is to try again, and its
+ * later batches are not to overtake this one.
+ */
 static void
 revise_unknown(struct produce *produce)
 {
@@ -171,10 +196,8 @@ revise_unknown(struct produce *produce)
             struct produce_entry *entry = &produce->entries[next];
 
             next++;
-            if (entry->code == KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION && topic != NULL &&
-                ks_topic_partition(topic, asked->partitions[j].index) != NULL) {
-                entry->code = ks_kafka_error(KS_BROKER_ERROR_NOT_OPEN);
-                entry->message = ks_broker_error_text(KS_BROKER_ERROR_NOT_OPEN);
+            if (entry->code == KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION && topic != NULL) {
+                revise_entry(entry, topic, &asked->partitions[j]);
             }
         }
     }
@@ -363,6 +386,11 @@ begin_entry(struct produce_entry *entry, struct ks_topic *topic,
     entry->out->index = asked->index;
     if (entry->code != KAFKA_ERROR_NONE) {
         return;
+    }
+    /* The appender refuses it, and sees to it that no later one of its producer overtakes it. */
+    if (error == KS_BROKER_ERROR_NOT_OPEN) {
+        entry->pending.partition = ks_topic_partition(topic, asked->index);
+        error = KS_BROKER_ERROR_NONE;
     }
     if (error != KS_BROKER_ERROR_NONE) {
         entry->code = ks_kafka_error(error);

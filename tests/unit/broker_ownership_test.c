@@ -319,7 +319,16 @@ START_TEST(a_topic_another_broker_made_is_known_to_the_request_that_looks)
         ck_assert_int_ne(client_fetched(fetch)->error_code, KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION);
         call_free(fetch);
     } else {
+        batch.producer_id = 5;
         ck_assert_int_eq(client_produce(second, &batch, NULL), KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER);
+        /* What its producer sent behind it doesn't overtake it. */
+        virtual_env_run_for(&fixture.v, 3000);
+        batch.sequence = 1;
+        ck_assert_int_eq(client_produce(second, &batch, NULL),
+                         KAFKA_ERROR_OUT_OF_ORDER_SEQUENCE_NUMBER);
+        for (batch.sequence = 0; batch.sequence < 2; batch.sequence++) {
+            ck_assert_int_eq(client_produce(second, &batch, NULL), KAFKA_ERROR_NONE);
+        }
     }
     test_broker_stop(first);
     test_broker_stop(second);

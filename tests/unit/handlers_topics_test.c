@@ -481,6 +481,43 @@ START_TEST(a_life_that_came_and_went_meanwhile_keeps_its_prefix)
 }
 END_TEST
 
+/*
+ * A producer sends more than one batch at a time; the partition may open between two of them. There
+ * is one producer too many to remember them all: the first is forgotten.
+ */
+START_TEST(nothing_overtakes_a_batch_that_came_before_its_partition_was_open)
+{
+    struct client_batch batch = client_batch("a", 0);
+    struct test_call *calls[KS_REFUSALS_MAX + 1];
+    struct test_call *metadata = metadata_begin("a", true);
+    struct ks_topics *topics = ks_broker_topics(broker->broker);
+
+    while (ks_topics_find(topics, ks_slice_of_text("a")) == NULL) {
+        ck_assert(virtual_env_step(&fixture.v));
+    }
+    ck_assert_ptr_null(topic_of("a")->partitions[0].log);
+    for (int i = 0; i <= KS_REFUSALS_MAX; i++) {
+        batch.producer_id = i;
+        calls[i] = client_produce_begin(broker, &batch, 1000);
+    }
+    for (int i = 0; i <= KS_REFUSALS_MAX; i++) {
+        ck_assert_int_eq(client_produced(calls[i], NULL), KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER);
+        call_free(calls[i]);
+    }
+    call_wait(metadata);
+    call_free(metadata);
+    ck_assert_ptr_nonnull(topic_of("a")->partitions[0].log);
+    for (int i = 1; i <= KS_REFUSALS_MAX; i++) {
+        batch.producer_id = i;
+        batch.sequence = 1;
+        ck_assert_int_eq(client_produce(broker, &batch, NULL),
+                         KAFKA_ERROR_OUT_OF_ORDER_SEQUENCE_NUMBER);
+        batch.sequence = 0;
+        ck_assert_int_eq(client_produce(broker, &batch, NULL), KAFKA_ERROR_NONE);
+    }
+}
+END_TEST
+
 /* The batch becomes durable, but nobody will ever read it. */
 START_TEST(nothing_is_acknowledged_for_a_topic_that_was_deleted_elsewhere)
 {
@@ -555,6 +592,7 @@ suite_new(void)
     tcase_add_test(tests, a_creation_with_a_lost_answer_ends_well);
     tcase_add_test(tests, a_name_whose_prefix_is_taken_in_the_store_gets_one_of_its_own);
     tcase_add_test(tests, a_life_that_came_and_went_meanwhile_keeps_its_prefix);
+    tcase_add_test(tests, nothing_overtakes_a_batch_that_came_before_its_partition_was_open);
     tcase_add_test(tests, nothing_is_acknowledged_for_a_topic_that_was_deleted_elsewhere);
     tcase_add_test(tests, topics_are_found_by_id);
     tcase_add_test(tests, topics_are_deleted_by_name_or_by_id);
