@@ -70,6 +70,10 @@ take_created(struct admin *a, const struct kafka_create_topics_response *respons
     struct world *w = a->client.world;
     int16_t code = response->topics[0].error_code;
 
+    if (code == KAFKA_ERROR_TOPIC_ALREADY_EXISTS && a->was_deleted &&
+        a->sent_at_ms <= a->deletion_done_ms + WORLD_FRESHNESS_MS) {
+        return false; /* perhaps the life that was deleted */
+    }
     if (code != 0 && code != KAFKA_ERROR_TOPIC_ALREADY_EXISTS) {
         world_check_error(w, "CreateTopics", code, a->sent_at_ms);
         return false;
