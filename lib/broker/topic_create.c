@@ -74,6 +74,17 @@ has_ended(struct ks_topic_create *create)
     return true;
 }
 
+/* Whoever asked was told that it didn't happen in time, and may have gone another way since. */
+static bool
+is_late(struct ks_topic_create *create)
+{
+    if (ks_env_now_ms(create->topics->env) <= create->deadline_ms) {
+        return false;
+    }
+    finish(create, KS_BROKER_ERROR_TIMED_OUT);
+    return true;
+}
+
 /* --- After the transaction -------------------------------------------------------------------- */
 
 static void
@@ -119,7 +130,7 @@ on_written(void *arg, enum kafscale_status status, uint64_t revision,
         create->tries++;
         if (create->tries >= TRIES_MAX) {
             finish(create, KS_BROKER_ERROR_UNAVAILABLE);
-        } else if (!has_ended(create)) {
+        } else if (!has_ended(create) && !is_late(create)) {
             read_name(create, true);
         }
         return;
@@ -219,7 +230,9 @@ on_prefix_listed(void *arg, enum kafscale_status status, const struct kafscale_l
         return;
     }
     create->record.is_later_life = entry_count > 0;
-    write_topic(create);
+    if (!is_late(create)) {
+        write_topic(create);
+    }
 }
 
 static void
@@ -257,6 +270,9 @@ decide(struct ks_topic_create *create, const struct ks_name_record *earlier)
     }
     if (create->is_dry_run) {
         finish(create, KS_BROKER_ERROR_NONE);
+        return;
+    }
+    if (is_late(create)) {
         return;
     }
     if (earlier == NULL) {

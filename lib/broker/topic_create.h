@@ -11,14 +11,18 @@
 
 /*
  * One creation, in the caller's memory until `done`, which comes once and never from inside the
- * call.
+ * call; the memory may be freed in it.
  */
 struct ks_topic_create {
-    struct kafscale_slice name; /* borrowed until done */
+    struct kafscale_slice name; /* borrowed for the call */
     int32_t partition_count;
     const struct ks_topic_config *config; /* checked; borrowed until done */
     bool is_dry_run;                      /* only tell whether it could be */
-    int64_t deadline_ms; /* of trying again, and of waiting for the new partitions to open */
+    /*
+     * Of beginning and trying again, and of waiting for the new partitions to open. What was asked
+     * of the stores before may take longer.
+     */
+    int64_t deadline_ms;
     void (*done)(struct ks_topic_create *create, enum ks_broker_error error);
     void *arg;
 

@@ -11,7 +11,7 @@
 
 /*
  * One deletion, in the caller's memory until `done`, which comes once and never from inside the
- * call.
+ * call; the memory may be freed in it.
  */
 struct ks_topic_delete {
     struct ks_id id;

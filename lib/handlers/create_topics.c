@@ -9,10 +9,18 @@
 
 #include <assert.h>
 
-/* One topic of the request. */
-struct create_entry {
+#define NO_TIMEOUT_MS 30000
+
+/* A creation may outlive the request that asked for it. */
+struct creation {
     struct ks_topic_create create;
     struct ks_topic_config config;
+    struct create_entry *entry; /* NULL: answered already */
+};
+
+/* One topic of the request. */
+struct create_entry {
+    struct creation *creation; /* under way, or NULL */
     struct create_topics *all;
     const struct kafka_create_topics_request_topic *asked;
     struct kafka_create_topics_response_topic *out;
@@ -27,6 +35,8 @@ struct create_topics {
     struct kafka_create_topics_response response;
     struct create_entry *entries;
     size_t due;
+    struct ks_timer timer;
+    int64_t due_ms;
 };
 
 static void
@@ -39,7 +49,7 @@ refuse(struct create_entry *entry, int16_t code, const char *text)
 /* --- The answer ------------------------------------------------------------------------------- */
 
 static void
-fill_configs(struct create_entry *entry)
+fill_configs(struct create_entry *entry, const struct ks_topic_config *own)
 {
     struct ks_request *request = entry->all->request;
     const struct ks_topic_config *defaults = &ks_broker_options(request->broker)->topic_defaults;
@@ -52,33 +62,78 @@ fill_configs(struct create_entry *entry)
         struct kafka_create_topics_response_topic_config *config = &out->configs[i];
 
         config->name = ks_slice_of_text(ks_topic_config_keys[i].key);
-        config->value =
-            ks_request_text(request, ks_topic_config_text(&entry->config, defaults, name));
-        config->config_source = (int8_t) ks_topic_config_source(&entry->config, defaults, name);
+        config->value = ks_request_text(request, ks_topic_config_text(own, defaults, name));
+        config->config_source = (int8_t) ks_topic_config_source(own, defaults, name);
     }
     out->configs_count = KS_TOPIC_CONFIG_COUNT;
 }
 
 static void
-on_created(struct ks_topic_create *create, enum ks_broker_error error)
+free_creation(struct creation *creation)
 {
-    struct create_entry *entry = create->arg;
-    struct create_topics *all = entry->all;
+    ks_topic_config_deinit(&creation->config);
+    ks_free(creation);
+}
 
-    assert(all->due > 0);
+static void
+answer(struct create_topics *all)
+{
+    ks_env_cancel_timer(all->request->env, &all->timer);
+    ks_request_answer(all->request, &all->response);
+}
+
+/* The entry has its answer and doesn't wait for the creation any more. */
+static void
+settle(struct create_entry *entry, enum ks_broker_error error, const char *text)
+{
+    struct creation *creation = entry->creation;
+
+    assert(entry->all->due > 0);
     if (error != KS_BROKER_ERROR_NONE) {
-        refuse(entry, ks_kafka_admin_error(error), create->error.text);
+        refuse(entry, ks_kafka_admin_error(error), text);
     } else {
-        memcpy(entry->out->topic_id, create->id.bytes, KS_ID_BYTES);
+        memcpy(entry->out->topic_id, creation->create.id.bytes, KS_ID_BYTES);
         entry->out->num_partitions = entry->partition_count;
         entry->out->replication_factor = 1;
-        fill_configs(entry);
+        fill_configs(entry, &creation->config);
     }
-    ks_topic_config_deinit(&entry->config);
-    all->due--;
-    if (all->due == 0) {
-        ks_request_answer(all->request, &all->response);
+    creation->entry = NULL;
+    entry->creation = NULL;
+    entry->all->due--;
+}
+
+static void
+on_created(struct ks_topic_create *create, enum ks_broker_error error)
+{
+    struct creation *creation = create->arg;
+    struct create_entry *entry = creation->entry;
+
+    if (entry != NULL) {
+        settle(entry, error, create->error.text);
+        if (entry->all->due == 0) {
+            answer(entry->all);
+        }
     }
+    free_creation(creation);
+}
+
+/* What is under way goes on; a topic that is written exists, open or not. */
+static void
+on_timeout(void *arg)
+{
+    struct create_topics *all = arg;
+
+    for (int32_t i = 0; i < all->asked->topics_count; i++) {
+        struct create_entry *entry = &all->entries[i];
+
+        if (entry->creation != NULL && ks_id_is_zero(&entry->creation->create.id)) {
+            settle(entry, KS_BROKER_ERROR_TIMED_OUT,
+                   "Not done in the time given; it may still come");
+        } else if (entry->creation != NULL) {
+            settle(entry, KS_BROKER_ERROR_NONE, NULL);
+        }
+    }
+    answer(all);
 }
 
 /* --- Checks ----------------------------------------------------------------------------------- */
@@ -99,8 +154,8 @@ take_config(struct create_entry *entry,
                      ks_topic_config_keys[name].key);
     } else if (ks_topic_config_check((enum ks_topic_config_name) name, asked->value, &error) ==
                KAFSCALE_OK) {
-        if (ks_topic_config_set(&entry->config, (enum ks_topic_config_name) name, asked->value) ==
-            KAFSCALE_OK) {
+        if (ks_topic_config_set(&entry->creation->config, (enum ks_topic_config_name) name,
+                                asked->value) == KAFSCALE_OK) {
             return true;
         }
         ks_error_set(&error, KAFSCALE_NO_MEMORY, "out of memory");
@@ -198,9 +253,8 @@ static void
 begin(struct create_topics *all, struct create_entry *entry)
 {
     struct ks_request *request = all->request;
-    struct ks_topic_create *create = &entry->create;
+    struct ks_topic_create *create;
     enum ks_broker_error error = ks_serving_error(request->broker);
-    int64_t timeout_ms = all->asked->timeout_ms > 0 ? all->asked->timeout_ms : 0;
 
     if (error != KS_BROKER_ERROR_NONE) {
         refuse(entry, ks_kafka_admin_error(error), ks_broker_error_text(error));
@@ -214,19 +268,46 @@ begin(struct create_topics *all, struct create_entry *entry)
         refuse(entry, KAFKA_ERROR_INVALID_REQUEST, "Duplicate topic name.");
         return;
     }
-    if (!take_counts(entry) || !take_configs(entry)) {
-        ks_topic_config_deinit(&entry->config);
+    entry->creation = ks_alloc_zero(1, sizeof *entry->creation);
+    if (entry->creation == NULL) {
+        refuse(entry, ks_kafka_admin_error(KS_BROKER_ERROR_NO_MEMORY),
+               ks_broker_error_text(KS_BROKER_ERROR_NO_MEMORY));
         return;
     }
+    if (!take_counts(entry) || !take_configs(entry)) {
+        free_creation(entry->creation);
+        entry->creation = NULL;
+        return;
+    }
+    create = &entry->creation->create;
+    entry->creation->entry = entry;
     create->name = entry->asked->name;
     create->partition_count = entry->partition_count;
-    create->config = &entry->config;
+    create->config = &entry->creation->config;
     create->is_dry_run = all->asked->validate_only;
-    create->deadline_ms = ks_env_now_ms(request->env) + timeout_ms;
+    create->deadline_ms = all->due_ms;
     create->done = on_created;
-    create->arg = entry;
+    create->arg = entry->creation;
     all->due++;
     ks_topic_create(ks_broker_topics(request->broker), create);
+}
+
+static void
+begin_all(struct create_topics *all)
+{
+    struct ks_env *env = all->request->env;
+    int64_t timeout_ms = all->asked->timeout_ms > 0 ? all->asked->timeout_ms : NO_TIMEOUT_MS;
+
+    all->due_ms = ks_env_now_ms(env) + timeout_ms;
+    all->timer.on_due = on_timeout;
+    all->timer.arg = all;
+    ks_env_set_timer(env, &all->timer, all->due_ms);
+    for (int32_t i = 0; i < all->asked->topics_count; i++) {
+        begin(all, &all->entries[i]);
+    }
+    if (all->due == 0) {
+        answer(all);
+    }
 }
 
 void
@@ -261,10 +342,5 @@ ks_handle_create_topics(struct ks_request *request)
         ks_request_close(request);
         return;
     }
-    for (int32_t i = 0; i < asked->topics_count; i++) {
-        begin(all, &all->entries[i]);
-    }
-    if (all->due == 0) {
-        ks_request_answer(request, &all->response);
-    }
+    begin_all(all);
 }

@@ -6,9 +6,16 @@
 #include <assert.h>
 
 #define TOPIC_IDS_VERSION 6
+#define NO_TIMEOUT_MS 30000
+
+/* A deletion may outlive the request that asked for it. */
+struct deletion {
+    struct ks_topic_delete delete;
+    struct delete_entry *entry; /* NULL: answered already */
+};
 
 struct delete_entry {
-    struct ks_topic_delete delete;
+    struct deletion *deletion; /* under way, or NULL */
     struct delete_topics *all;
     struct kafka_delete_topics_response_topic *out;
     bool is_by_id;
@@ -19,6 +26,8 @@ struct delete_topics {
     struct kafka_delete_topics_response response;
     struct delete_entry *entries;
     size_t due;
+    struct ks_timer timer;
+    bool is_begun; /* the look before it is over */
 };
 
 static void
@@ -32,19 +41,38 @@ refuse(struct delete_entry *entry, enum ks_broker_error error)
 }
 
 static void
-on_deleted(struct ks_topic_delete *delete, enum ks_broker_error error)
+answer(struct delete_topics *all)
 {
-    struct delete_entry *entry = delete->arg;
-    struct delete_topics *all = entry->all;
+    ks_env_cancel_timer(all->request->env, &all->timer);
+    ks_request_answer(all->request, &all->response);
+}
 
-    assert(all->due > 0);
+/* The entry has its answer and doesn't wait for the deletion any more. */
+static void
+settle(struct delete_entry *entry, enum ks_broker_error error)
+{
+    assert(entry->all->due > 0);
     if (error != KS_BROKER_ERROR_NONE) {
         refuse(entry, error);
     }
-    all->due--;
-    if (all->due == 0) {
-        ks_request_answer(all->request, &all->response);
+    entry->deletion->entry = NULL;
+    entry->deletion = NULL;
+    entry->all->due--;
+}
+
+static void
+on_deleted(struct ks_topic_delete *delete, enum ks_broker_error error)
+{
+    struct deletion *deletion = delete->arg;
+    struct delete_entry *entry = deletion->entry;
+
+    if (entry != NULL) {
+        settle(entry, error);
+        if (entry->all->due == 0) {
+            answer(entry->all);
+        }
     }
+    ks_free(deletion);
 }
 
 static void
@@ -76,11 +104,17 @@ begin(struct delete_entry *entry, struct kafscale_slice name, const uint8_t id[K
         refuse(entry, KS_BROKER_ERROR_UNKNOWN_TOPIC);
         return;
     }
-    entry->delete.id = topic->record.id;
-    entry->delete.done = on_deleted;
-    entry->delete.arg = entry;
+    entry->deletion = ks_alloc_zero(1, sizeof *entry->deletion);
+    if (entry->deletion == NULL) {
+        refuse(entry, KS_BROKER_ERROR_NO_MEMORY);
+        return;
+    }
+    entry->deletion->entry = entry;
+    entry->deletion->delete.id = topic->record.id;
+    entry->deletion->delete.done = on_deleted;
+    entry->deletion->delete.arg = entry->deletion;
     entry->all->due++;
-    ks_topic_delete(ks_broker_topics(request->broker), &entry->delete);
+    ks_topic_delete(ks_broker_topics(request->broker), &entry->deletion->delete);
 }
 
 static bool
@@ -123,10 +157,46 @@ run(struct ks_request *request)
     if (!ks_request_is_fresh(request, run)) {
         return;
     }
+    all->is_begun = true;
     begin_all(all);
     if (all->due == 0) {
-        ks_request_answer(request, &all->response);
+        answer(all);
     }
+}
+
+/* What is under way goes on. */
+static void
+on_timeout(void *arg)
+{
+    struct delete_topics *all = arg;
+    struct ks_request *request = all->request;
+
+    if (!all->is_begun) {
+        ks_freshness_cancel(&request->look);
+        request->has_looked = true;
+        request->looked = KAFSCALE_UNAVAILABLE;
+        run(request);
+        return;
+    }
+    for (int32_t i = 0; i < all->response.topics_count; i++) {
+        if (all->entries[i].deletion != NULL) {
+            settle(&all->entries[i], KS_BROKER_ERROR_TIMED_OUT);
+        }
+    }
+    answer(all);
+}
+
+static void
+start_timer(struct delete_topics *all)
+{
+    const struct kafka_delete_topics_request *asked = all->request->body;
+    struct ks_env *env = all->request->env;
+
+    all->timer.on_due = on_timeout;
+    all->timer.arg = all;
+    ks_env_set_timer(env, &all->timer,
+                     ks_env_now_ms(env) +
+                         (asked->timeout_ms > 0 ? asked->timeout_ms : NO_TIMEOUT_MS));
 }
 
 void
@@ -152,5 +222,6 @@ ks_handle_delete_topics(struct ks_request *request)
         ks_request_close(request);
         return;
     }
+    start_timer(all);
     run(request);
 }

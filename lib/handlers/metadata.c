@@ -13,12 +13,13 @@
 #define TOPIC_OPERATIONS 3576
 #define CLUSTER_OPERATIONS 8096
 #define WAITED_CREATES_MAX 16
-#define CREATE_WAIT_MS 5000
+#define WAIT_MS 5000
 
-/* A topic being made for place `index` of the request. */
+/* A topic being made for place `index` of a request, which it may outlive. */
 struct auto_create {
     struct ks_topic_create create;
-    struct metadata *metadata;
+    struct ks_list link;       /* of the request, while that waits */
+    struct metadata *metadata; /* NULL: answered already */
     int32_t index;
 };
 
@@ -28,7 +29,10 @@ struct metadata {
     struct kafka_metadata_response response;
     enum ks_broker_error *errors; /* of creations, one per topic asked for */
     size_t creates_due;
-    int32_t *node; /* the one replica of everything */
+    struct ks_list creates; /* those due */
+    struct ks_timer timer;
+    int64_t due_ms; /* the answer leaves no later */
+    int32_t *node;  /* the one replica of everything */
     char cluster_id[KS_CLUSTER_ID_BYTES];
 };
 
@@ -193,6 +197,7 @@ wants_all(const struct metadata *metadata)
 static void
 answer(struct metadata *metadata)
 {
+    ks_env_cancel_timer(metadata->request->env, &metadata->timer);
     kafka_message_init(&kafka_metadata_response_message, &metadata->response);
     fill_broker(metadata);
     if (wants_all(metadata)) {
@@ -208,9 +213,14 @@ on_created(struct ks_topic_create *create, enum ks_broker_error error)
 {
     struct auto_create *made = create->arg;
     struct metadata *metadata = made->metadata;
+    int32_t index = made->index;
 
-    metadata->errors[made->index] =
-        error == KS_BROKER_ERROR_TOPIC_EXISTS ? KS_BROKER_ERROR_NONE : error;
+    ks_list_remove(&made->link);
+    ks_free(made);
+    if (metadata == NULL) {
+        return;
+    }
+    metadata->errors[index] = error == KS_BROKER_ERROR_TOPIC_EXISTS ? KS_BROKER_ERROR_NONE : error;
     assert(metadata->creates_due > 0);
     metadata->creates_due--;
     if (metadata->creates_due == 0) {
@@ -243,18 +253,21 @@ create(struct metadata *metadata, int32_t i)
 {
     static const struct ks_topic_config no_config;
     struct ks_request *request = metadata->request;
-    struct auto_create *made = ks_request_alloc(request, 1, sizeof *made);
+    struct auto_create *made = ks_alloc_zero(1, sizeof *made);
     struct ks_topic_create *create = made == NULL ? NULL : &made->create;
 
+    /* What the answer says of it while it is under way. */
+    metadata->errors[i] = KS_BROKER_ERROR_NOT_OPEN;
     if (made == NULL) {
         return;
     }
+    ks_list_append(&metadata->creates, &made->link);
     made->metadata = metadata;
     made->index = i;
     create->name = metadata->asked->topics[i].name;
     create->partition_count = ks_broker_options(request->broker)->partitions_default;
     create->config = &no_config;
-    create->deadline_ms = ks_env_now_ms(request->env) + CREATE_WAIT_MS;
+    create->deadline_ms = metadata->due_ms;
     create->done = on_created;
     create->arg = made;
     metadata->creates_due++;
@@ -275,6 +288,36 @@ create_once(struct metadata *metadata, int32_t i)
         return;
     }
     create(metadata, i);
+}
+
+/* The client comes again for what is neither found nor made by now. */
+static void
+on_timeout(void *arg)
+{
+    struct metadata *metadata = arg;
+    struct ks_request *request = metadata->request;
+    struct ks_list *node;
+
+    while ((node = ks_list_take_first(&metadata->creates)) != NULL) {
+        KS_CONTAINER(node, struct auto_create, link)->metadata = NULL;
+    }
+    ks_freshness_cancel(&request->look);
+    if (!ks_freshness_is_fresh(ks_broker_freshness(request->broker))) {
+        request->has_looked = true;
+        request->looked = KAFSCALE_UNAVAILABLE;
+    }
+    answer(metadata);
+}
+
+static void
+start_timer(struct metadata *metadata)
+{
+    struct ks_env *env = metadata->request->env;
+
+    metadata->due_ms = ks_env_now_ms(env) + WAIT_MS;
+    metadata->timer.on_due = on_timeout;
+    metadata->timer.arg = metadata;
+    ks_env_set_timer(env, &metadata->timer, metadata->due_ms);
 }
 
 /*
@@ -355,10 +398,12 @@ ks_handle_metadata(struct ks_request *request)
         ks_request_close(request);
         return;
     }
+    ks_list_init(&metadata->creates);
     *metadata->node = ks_broker_options(request->broker)->node_id;
     if (is_invalid(metadata)) {
         answer_invalid(metadata);
         return;
     }
+    start_timer(metadata);
     run(request);
 }

@@ -481,6 +481,66 @@ START_TEST(a_life_that_came_and_went_meanwhile_keeps_its_prefix)
 }
 END_TEST
 
+static struct test_call *
+create_begin(const char *name, int32_t timeout_ms)
+{
+    struct kafka_create_topics_request_topic topic;
+    struct kafka_create_topics_request request;
+
+    kafka_message_init(&kafka_create_topics_request_message, &request);
+    kafka_message_init(&kafka_create_topics_request_topic_message, &topic);
+    topic.name = ks_slice_of_text(name);
+    topic.num_partitions = 1;
+    topic.replication_factor = 1;
+    request.topics = &topic;
+    request.topics_count = 1;
+    request.timeout_ms = timeout_ms;
+    return call_begin(broker, KAFKA_API_CREATE_TOPICS, 7, &request);
+}
+
+static void
+expect_within_ms(struct test_call *call, int64_t begin_ms, int64_t limit_ms)
+{
+    call_wait(call);
+    ck_assert_int_le(fixture.v.now_ms - begin_ms, limit_ms);
+}
+
+/* Also where the look before them can't be had (the second time). */
+START_TEST(creations_and_deletions_are_answered_in_time_without_a_store)
+{
+    struct ks_fate away = { .fault = KS_FAULT_UNAVAILABLE };
+    struct test_call *create;
+    struct test_call *metadata;
+    int64_t begin_ms;
+
+    ck_assert_int_eq(client_create(broker, "old", 1), KAFKA_ERROR_NONE);
+    if (_i == 1) {
+        virtual_env_run_for(&fixture.v, 5000);
+    }
+    begin_ms = fixture.v.now_ms;
+    ks_fault_store_next(broker->faults, _i == 1 ? KS_STORE_OPERATION_COUNT : KS_STORE_PUT, NULL,
+                        away, UINT32_MAX);
+    create = create_begin("new", 2000);
+    metadata = metadata_begin("asked-for", true);
+    ck_assert_int_ne(client_delete(broker, "old"), KAFKA_ERROR_NONE);
+    ck_assert_int_le(fixture.v.now_ms - begin_ms, 1000);
+    expect_within_ms(create, begin_ms, 2000);
+    expect_within_ms(metadata, begin_ms, 5000);
+    ck_assert_int_ne(
+        ((const struct kafka_create_topics_response *) call_response(create))->topics[0].error_code,
+        KAFKA_ERROR_NONE);
+    ck_assert_int_eq(
+        ((const struct kafka_metadata_response *) call_response(metadata))->topics[0].error_code,
+        KAFKA_ERROR_LEADER_NOT_AVAILABLE);
+    call_free(create);
+    call_free(metadata);
+    ks_fault_store_clear(broker->faults);
+    virtual_env_run_for(&fixture.v, 10000);
+    ck_assert_int_eq(metadata_error("asked-for", true, NULL), KAFKA_ERROR_NONE);
+    ck_assert_int_eq(metadata_error("new", true, NULL), KAFKA_ERROR_NONE);
+}
+END_TEST
+
 /*
  * A producer sends more than one batch at a time; the partition may open between two of them. There
  * is one producer too many to remember them all: the first is forgotten.
@@ -592,6 +652,7 @@ suite_new(void)
     tcase_add_test(tests, a_creation_with_a_lost_answer_ends_well);
     tcase_add_test(tests, a_name_whose_prefix_is_taken_in_the_store_gets_one_of_its_own);
     tcase_add_test(tests, a_life_that_came_and_went_meanwhile_keeps_its_prefix);
+    tcase_add_loop_test(tests, creations_and_deletions_are_answered_in_time_without_a_store, 0, 2);
     tcase_add_test(tests, nothing_overtakes_a_batch_that_came_before_its_partition_was_open);
     tcase_add_test(tests, nothing_is_acknowledged_for_a_topic_that_was_deleted_elsewhere);
     tcase_add_test(tests, topics_are_found_by_id);
