@@ -8,10 +8,16 @@
 #include <assert.h>
 #include <signal.h>
 
+/* Set by the thread itself: its first callback may come before pthread_create has returned. */
+static _Thread_local const struct ks_loop_thread *current;
+
 static void *
 run(void *arg)
 {
-    ks_loop_run(arg);
+    const struct ks_loop_thread *thread = arg;
+
+    current = thread;
+    ks_loop_run(thread->loop);
     return NULL;
 }
 
@@ -24,9 +30,10 @@ ks_loop_thread_start(struct ks_loop_thread *thread, struct ks_loop *loop,
     int result;
 
     assert(!thread->is_started);
+    thread->loop = loop;
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &before);
-    result = pthread_create(&thread->thread, NULL, run, loop);
+    result = pthread_create(&thread->thread, NULL, run, thread);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (result != 0) {
         return ks_error_set(error, KAFSCALE_NO_MEMORY, "no thread could be started");
@@ -47,5 +54,5 @@ ks_loop_thread_join(struct ks_loop_thread *thread)
 bool
 ks_loop_thread_is_current(const struct ks_loop_thread *thread)
 {
-    return thread->is_started && pthread_equal(thread->thread, pthread_self());
+    return current == thread;
 }

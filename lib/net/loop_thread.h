@@ -11,6 +11,7 @@
 #include <pthread.h>
 
 struct ks_loop_thread {
+    struct ks_loop *loop;
     pthread_t thread;
     bool is_started;
 };
