@@ -49,6 +49,7 @@ struct ks_broker {
     struct ks_task begin;
     bool is_sole_sent;
     uint64_t sole_version;
+    int64_t topics_asked_ms;
     struct kafscale_meta_read read;
     struct kafscale_meta_operation operation;
     struct kafscale_meta_txn txn;

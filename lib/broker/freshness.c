@@ -116,8 +116,9 @@ look_now(struct ks_freshness *freshness)
 
 void
 ks_freshness_init(struct ks_freshness *freshness, struct ks_env *env, struct ks_meta *meta,
-                  struct ks_log *log, const struct ks_id *incarnation, int64_t freshness_ms,
-                  bool is_single_writer, const struct ks_freshness_events *events)
+                  struct ks_log *log, const struct ks_id *incarnation, int64_t known_ms,
+                  int64_t freshness_ms, bool is_single_writer,
+                  const struct ks_freshness_events *events)
 {
     *freshness = (struct ks_freshness){ .env = env,
                                         .meta = meta,
@@ -126,7 +127,7 @@ ks_freshness_init(struct ks_freshness *freshness, struct ks_env *env, struct ks_
                                         .freshness_ms = freshness_ms,
                                         .is_single_writer = is_single_writer,
                                         .events = events };
-    freshness->fresh_at_ms = ks_env_now_ms(env);
+    freshness->fresh_at_ms = known_ms;
     freshness->tried_at_ms = freshness->fresh_at_ms;
     ks_list_init(&freshness->waiting);
     ks_list_init(&freshness->answered);

@@ -54,10 +54,14 @@ struct ks_freshness {
     uint64_t looks; /* counted for tests and metrics */
 };
 
-/* Borrows all. Knowledge counts as fresh from now on: the caller has just written `sole`. */
+/*
+ * Borrows all. `known_ms` is when the caller, having written `sole`, began to read what it knows of
+ * topics: so old is that knowledge, however long the start took.
+ */
 void ks_freshness_init(struct ks_freshness *freshness, struct ks_env *env, struct ks_meta *meta,
-                       struct ks_log *log, const struct ks_id *incarnation, int64_t freshness_ms,
-                       bool is_single_writer, const struct ks_freshness_events *events);
+                       struct ks_log *log, const struct ks_id *incarnation, int64_t known_ms,
+                       int64_t freshness_ms, bool is_single_writer,
+                       const struct ks_freshness_events *events);
 
 /* A request has come: looks if it is time. */
 void ks_freshness_note(struct ks_freshness *freshness);

@@ -3,6 +3,7 @@
  * Who a store belongs to: the identity of a cluster, one broker taking over from another, and
  * looking at the right times.
  */
+#include "broker/broker_internal.h"
 #include "broker/identity.h"
 #include "support/client.h"
 #include "support/main.h"
@@ -304,6 +305,27 @@ START_TEST(a_new_topic_of_another_broker_is_found_by_looking)
 }
 END_TEST
 
+/* What a broker knows of topics is as old as its question, not as its start. */
+START_TEST(a_topic_made_during_a_slow_start_is_found_by_looking)
+{
+    struct ks_fate slow = { .fault = KS_FAULT_NONE, .answer_ms = 5000 };
+    struct test_broker *first = test_broker_start(&fixture);
+    struct test_broker *second = test_broker_begin(&fixture, NULL);
+    struct client_batch batch = client_batch("a", 0);
+
+    while (second->broker->step != KS_START_TOPICS) {
+        ck_assert(virtual_env_step(&fixture.v));
+    }
+    ks_fault_store_next(second->faults, KS_STORE_GET, NULL, slow, 1);
+    virtual_env_run_for(&fixture.v, 100);
+    ck_assert_int_eq(client_create(first, "a", 1), KAFKA_ERROR_NONE);
+    ck_assert(virtual_env_run_until(&fixture.v, &second->is_started, 60000));
+    ck_assert_int_eq(client_produce(second, &batch, NULL), KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER);
+    test_broker_stop(first);
+    test_broker_stop(second);
+}
+END_TEST
+
 /* A request whose answer would be "unknown" looks first, and then takes what the look brought. */
 START_TEST(a_topic_another_broker_made_is_known_to_the_request_that_looks)
 {
@@ -465,6 +487,7 @@ suite_new(void)
     tcase_add_test(tests, a_second_broker_takes_over_and_the_first_stops_acknowledging);
     tcase_add_test(tests, a_broker_that_was_replaced_notices_at_the_first_request_after_a_silence);
     tcase_add_test(tests, a_new_topic_of_another_broker_is_found_by_looking);
+    tcase_add_test(tests, a_topic_made_during_a_slow_start_is_found_by_looking);
     tcase_add_loop_test(tests, a_topic_another_broker_made_is_known_to_the_request_that_looks, 0,
                         2);
     tcase_add_test(tests, an_idle_broker_sends_no_request);
