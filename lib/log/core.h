@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The inside of a struct ks_log, shared by the files that make it up: writer.c sends objects
- * and acknowledges them, dead_log.c seals and reads the logs of earlier incarnations, open.c
- * claims, replays and activates partitions, read.c serves batches, look.c tells whether the log is
- * sealed, release.c gives partitions away, stop.c ends it.
+ * The inside of a struct ks_log, shared by the files that make it up: writer.c gathers batches into
+ * objects, sender.c sends and acknowledges them, dead_log.c seals and reads the logs of earlier
+ * incarnations, open.c claims, replays and activates partitions, read.c serves batches, look.c
+ * tells whether the log is sealed, release.c gives partitions away, stop.c ends it.
  */
 #ifndef KS_LOG_CORE_H
 #define KS_LOG_CORE_H
@@ -130,6 +130,14 @@ void ks_writer_forget(struct ks_log *log, struct ks_partition *partition);
 void ks_writer_deinit(struct ks_log *log);
 /* Answers an append from the loop. */
 void ks_append_answer(struct ks_log *log, struct ks_append *append, enum ks_append_result result);
+/* Answers all appends of an object. */
+void ks_slot_answer(struct ks_slot *slot, enum ks_append_result result);
+/* Accepts NULL. Nothing may wait for it, and no request of it be under way. */
+void ks_slot_free(struct ks_slot *slot);
+
+/* --- sender.c --- */
+/* The object's bytes are frozen from now on. */
+void ks_slot_send(struct ks_slot *slot);
 
 /* --- cache: read.c --- */
 void ks_cache_add(struct ks_log *log, struct ks_cached_batch *cached);
