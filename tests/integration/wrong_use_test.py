@@ -8,6 +8,7 @@ import errno
 import os
 import re
 import socket
+import stat
 import sys
 
 from daemon import Daemon, Disk, kcat, main, run, start
@@ -90,9 +91,20 @@ def a_cluster_of_a_newer_level_is_refused(root):
     assert len(wrong) == 1 and "of format level 9, this broker knows up to 1" in wrong[0], wrong
 
 
+def is_open_to_all(path):
+    """Whether anybody may go there, as nobody must to run the daemon: not in a home of mode 700."""
+    while path != "/":
+        if not os.stat(path).st_mode & stat.S_IXOTH:
+            return False
+        path = os.path.dirname(path)
+    return True
+
+
 def permissions_are_named(root):
     if os.getuid() != 0:
         return "only root can become somebody else"
+    if not is_open_to_all(os.path.realpath(sys.argv[1])):
+        return "the build stands where only its owner may go"
     os.chmod(root, 0o755)
     closed = os.path.join(root, "closed")
     os.mkdir(closed, 0o700)
