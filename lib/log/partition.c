@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The places of a partition's batches are one sorted array, appended at its end and searched by
- * halving.
+ * The places of a partition's batches are one sorted array, appended at its end, dropped at its
+ * front and searched by halving. The gap that dropping leaves is closed when it is greater than the
+ * rest, so that a batch is moved about once in its life here.
  */
 #include "log/partition.h"
 
@@ -35,8 +36,8 @@ ks_partition_free(struct ks_partition *partition)
     if (partition == NULL) {
         return;
     }
-    for (size_t i = 0; i < partition->place_count; i++) {
-        struct ks_cached_batch *cached = partition->places[i].cached;
+    for (size_t i = partition->place_base; i < partition->place_end; i++) {
+        struct ks_cached_batch *cached = ks_partition_place(partition, i)->cached;
 
         if (cached != NULL) {
             ks_list_remove(&cached->link);
@@ -47,23 +48,43 @@ ks_partition_free(struct ks_partition *partition)
     ks_producer_table_deinit(&partition->producers);
     ks_register_deinit(&partition->reg);
     ks_free(partition->places);
+    ks_free(partition->epochs);
     ks_free(partition->topic_name);
     ks_free(partition);
 }
 
-static bool
-reserve_place(struct ks_partition *partition)
-{
-    size_t capacity = partition->place_capacity * 2;
-    struct ks_place *places;
+/* --- Places ---------------------------------------------------------------------------------- */
 
-    if (partition->place_count < partition->place_capacity) {
-        return true;
+struct ks_place *
+ks_partition_place(const struct ks_partition *partition, size_t index)
+{
+    assert(index >= partition->place_base);
+    assert(index < partition->place_end);
+    return &partition->places[partition->place_gap + (index - partition->place_base)];
+}
+
+static size_t
+kept_count(const struct ks_partition *partition)
+{
+    return partition->place_end - partition->place_base;
+}
+
+static void
+close_gap(struct ks_partition *partition)
+{
+    if (partition->place_gap == 0) {
+        return;
     }
-    if (capacity < PLACES_MIN) {
-        capacity = PLACES_MIN;
-    }
-    places = ks_realloc(partition->places, capacity * sizeof *places);
+    memmove(partition->places, partition->places + partition->place_gap,
+            kept_count(partition) * sizeof *partition->places);
+    partition->place_gap = 0;
+}
+
+static bool
+resize_places(struct ks_partition *partition, size_t capacity)
+{
+    struct ks_place *places = ks_realloc(partition->places, capacity * sizeof *places);
+
     if (places == NULL) {
         return false;
     }
@@ -72,23 +93,42 @@ reserve_place(struct ks_partition *partition)
     return true;
 }
 
+static bool
+reserve_place(struct ks_partition *partition)
+{
+    if (partition->place_gap + kept_count(partition) < partition->place_capacity) {
+        return true;
+    }
+    if (partition->place_gap > kept_count(partition)) {
+        close_gap(partition);
+        return true;
+    }
+    return resize_places(partition, partition->place_capacity < PLACES_MIN
+                                        ? PLACES_MIN
+                                        : partition->place_capacity * 2);
+}
+
 enum kafscale_status
 ks_partition_add_place(struct ks_partition *partition, const struct ks_wal_entry *entry,
                        int32_t leader_epoch, uint32_t source, uint64_t sequence, uint64_t position)
 {
-    const struct ks_place *last;
+    const struct ks_place *last = NULL;
     struct ks_place *place;
 
     assert(entry->base_offset == partition->end_offset);
 
-    if (!reserve_place(partition)) {
+    if (!reserve_place(partition) ||
+        ks_partition_note_epoch(partition, leader_epoch, entry->base_offset) != KAFSCALE_OK) {
         return KAFSCALE_NO_MEMORY;
     }
-    last = partition->place_count > 0 ? &partition->places[partition->place_count - 1] : NULL;
-    place = &partition->places[partition->place_count++];
+    if (kept_count(partition) > 0) {
+        last = ks_partition_place(partition, partition->place_end - 1);
+    }
+    place = ks_partition_place(partition, partition->place_end++);
     *place = (struct ks_place){
         .base_offset = entry->base_offset,
         .last_offset = entry->last_offset,
+        .max_timestamp_ms = entry->max_timestamp_ms,
         .max_timestamp_so_far_ms = entry->max_timestamp_ms,
         .bytes_before = last == NULL ? 0 : last->bytes_before + last->size_bytes,
         .sequence = sequence,
@@ -103,6 +143,16 @@ ks_partition_add_place(struct ks_partition *partition, const struct ks_wal_entry
     }
     partition->end_offset = entry->last_offset + 1;
     return KAFSCALE_OK;
+}
+
+void
+ks_partition_undo_place(struct ks_partition *partition)
+{
+    const struct ks_place *last = ks_partition_place(partition, partition->place_end - 1);
+
+    assert(last->cached == NULL);
+    partition->end_offset = last->base_offset;
+    partition->place_end--;
 }
 
 enum kafscale_status
@@ -124,13 +174,13 @@ ks_partition_note_producer(struct ks_partition *partition, const struct ks_wal_e
 size_t
 ks_partition_find_place(const struct ks_partition *partition, int64_t offset)
 {
-    size_t low = 0;
-    size_t high = partition->place_count;
+    size_t low = partition->place_base;
+    size_t high = partition->place_end;
 
     while (low < high) {
         size_t middle = low + (high - low) / 2;
 
-        if (partition->places[middle].last_offset < offset) {
+        if (ks_partition_place(partition, middle)->last_offset < offset) {
             low = middle + 1;
         } else {
             high = middle;
@@ -139,99 +189,186 @@ ks_partition_find_place(const struct ks_partition *partition, int64_t offset)
     return low;
 }
 
-/* How many of the places are committed. */
-static size_t
-committed_count(const struct ks_partition *partition)
+size_t
+ks_partition_committed_end(const struct ks_partition *partition)
 {
     return ks_partition_find_place(partition, partition->high_watermark);
 }
 
+int64_t
+ks_partition_placed_from(const struct ks_partition *partition)
+{
+    return kept_count(partition) == 0
+               ? partition->end_offset
+               : ks_partition_place(partition, partition->place_base)->base_offset;
+}
+
+void
+ks_partition_trim_places(struct ks_partition *partition)
+{
+    while (kept_count(partition) > 0) {
+        const struct ks_place *first = ks_partition_place(partition, partition->place_base);
+
+        if (first->last_offset >= partition->drop_below || first->cached != NULL) {
+            break;
+        }
+        partition->place_base++;
+        partition->place_gap++;
+    }
+    if (partition->place_gap >= PLACES_MIN && partition->place_gap > kept_count(partition)) {
+        close_gap(partition);
+        /* Without memory for the smaller array the greater one stays. */
+        (void) resize_places(partition, kept_count(partition) + PLACES_MIN);
+    }
+}
+
+void
+ks_partition_drop_places(struct ks_partition *partition, int64_t offset)
+{
+    assert(offset <= partition->high_watermark);
+
+    if (offset > partition->drop_below) {
+        partition->drop_below = offset;
+    }
+    ks_partition_trim_places(partition);
+}
+
+/* --- Questions --------------------------------------------------------------------------- */
+
 size_t
 ks_partition_batch_bytes(const struct ks_partition *partition, int64_t offset)
 {
-    size_t place = ks_partition_find_place(partition, offset);
+    size_t index = ks_partition_find_place(partition, offset);
 
-    return place < committed_count(partition) ? partition->places[place].size_bytes : 0;
+    return index < ks_partition_committed_end(partition)
+               ? ks_partition_place(partition, index)->size_bytes
+               : 0;
 }
 
 size_t
 ks_partition_bytes_from(const struct ks_partition *partition, int64_t offset, size_t bytes_max)
 {
     size_t first = ks_partition_find_place(partition, offset);
-    size_t end = committed_count(partition);
+    size_t end = ks_partition_committed_end(partition);
+    const struct ks_place *last;
     uint64_t bytes;
 
     if (first >= end) {
         return 0;
     }
-    bytes = partition->places[end - 1].bytes_before + partition->places[end - 1].size_bytes -
-            partition->places[first].bytes_before;
+    last = ks_partition_place(partition, end - 1);
+    bytes =
+        last->bytes_before + last->size_bytes - ks_partition_place(partition, first)->bytes_before;
     return bytes < bytes_max ? (size_t) bytes : bytes_max;
+}
+
+/* The first of these places that has the greatest timestamp; they are not none. */
+static size_t
+latest_place(const struct ks_partition *partition, size_t first, size_t end)
+{
+    size_t latest = first;
+
+    for (size_t i = first + 1; i < end; i++) {
+        if (ks_partition_place(partition, i)->max_timestamp_ms >
+            ks_partition_place(partition, latest)->max_timestamp_ms) {
+            latest = i;
+        }
+    }
+    return latest;
 }
 
 int64_t
 ks_partition_batch_by_time(const struct ks_partition *partition, int64_t timestamp_ms)
 {
     size_t low = ks_partition_find_place(partition, partition->reg.log_start);
-    size_t end = committed_count(partition);
+    size_t end = ks_partition_committed_end(partition);
     size_t high = end;
 
     if (low >= end) {
         return -1;
     }
-    if (timestamp_ms > partition->places[end - 1].max_timestamp_so_far_ms) {
-        if (timestamp_ms != INT64_MAX) {
-            return -1;
-        }
-        timestamp_ms = partition->places[end - 1].max_timestamp_so_far_ms;
+    if (timestamp_ms == INT64_MAX) {
+        return ks_partition_place(partition, latest_place(partition, low, end))->base_offset;
     }
     while (low < high) {
         size_t middle = low + (high - low) / 2;
 
-        if (partition->places[middle].max_timestamp_so_far_ms < timestamp_ms) {
+        if (ks_partition_place(partition, middle)->max_timestamp_so_far_ms < timestamp_ms) {
             low = middle + 1;
         } else {
             high = middle;
         }
     }
-    return partition->places[low].base_offset;
+    return low < end ? ks_partition_place(partition, low)->base_offset : -1;
+}
+
+/* --- Leader epochs ----------------------------------------------------------------------- */
+
+enum kafscale_status
+ks_partition_note_epoch(struct ks_partition *partition, int32_t epoch, int64_t offset)
+{
+    struct ks_epoch_start *epochs;
+
+    if (partition->epoch_count > 0 &&
+        partition->epochs[partition->epoch_count - 1].epoch >= epoch) {
+        return KAFSCALE_OK;
+    }
+    epochs = ks_realloc(partition->epochs, (partition->epoch_count + 1) * sizeof *epochs);
+    if (epochs == NULL) {
+        return KAFSCALE_NO_MEMORY;
+    }
+    epochs[partition->epoch_count++] = (struct ks_epoch_start){ .epoch = epoch, .offset = offset };
+    partition->epochs = epochs;
+    return KAFSCALE_OK;
+}
+
+/* How many of the epochs are at most this one and have committed batches. */
+static size_t
+count_epochs(const struct ks_partition *partition, int32_t epoch)
+{
+    size_t count = partition->epoch_count;
+
+    while (count > 0 && (partition->epochs[count - 1].epoch > epoch ||
+                         partition->epochs[count - 1].offset >= partition->high_watermark)) {
+        count--;
+    }
+    return count;
+}
+
+static int64_t
+epoch_end(const struct ks_partition *partition, size_t index)
+{
+    int64_t end = partition->high_watermark;
+
+    if (index + 1 < partition->epoch_count && partition->epochs[index + 1].offset < end) {
+        end = partition->epochs[index + 1].offset;
+    }
+    return end;
 }
 
 bool
 ks_partition_epoch_end(const struct ks_partition *partition, int32_t epoch, int32_t *epoch_out,
                        int64_t *end_offset_out)
 {
-    size_t first = ks_partition_find_place(partition, partition->reg.log_start);
-    size_t low = first;
-    size_t high = committed_count(partition);
+    size_t count = count_epochs(partition, epoch);
 
     if (epoch < 0 || epoch > partition->reg.epoch) {
         return false;
     }
+    *epoch_out = epoch;
     if (epoch == partition->reg.epoch) {
-        *epoch_out = epoch;
         *end_offset_out = partition->high_watermark;
-        return true;
-    }
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (partition->places[middle].leader_epoch <= epoch) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    /* Nothing of that epoch or before it is left: it ended where the log begins. */
-    if (low == first) {
-        *epoch_out = epoch;
+    } else if (count == 0 || epoch_end(partition, count - 1) <= partition->reg.log_start) {
+        /* Nothing of that epoch or before it is left: it ended where the log begins. */
         *end_offset_out = partition->reg.log_start;
-        return true;
+    } else {
+        *epoch_out = partition->epochs[count - 1].epoch;
+        *end_offset_out = epoch_end(partition, count - 1);
     }
-    *epoch_out = partition->places[low - 1].leader_epoch;
-    *end_offset_out = partition->places[low - 1].last_offset + 1;
     return true;
 }
+
+/* --- What others ask --------------------------------------------------------------------- */
 
 const struct ks_partition_name *
 ks_partition_name_of(const struct ks_partition *partition)

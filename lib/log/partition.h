@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One open partition: where each batch lies, how far it is committed, what its producers did,
- * and the tail that is still in memory. Nothing here does I/O.
+ * One open partition: where its newest batches lie, how far it is committed, what its producers
+ * did, and the tail that is still in memory. Nothing here does I/O.
+ *
+ * Places are numbered from the first that the partition ever had here; those at the front go when
+ * their batches can be found elsewhere.
  */
 #ifndef KS_LOG_PARTITION_H
 #define KS_LOG_PARTITION_H
@@ -17,13 +20,14 @@ struct ks_cached_batch {
     struct ks_partition *partition;
     struct kafscale_blob *owner;
     struct kafscale_slice bytes;
-    size_t index; /* in the partition's places */
+    size_t index; /* of its place */
 };
 
 /* Where a batch lies. Running totals make questions about ranges and times a binary search. */
 struct ks_place {
     int64_t base_offset;
     int64_t last_offset;
+    int64_t max_timestamp_ms;
     int64_t max_timestamp_so_far_ms; /* greatest of this batch and all before */
     uint64_t bytes_before;           /* of all batches before this one */
     uint64_t sequence;               /* the write-ahead object */
@@ -33,6 +37,12 @@ struct ks_place {
     uint32_t crc;
     uint32_t source; /* which log: index in the sources of the struct ks_log */
     int32_t leader_epoch;
+};
+
+/* The offset from which on batches have this leader epoch. */
+struct ks_epoch_start {
+    int32_t epoch;
+    int64_t offset;
 };
 
 struct ks_partition {
@@ -49,9 +59,14 @@ struct ks_partition {
     bool is_gone;           /* its topic was deleted: freed with its last section */
     size_t section_count;   /* sections of objects under way that name it */
 
-    struct ks_place *places;
-    size_t place_count;
+    struct ks_place *places; /* the first `place_gap` of the array are void */
+    size_t place_base;       /* index of the first that is kept */
+    size_t place_end;        /* index after the last */
+    size_t place_gap;
     size_t place_capacity;
+    int64_t drop_below;            /* places of batches that end below need not be kept */
+    struct ks_epoch_start *epochs; /* ascending in both */
+    size_t epoch_count;
     struct ks_producer_table producers;
 
     /* The section of the open object that its batches go into, or NULL. The writer's. */
@@ -75,7 +90,38 @@ KAFSCALE_MUST_CHECK enum kafscale_status ks_partition_add_place(struct ks_partit
 KAFSCALE_MUST_CHECK enum kafscale_status ks_partition_note_producer(
     struct ks_partition *partition, const struct ks_wal_entry *entry, int64_t now_ms);
 
-/* Index of the first place whose last offset is >= `offset`; place_count when there is none. */
+/* Takes back the place added last, which was not given away yet. */
+void ks_partition_undo_place(struct ks_partition *partition);
+
+/* The place of this index, place_base <= index < place_end. Valid until one is added or dropped. */
+struct ks_place *ks_partition_place(const struct ks_partition *partition, size_t index);
+
+/*
+ * Index of the first place whose last offset is >= `offset`; place_end when there is none. An
+ * offset below ks_partition_placed_from gives place_base.
+ */
 size_t ks_partition_find_place(const struct ks_partition *partition, int64_t offset);
+
+/* Index of the first place that is not committed. */
+size_t ks_partition_committed_end(const struct ks_partition *partition);
+
+/* The first offset that has a place, or end_offset: what is below lies elsewhere. */
+int64_t ks_partition_placed_from(const struct ks_partition *partition);
+
+/*
+ * The batches that end below `offset`, all committed, can be found elsewhere: their places go, from
+ * the front on, as soon as their bytes have left the tail cache, many of them now.
+ */
+void ks_partition_drop_places(struct ks_partition *partition, int64_t offset);
+
+/* Something of it has left the cache: drops what may go now. */
+void ks_partition_trim_places(struct ks_partition *partition);
+
+/*
+ * From `offset` on batches have this epoch; nothing when it is that of the batches before. Called
+ * for ascending offsets, also of batches that get no place.
+ */
+KAFSCALE_MUST_CHECK enum kafscale_status ks_partition_note_epoch(struct ks_partition *partition,
+                                                                 int32_t epoch, int64_t offset);
 
 #endif

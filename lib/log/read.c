@@ -23,7 +23,7 @@ uncache(struct ks_log *log, struct ks_cached_batch *cached)
 {
     ks_list_remove(&cached->link);
     log->cache_bytes -= cached->bytes.size;
-    cached->partition->places[cached->index].cached = NULL;
+    ks_partition_place(cached->partition, cached->index)->cached = NULL;
     kafscale_blob_unref(cached->owner);
     ks_free(cached);
 }
@@ -37,15 +37,20 @@ ks_cache_add(struct ks_log *log, struct ks_cached_batch *cached)
     ks_list_append(&log->cache, &cached->link);
     log->cache_bytes += cached->bytes.size;
     while (log->cache_bytes > log->options.cache_bytes_max) {
-        uncache(log, KS_CONTAINER(log->cache.next, struct ks_cached_batch, link));
+        struct ks_cached_batch *oldest =
+            KS_CONTAINER(log->cache.next, struct ks_cached_batch, link);
+        struct ks_partition *partition = oldest->partition;
+
+        uncache(log, oldest);
+        ks_partition_trim_places(partition);
     }
 }
 
 void
 ks_cache_drop_partition(struct ks_log *log, struct ks_partition *partition)
 {
-    for (size_t i = 0; i < partition->place_count; i++) {
-        struct ks_cached_batch *cached = partition->places[i].cached;
+    for (size_t i = partition->place_base; i < partition->place_end; i++) {
+        struct ks_cached_batch *cached = ks_partition_place(partition, i)->cached;
 
         if (cached != NULL && ks_list_is_linked(&cached->link)) {
             uncache(log, cached);
@@ -63,8 +68,8 @@ count_wanted(const struct ks_log_read *read, size_t first)
     size_t bytes = 0;
     size_t count = 0;
 
-    for (size_t i = first; i < partition->place_count; i++) {
-        const struct ks_place *place = &partition->places[i];
+    for (size_t i = first; i < partition->place_end; i++) {
+        const struct ks_place *place = ks_partition_place(partition, i);
 
         if (place->last_offset >= partition->high_watermark) {
             break;
@@ -81,7 +86,7 @@ count_wanted(const struct ks_log_read *read, size_t first)
 static enum kafscale_status
 read_cached(struct ks_log_read *read, size_t first, size_t count)
 {
-    const struct ks_place *places = read->partition->places + first;
+    const struct ks_place *places = ks_partition_place(read->partition, first);
 
     read->parts = ks_alloc_zero(count, sizeof *read->parts);
     if (read->parts == NULL) {
@@ -245,7 +250,7 @@ count_together(const struct ks_place *places, size_t count)
 static enum kafscale_status
 read_back(struct ks_log *log, struct ks_log_read *read, size_t first, size_t count)
 {
-    const struct ks_place *places = read->partition->places + first;
+    const struct ks_place *places = ks_partition_place(read->partition, first);
     struct reading *reading;
 
     count = count_together(places, count);
@@ -326,7 +331,7 @@ ks_log_read(struct ks_log *log, struct ks_log_read *read, enum kafscale_status *
         *status_out = KAFSCALE_STOPPED;
         return true;
     }
-    if (partition->places[first].cached != NULL) {
+    if (ks_partition_place(partition, first)->cached != NULL) {
         *status_out = read_cached(read, first, count);
         return true;
     }

@@ -50,7 +50,7 @@ replay_entry(struct replay *replay, const struct ks_wal_entry *entry)
     if (entry->last_offset < reg->compacted_upto) {
         return KAFSCALE_OK;
     }
-    if (partition->place_count == 0 && entry->base_offset < reg->compacted_upto) {
+    if (partition->place_end == 0 && entry->base_offset < reg->compacted_upto) {
         partition->end_offset = entry->base_offset;
     }
     if (entry->base_offset != partition->end_offset) {

@@ -20,14 +20,14 @@ commit_section(struct ks_log *log, struct ks_open_section *section)
     const struct ks_place *last;
 
     assert(section->entry_count > 0);
-    last = &partition->places[section->first_place + section->entry_count - 1];
+    last = ks_partition_place(partition, section->first_place + section->entry_count - 1);
     assert(ks_is_planted(KS_PLANTED_PREFIX_ACK) || last->last_offset >= partition->high_watermark);
     partition->high_watermark = last->last_offset + 1;
     if (partition->is_gone) {
         return;
     }
     for (size_t i = 0; i < section->entry_count; i++) {
-        ks_cache_add(log, partition->places[section->first_place + i].cached);
+        ks_cache_add(log, ks_partition_place(partition, section->first_place + i)->cached);
     }
     log->events.committed(log->events.arg, partition);
 }

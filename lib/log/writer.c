@@ -110,7 +110,7 @@ section_new(struct ks_slot *slot, struct ks_partition *partition)
         return NULL;
     }
     section->partition = partition;
-    section->first_place = partition->place_count;
+    section->first_place = partition->place_end;
     section->has_name = !partition->is_named;
     ks_buffer_init(&section->entries, KS_WAL_DIRECTORY_BYTES_MAX);
     ks_list_append(&slot->sections, &section->link);
@@ -185,15 +185,14 @@ add_to_partition(struct ks_log *log, struct ks_slot *slot, struct ks_append *app
         goto undo_entry;
     }
     if (ks_partition_note_producer(partition, &entry, ks_env_wall_ms(log->env)) != KAFSCALE_OK) {
-        partition->place_count--;
-        partition->end_offset = entry.base_offset;
+        ks_partition_undo_place(partition);
         goto undo_entry;
     }
     *cached = (struct ks_cached_batch){ .partition = partition,
                                         .owner = kafscale_blob_ref(append->owner),
                                         .bytes = append->batch.bytes,
-                                        .index = partition->place_count - 1 };
-    partition->places[cached->index].cached = cached;
+                                        .index = partition->place_end - 1 };
+    ks_partition_place(partition, cached->index)->cached = cached;
     section->entry_count++;
     append->base_offset = entry.base_offset;
     return true;
@@ -266,18 +265,18 @@ append_next(struct ks_log *log, struct ks_append *append)
 static struct ks_slot *
 slot_of(struct ks_log *log, const struct ks_partition *partition, int64_t offset)
 {
-    size_t place = ks_partition_find_place(partition, offset);
+    uint64_t sequence =
+        ks_partition_place(partition, ks_partition_find_place(partition, offset))->sequence;
 
-    assert(place < partition->place_count);
     for (struct ks_list *node = log->slots.next; node != &log->slots; node = node->next) {
         struct ks_slot *slot = KS_CONTAINER(node, struct ks_slot, link);
 
-        if (slot->sequence == partition->places[place].sequence) {
+        if (slot->sequence == sequence) {
             return slot;
         }
     }
     assert(log->open != NULL);
-    assert(log->open->sequence == partition->places[place].sequence);
+    assert(log->open->sequence == sequence);
     return log->open;
 }
 
@@ -392,7 +391,7 @@ fix_places(struct ks_slot *slot)
 
         /* A section may be empty, of a partition without any place. */
         for (uint32_t i = 0; i < section->entry_count; i++) {
-            partition->places[section->first_place + i].position += slot->head.size;
+            ks_partition_place(partition, section->first_place + i)->position += slot->head.size;
         }
         partition->section = NULL;
     }
