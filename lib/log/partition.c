@@ -6,6 +6,8 @@
  */
 #include "log/partition.h"
 
+#include "log/producer_snapshot.h"
+
 #include <assert.h>
 
 #define PLACES_MIN 16u
@@ -159,16 +161,7 @@ enum kafscale_status
 ks_partition_note_producer(struct ks_partition *partition, const struct ks_wal_entry *entry,
                            int64_t now_ms)
 {
-    struct ks_producer_batch batch = { .first_sequence = entry->first_sequence,
-                                       .last_sequence = entry->last_sequence,
-                                       .base_offset = entry->base_offset,
-                                       .last_offset = entry->last_offset };
-
-    if (entry->producer_id < 0 || (entry->attributes & KS_BATCH_CONTROL) != 0) {
-        return KAFSCALE_OK;
-    }
-    return ks_producer_note(&partition->producers, entry->producer_id, entry->producer_epoch,
-                            &batch, now_ms);
+    return ks_producer_note_entry(&partition->producers, entry, now_ms);
 }
 
 size_t

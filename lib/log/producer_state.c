@@ -285,3 +285,47 @@ ks_producer_note(struct ks_producer_table *producers, int64_t id, int16_t epoch,
     ks_list_append(&producers->by_use, &producer->by_use);
     return KAFSCALE_OK;
 }
+
+enum kafscale_status
+ks_producer_restore(struct ks_producer_table *producers, const struct ks_producer *stored)
+{
+    struct ks_producer *producer;
+
+    assert(stored->batch_count > 0);
+    assert(stored->batch_count <= KS_PRODUCER_BATCHES);
+
+    if (find(producers, stored->id) != NULL) {
+        return KAFSCALE_CORRUPT;
+    }
+    producer = add(producers, stored->id);
+    if (producer == NULL) {
+        return KAFSCALE_NO_MEMORY;
+    }
+    producers->refused_count--;
+    ks_list_remove(&producer->by_use);
+    ks_list_append(&producers->by_use, &producer->by_use);
+    producer->epoch = stored->epoch;
+    producer->batch_count = stored->batch_count;
+    producer->used_ms = stored->used_ms;
+    memcpy(producer->batches, stored->batches, sizeof producer->batches);
+    return KAFSCALE_OK;
+}
+
+void
+ks_producer_table_prune(struct ks_producer_table *producers)
+{
+    const struct ks_producer *newest;
+    struct ks_producer *producer;
+
+    if (ks_list_is_empty(&producers->by_use)) {
+        return;
+    }
+    newest = KS_CONTAINER(producers->by_use.previous, const struct ks_producer, by_use);
+    drop_expired(producers, &producers->by_use, newest->used_ms);
+    producer = oldest(&producers->by_use);
+    while (producers->table.count - producers->refused_count > producers->producers_max &&
+           newest->used_ms - producer->used_ms >= KEEP_MS) {
+        drop(producers, producer);
+        producer = oldest(&producers->by_use);
+    }
+}

@@ -87,4 +87,17 @@ KAFSCALE_MUST_CHECK enum kafscale_status ks_producer_note(struct ks_producer_tab
                                                           const struct ks_producer_batch *batch,
                                                           int64_t now_ms);
 
+/*
+ * Adds a producer with batches as it was stored, as the one used last. CORRUPT: there is one of
+ * this id. NO_MEMORY: nothing has changed.
+ */
+KAFSCALE_MUST_CHECK enum kafscale_status ks_producer_restore(struct ks_producer_table *producers,
+                                                             const struct ks_producer *stored);
+
+/*
+ * Drops what has expired by the time of the batch noted last, and idle producers beyond the
+ * limit, as the next new producer would.
+ */
+void ks_producer_table_prune(struct ks_producer_table *producers);
+
 #endif
