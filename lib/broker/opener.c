@@ -14,10 +14,12 @@ free_arrays(struct ks_opener *opener)
 {
     ks_free(opener->names);
     ks_free(opener->topic_names);
+    ks_free(opener->prefixes);
     ks_free(opener->partitions);
     ks_free(opener->results);
     opener->names = NULL;
     opener->topic_names = NULL;
+    opener->prefixes = NULL;
     opener->partitions = NULL;
     opener->results = NULL;
     opener->count = 0;
@@ -153,10 +155,11 @@ make_arrays(struct ks_opener *opener, size_t count)
 {
     opener->names = ks_alloc_zero(count, sizeof *opener->names);
     opener->topic_names = ks_alloc_zero(count, sizeof *opener->topic_names);
+    opener->prefixes = ks_alloc_zero(count, sizeof *opener->prefixes);
     opener->partitions = ks_alloc_zero(count, sizeof *opener->partitions);
     opener->results = ks_alloc_zero(count, sizeof *opener->results);
-    return opener->names != NULL && opener->topic_names != NULL && opener->partitions != NULL &&
-           opener->results != NULL;
+    return opener->names != NULL && opener->topic_names != NULL && opener->prefixes != NULL &&
+           opener->partitions != NULL && opener->results != NULL;
 }
 
 static void
@@ -172,6 +175,7 @@ add_partitions(struct ks_opener *opener, struct ks_topic *topic)
         opener->names[place] =
             (struct ks_partition_name){ .topic = topic->record.id, .index = partition->index };
         opener->topic_names[place] = topic->record.name;
+        opener->prefixes[place] = topic->prefix;
         opener->partitions[place] = partition;
         opener->results[place] = KAFSCALE_UNAVAILABLE;
         opener->count++;
@@ -237,6 +241,7 @@ run(struct ks_opener *opener)
     }
     opener->open = (struct ks_log_open){ .names = opener->names,
                                          .topic_names = opener->topic_names,
+                                         .prefixes = opener->prefixes,
                                          .count = opener->count,
                                          .sole_version = opener->sole_version,
                                          .results = opener->results };

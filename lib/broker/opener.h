@@ -27,6 +27,7 @@ struct ks_opener {
     struct ks_timer retry;
     struct ks_partition_name *names;
     const char **topic_names;
+    const char **prefixes;
     struct ks_topic_partition **partitions;
     enum kafscale_status *results;
     size_t count;

@@ -22,6 +22,17 @@ ks_topic_record_key(const struct ks_id *id, char key_out[KS_TOPIC_KEY_BYTES])
 }
 
 void
+ks_topic_prefix(const char *name, const struct ks_id *id, bool is_later_life,
+                char prefix_out[KS_TOPIC_PREFIX_BYTES])
+{
+    char hex[KS_ID_HEX_BYTES];
+
+    ks_id_to_hex(id, hex);
+    snprintf(prefix_out, KS_TOPIC_PREFIX_BYTES, is_later_life ? "%.249s@%.8s" : "%.249s", name,
+             hex);
+}
+
+void
 ks_name_record_key(const char *name, char key_out[KS_NAME_KEY_BYTES])
 {
     snprintf(key_out, KS_NAME_KEY_BYTES, "name/%s", name);

@@ -13,6 +13,7 @@
 #define KS_TOPIC_KEY_BYTES 64
 #define KS_NAME_KEY_BYTES (KS_TOPIC_NAME_BYTES_MAX + 8)
 #define KS_NAME_RECORD_BYTES 18
+#define KS_TOPIC_PREFIX_BYTES (KS_TOPIC_NAME_BYTES_MAX + 10)
 
 struct ks_topic_record {
     struct ks_id id; /* in the key, not in the value */
@@ -26,6 +27,13 @@ struct ks_name_record {
     bool is_alive;
     struct ks_id id; /* of the newest life */
 };
+
+/*
+ * The component of keys in the store under which a life's segments lie: {topic} for a first life,
+ * {topic}@{first 8 hex digits of the id} for a later one. '@' can't occur in names.
+ */
+void ks_topic_prefix(const char *name, const struct ks_id *id, bool is_later_life,
+                     char prefix_out[KS_TOPIC_PREFIX_BYTES]);
 
 /* "topic/<32 hex>" and "name/<topic>". */
 void ks_topic_record_key(const struct ks_id *id, char key_out[KS_TOPIC_KEY_BYTES]);

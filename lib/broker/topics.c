@@ -155,6 +155,7 @@ new_topic(struct ks_topic_record *record)
     topic->references = 1;
     ks_list_init(&topic->opened);
     ks_topic_name_collapse(record->name, topic->collapsed);
+    ks_topic_prefix(record->name, &record->id, record->is_later_life, topic->prefix);
     topic->partitions = ks_alloc_zero((size_t) record->partition_count, sizeof *topic->partitions);
     if (topic->partitions == NULL) {
         free_topic(topic);

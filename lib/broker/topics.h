@@ -33,6 +33,7 @@ struct ks_topic {
     struct ks_table_node by_collapsed;
     struct ks_topic_record record;
     char collapsed[KS_TOPIC_NAME_BYTES_MAX + 1]; /* the name with '.' as '_' */
+    char prefix[KS_TOPIC_PREFIX_BYTES];          /* of this life, in keys of the store */
     struct ks_topic_partition *partitions;       /* record.partition_count of them */
     uint32_t references;
     bool is_gone;          /* deleted: found by nobody any more */

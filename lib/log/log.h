@@ -116,6 +116,11 @@ struct ks_log_open {
     const struct ks_partition_name *names;
     const char *const
         *topic_names; /* one per name, borrowed until done; written beside the id at first use */
+    /*
+     * Where the segments of each lie, {ns}/{prefix}/{partition}/; one per name, borrowed until
+     * done. NULL: the topic names, as first lives have it.
+     */
+    const char *const *prefixes;
     size_t count;
     uint64_t sole_version;
     enum kafscale_status *results;

@@ -542,6 +542,7 @@ opening_fill(struct ks_opening *opening)
 
         item->name = open->names[i];
         item->topic_name = open->topic_names[i];
+        item->prefix = open->prefixes == NULL ? item->topic_name : open->prefixes[i];
         ks_register_place_init(&item->place, &item->name);
         if (ks_opening_find_item(opening, &item->name) != NULL) {
             ks_opening_lose(item, KAFSCALE_EXISTS);

@@ -31,6 +31,7 @@ struct ks_opening_item {
     struct ks_table_node node;
     struct ks_partition_name name;
     const char *topic_name;
+    const char *prefix;
     struct ks_register_place place;
     enum ks_item_state state;
     enum kafscale_status result;

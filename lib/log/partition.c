@@ -13,7 +13,7 @@
 #define PLACES_MIN 16u
 
 struct ks_partition *
-ks_partition_new(const struct ks_partition_name *name, const char *topic_name,
+ks_partition_new(const struct ks_partition_name *name, const char *topic_name, const char *prefix,
                  const struct ks_log_options *options, uint64_t seed)
 {
     struct ks_partition *partition = ks_alloc_zero(1, sizeof *partition);
@@ -23,7 +23,10 @@ ks_partition_new(const struct ks_partition_name *name, const char *topic_name,
     }
     partition->name = *name;
     partition->topic_name = ks_copy_text(topic_name);
-    if (partition->topic_name == NULL) {
+    partition->prefix = ks_copy_text(prefix);
+    if (partition->topic_name == NULL || partition->prefix == NULL) {
+        ks_free(partition->topic_name);
+        ks_free(partition->prefix);
         ks_free(partition);
         return NULL;
     }
@@ -52,6 +55,7 @@ ks_partition_free(struct ks_partition *partition)
     ks_free(partition->places);
     ks_free(partition->epochs);
     ks_free(partition->topic_name);
+    ks_free(partition->prefix);
     ks_free(partition);
 }
 

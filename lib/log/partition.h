@@ -49,6 +49,7 @@ struct ks_partition {
     struct ks_table_node node;
     struct ks_partition_name name;
     char *topic_name;
+    char *prefix; /* its segments lie under {ns}/{prefix}/{index}/ */
     void *user;
     struct ks_register reg;
     uint64_t register_version;
@@ -74,7 +75,8 @@ struct ks_partition {
 };
 
 struct ks_partition *ks_partition_new(const struct ks_partition_name *name, const char *topic_name,
-                                      const struct ks_log_options *options, uint64_t seed);
+                                      const char *prefix, const struct ks_log_options *options,
+                                      uint64_t seed);
 
 /* Drops its cached batches too; the caller takes their bytes off the cache before. */
 void ks_partition_free(struct ks_partition *partition);

@@ -142,8 +142,8 @@ ks_replay_item(struct ks_opening *opening, struct ks_opening_item *item)
     struct replay replay = { .opening = opening, .item = item };
     enum kafscale_status status = KAFSCALE_OK;
 
-    item->partition =
-        ks_partition_new(&item->name, item->topic_name, &log->options, ks_env_random_u64(log->env));
+    item->partition = ks_partition_new(&item->name, item->topic_name, item->prefix, &log->options,
+                                       ks_env_random_u64(log->env));
     if (item->partition == NULL) {
         lose(opening, item, KAFSCALE_NO_MEMORY);
         return;

@@ -108,6 +108,23 @@ START_TEST(a_topic_counts_before_the_broker_and_the_broker_before_the_table)
 }
 END_TEST
 
+START_TEST(each_life_of_a_name_has_a_prefix_of_its_own)
+{
+    struct ks_id id = { .bytes = { 0x01, 0x23, 0x45, 0x67, 0x89, 0xab } };
+    char longest[KS_TOPIC_NAME_BYTES_MAX + 1];
+    char prefix[KS_TOPIC_PREFIX_BYTES];
+
+    ks_topic_prefix("orders", &id, false, prefix);
+    ck_assert_str_eq(prefix, "orders");
+    ks_topic_prefix("orders", &id, true, prefix);
+    ck_assert_str_eq(prefix, "orders@01234567");
+    memset(longest, 'x', sizeof longest - 1);
+    longest[sizeof longest - 1] = '\0';
+    ks_topic_prefix(longest, &id, true, prefix);
+    ck_assert_str_eq(prefix + sizeof longest - 1, "@01234567");
+}
+END_TEST
+
 /* A topic record must come back as it was stored, also by a broker with another table. */
 START_TEST(topic_records_survive_encoding)
 {
@@ -206,6 +223,7 @@ suite_new(void)
                         (int) (sizeof value_cases / sizeof value_cases[0]));
     tcase_add_test(tests, values_with_a_zero_byte_or_too_long_are_refused);
     tcase_add_test(tests, a_topic_counts_before_the_broker_and_the_broker_before_the_table);
+    tcase_add_test(tests, each_life_of_a_name_has_a_prefix_of_its_own);
     tcase_add_test(tests, topic_records_survive_encoding);
     tcase_add_test(tests, topic_names_are_checked);
     tcase_add_test(tests, states_move_only_as_the_table_says);

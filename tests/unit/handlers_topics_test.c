@@ -153,6 +153,7 @@ START_TEST(a_deleted_topic_can_be_made_again_at_once_and_begins_empty)
     ck_assert_int_eq(client_create(broker, "a", 1), KAFKA_ERROR_NONE);
     first_id = topic_of("a")->record.id;
     ck_assert(!topic_of("a")->record.is_later_life);
+    ck_assert_str_eq(topic_of("a")->prefix, "a");
     ck_assert_int_eq(client_produce(broker, &batch, NULL), KAFKA_ERROR_NONE);
     ck_assert_int_eq(client_delete(broker, "a"), KAFKA_ERROR_NONE);
     ck_assert_int_eq(client_delete(broker, "a"), KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION);
@@ -160,6 +161,8 @@ START_TEST(a_deleted_topic_can_be_made_again_at_once_and_begins_empty)
     for (uint32_t life = 1; life <= 3; life++) {
         ck_assert_int_eq(client_create(broker, "a", 1), KAFKA_ERROR_NONE);
         ck_assert(topic_of("a")->record.is_later_life);
+        ck_assert_int_eq(strncmp(topic_of("a")->prefix, "a@", 2), 0);
+        ck_assert_uint_eq(strlen(topic_of("a")->prefix), 10);
         /* No two lives share a prefix in the store. */
         ck_assert_uint_eq(ks_get_u32(topic_of("a")->record.id.bytes),
                           ks_get_u32(first_id.bytes) + life);

@@ -21,7 +21,7 @@ fixture_new(void)
 
     ck_assert_ptr_nonnull(f);
     ks_list_init(&f->cache);
-    f->partition = ks_partition_new(&name, "t", &options, 1);
+    f->partition = ks_partition_new(&name, "t", "t", &options, 1);
     ck_assert_ptr_nonnull(f->partition);
     return f;
 }
