@@ -24,6 +24,7 @@
  *     logger.h    where diagnostics go
  *     bytes.h     slices, and bytes with several owners
  *     store.h     what an object store is
+ *     loop.h      what a store or a plug-in may ask of the broker's loop
  *     meta.h      what a metadata store is
  *     protocol.h  messages.h    the messages of the Kafka protocol as structs
  */
@@ -33,6 +34,7 @@
 #include "kafscale/broker.h"
 #include "kafscale/bytes.h"
 #include "kafscale/logger.h"
+#include "kafscale/loop.h"
 #include "kafscale/meta.h"
 #include "kafscale/options.h"
 #include "kafscale/status.h"

@@ -91,6 +91,18 @@ ks_env_cancel_task(struct ks_task *task)
     ks_list_remove(&task->link);
 }
 
+enum kafscale_status
+ks_env_watch(struct ks_env *env, struct ks_watch *watch, int fd, unsigned wanted)
+{
+    assert(watch->on_ready != NULL || wanted == 0);
+    assert((wanted & ~(unsigned) (KAFSCALE_WATCH_READ | KAFSCALE_WATCH_WRITE)) == 0);
+
+    if (env->ops->watch == NULL) {
+        return wanted == 0 ? KAFSCALE_OK : KAFSCALE_UNSUPPORTED;
+    }
+    return env->ops->watch(env->self, watch, fd, wanted);
+}
+
 static void
 run_tasks(struct ks_env *env)
 {

@@ -217,12 +217,77 @@ on_wake(evutil_socket_t fd, short what, void *arg)
     }
 }
 
+/* --- Descriptors ------------------------------------------------------------------------------ */
+
+static void
+on_watched(evutil_socket_t fd, short what, void *arg)
+{
+    struct ks_watch *watch = arg;
+    unsigned ready = 0;
+
+    (void) fd;
+    ready |= (what & EV_READ) != 0 ? KAFSCALE_WATCH_READ : 0u;
+    ready |= (what & EV_WRITE) != 0 ? KAFSCALE_WATCH_WRITE : 0u;
+    watch->on_ready(watch->arg, ready);
+}
+
+/* What a watch has of libevent, not added to the base; NULL when memory is short. */
+static struct event *
+event_of(struct ks_loop *loop, struct ks_watch *watch, int fd, short what)
+{
+    if (watch->inner == NULL) {
+        watch->inner = event_new(loop->base, fd, what, on_watched, watch);
+    } else {
+        event_del(watch->inner);
+        event_assign(watch->inner, loop->base, fd, what, on_watched, watch);
+    }
+    return watch->inner;
+}
+
+static void
+end_watch(struct ks_watch *watch)
+{
+    if (watch->inner != NULL) {
+        event_free(watch->inner);
+        watch->inner = NULL;
+    }
+}
+
+static enum kafscale_status
+loop_watch(void *self, struct ks_watch *watch, int fd, unsigned wanted)
+{
+    struct ks_loop *loop = self;
+    short what = EV_PERSIST;
+    struct event *event;
+
+    assert(!loop->is_detached || wanted == 0);
+
+    if (wanted == 0) {
+        end_watch(watch);
+        return KAFSCALE_OK;
+    }
+    what |= (wanted & KAFSCALE_WATCH_READ) != 0 ? EV_READ : 0;
+    what |= (wanted & KAFSCALE_WATCH_WRITE) != 0 ? EV_WRITE : 0;
+    event = event_of(loop, watch, fd, what);
+    if (event == NULL) {
+        return KAFSCALE_NO_MEMORY;
+    }
+    if (event_add(event, NULL) != 0) {
+        end_watch(watch);
+        return KAFSCALE_IO;
+    }
+    return KAFSCALE_OK;
+}
+
+/* --- The loop --------------------------------------------------------------------------------- */
+
 static const struct ks_env_ops loop_env_ops = {
     .now_ms = loop_now_ms,
     .wall_ms = loop_wall_ms,
     .random = loop_random,
     .submit = loop_submit,
     .wake = loop_wake,
+    .watch = loop_watch,
 };
 
 /* Without libevent's locks: what other threads have to say comes through the mailbox. */
