@@ -22,7 +22,8 @@ OUTSIDE = (
     (r"event2/.*", ("lib/net/", "lib/ops/http.c", "include/kafscale/broker.h", "lib/kafscale.c")),
     (r"openssl/.*", ("lib/net/tls", "lib/store/s3/")),
     (r"curl/.*", ("lib/store/s3/", "lib/meta/etcd/")),
-    (r"yajl/.*", ("lib/meta/etcd/", "lib/ops/json.c")),
+    (r"expat\.h", ("lib/store/s3/",)),
+    (r"yajl/.*", ("lib/store/s3/", "lib/meta/etcd/", "lib/ops/json.c")),
     (r"protobuf-c/.*", ("lib/meta/encoding.c",)),
 )
 
