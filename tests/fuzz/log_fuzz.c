@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the log keeps in stores. The first byte of an input says what the rest is: the head of a
- * write-ahead object, or a partition register. The checksum is put right, since whoever writes to a
- * bucket can do that too.
+ * write-ahead object, a partition register, head, entries or register of a bundle. The checksum is
+ * put right, since whoever writes to a bucket can do that too.
  */
 #include "fuzz/fuzz.h"
+#include "log/bundle_format.h"
 #include "log/registers.h"
 #include "log/wal_format.h"
 
@@ -166,6 +167,96 @@ try_register(struct kafscale_slice bytes)
     ks_register_deinit(&reg);
 }
 
+/* --- Bundles ---------------------------------------------------------------------------------- */
+
+static void
+try_sections(const struct ks_bundle_header *header, struct kafscale_slice bytes)
+{
+    struct ks_cursor directory = ks_cursor(bytes);
+    uint64_t total_bytes = ks_bundle_total_bytes(header);
+    struct ks_bundle_section section;
+    struct ks_buffer copy;
+
+    ks_buffer_init(&copy, OBJECT_BYTES_MAX);
+    while (ks_bundle_next_section(&directory, header, &section)) {
+        struct ks_bundle_section again;
+        struct ks_cursor cursor;
+
+        demand(section.state_position + section.state_bytes <= total_bytes);
+        demand(section.entries_position + section.entries_bytes <= total_bytes);
+        demand(section.body_position + section.body_bytes <= total_bytes);
+        ks_buffer_clear(&copy);
+        ks_bundle_append_section(&copy, &section);
+        cursor = ks_cursor(ks_buffer_slice(&copy));
+        demand(ks_bundle_next_section(&cursor, header, &again));
+        demand(again.end_offset == section.end_offset);
+    }
+    ks_buffer_deinit(&copy);
+}
+
+static void
+try_bundle(struct kafscale_slice bytes)
+{
+    struct kafscale_error error = { 0 };
+    uint8_t *copy = copy_bytes(bytes);
+    struct ks_bundle_header header;
+    struct kafscale_slice directory;
+    size_t head_bytes;
+
+    bytes.data = copy;
+    if (ks_bundle_head_bytes(bytes, &head_bytes, &error) == KAFSCALE_OK &&
+        head_bytes <= bytes.size) {
+        size_t before_bytes = ks_get_u32(copy + 6) - 4;
+        uint32_t crc = ks_crc32c(0, copy, before_bytes);
+
+        crc = ks_crc32c(crc, copy + before_bytes + 4, head_bytes - before_bytes - 4);
+        ks_put_u32(copy + before_bytes, crc);
+    }
+    error = (struct kafscale_error){ 0 };
+    if (ks_bundle_read_head(bytes, &header, &directory, &error) == KAFSCALE_OK) {
+        demand(header.first <= header.last);
+        try_sections(&header, directory);
+    } else {
+        demand(error.text[0] != '\0');
+    }
+    free(copy);
+}
+
+static void
+try_bundle_entries(struct kafscale_slice bytes)
+{
+    struct ks_cursor entries = ks_cursor(bytes);
+    struct ks_bundle_entry entry;
+    struct ks_buffer copy;
+
+    ks_buffer_init(&copy, OBJECT_BYTES_MAX);
+    while (ks_bundle_next_entry(&entries, &entry)) {
+        demand(entry.batch.last_offset >= entry.batch.base_offset);
+        ks_bundle_append_entry(&copy, &entry);
+    }
+    demand(copy.size <= bytes.size);
+    ks_buffer_deinit(&copy);
+}
+
+static void
+try_bundle_register(struct kafscale_slice bytes)
+{
+    struct ks_id incarnation = { { 1 } };
+    struct kafscale_error error = { 0 };
+    struct ks_bundle_register reg;
+    char key[KS_BUNDLE_REGISTER_KEY_BYTES];
+    uint64_t first;
+
+    ks_bundle_register_key(&incarnation, 5, key);
+    if (ks_bundle_register_decode(key, bytes, &first, &reg, &error) == KAFSCALE_OK) {
+        demand(first == 5);
+        demand(reg.last >= first);
+        demand(reg.head_bytes <= reg.object_bytes);
+    } else {
+        demand(error.text[0] != '\0');
+    }
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -174,6 +265,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     if (data[0] == 'w') {
         try_object(ks_slice(data + 1, size - 1));
+    } else if (data[0] == 'b') {
+        try_bundle(ks_slice(data + 1, size - 1));
+    } else if (data[0] == 'e') {
+        try_bundle_entries(ks_slice(data + 1, size - 1));
+    } else if (data[0] == 'f') {
+        try_bundle_register(ks_slice(data + 1, size - 1));
     } else {
         try_register(ks_slice(data + 1, size - 1));
     }
