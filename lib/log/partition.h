@@ -39,12 +39,6 @@ struct ks_place {
     int32_t leader_epoch;
 };
 
-/* The offset from which on batches have this leader epoch. */
-struct ks_epoch_start {
-    int32_t epoch;
-    int64_t offset;
-};
-
 struct ks_partition {
     struct ks_table_node node;
     struct ks_partition_name name;

@@ -34,6 +34,12 @@ struct ks_chain_element {
         closed_end; /* first slot that holds nothing of it; KS_END_OPEN: not closed by its owner */
 };
 
+/* The offset from which on batches have this leader epoch. */
+struct ks_epoch_start {
+    int32_t epoch;
+    int64_t offset;
+};
+
 struct ks_register {
     int32_t epoch;
     enum ks_register_state state;
