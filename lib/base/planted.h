@@ -11,17 +11,19 @@
 
 enum ks_planted_fault {
     KS_PLANTED_NONE,
-    KS_PLANTED_PREFIX_ACK,           /* acknowledge a slot before the ones under it */
-    KS_PLANTED_REBATCH,              /* other bytes in a slot that was sent already */
-    KS_PLANTED_NONCE_READ_BACK,      /* take "exists" for "mine" */
-    KS_PLANTED_SEAL,                 /* don't seal the old log */
-    KS_PLANTED_CHAIN,                /* replay the last owner only */
-    KS_PLANTED_CAS_ACTIVATE,         /* activate without comparing */
-    KS_PLANTED_EPOCH_TAG,            /* count batches of any epoch */
-    KS_PLANTED_FLUSH_BEFORE_RELEASE, /* release before everything is durable */
-    KS_PLANTED_UNCONDITIONAL_PUT,    /* overwrite what is there */
-    KS_PLANTED_INCARNATION_REUSE,    /* go on in the log of the last run */
-    KS_PLANTED_EARLY_DUPLICATE,      /* answer a duplicate before its original is durable */
+    KS_PLANTED_PREFIX_ACK,            /* acknowledge a slot before the ones under it */
+    KS_PLANTED_REBATCH,               /* other bytes in a slot that was sent already */
+    KS_PLANTED_NONCE_READ_BACK,       /* take "exists" for "mine" */
+    KS_PLANTED_SEAL,                  /* don't seal the old log */
+    KS_PLANTED_CHAIN,                 /* replay the last owner only */
+    KS_PLANTED_CAS_ACTIVATE,          /* activate without comparing */
+    KS_PLANTED_EPOCH_TAG,             /* count batches of any epoch */
+    KS_PLANTED_FLUSH_BEFORE_RELEASE,  /* release before everything is durable */
+    KS_PLANTED_UNCONDITIONAL_PUT,     /* overwrite what is there */
+    KS_PLANTED_INCARNATION_REUSE,     /* go on in the log of the last run */
+    KS_PLANTED_EARLY_DUPLICATE,       /* answer a duplicate before its original is durable */
+    KS_PLANTED_START_ONLY_RISES,      /* let a log start sink */
+    KS_PLANTED_START_LIFTS_COMPACTED, /* leave compacted_upto below the log start */
     KS_PLANTED_COUNT,
 };
 

@@ -3,7 +3,8 @@
  * The inside of a struct ks_log, shared by the files that make it up: writer.c gathers batches into
  * objects, sender.c sends and acknowledges them, dead_log.c seals and reads the logs of earlier
  * incarnations, open.c claims, replays and activates partitions, read.c serves batches, look.c
- * tells whether the log is sealed, release.c gives partitions away, stop.c ends it.
+ * tells whether the log is sealed, release.c gives partitions away, changes.c moves marks in their
+ * registers, log_start.c lets old batches go, stop.c ends it.
  */
 #ifndef KS_LOG_CORE_H
 #define KS_LOG_CORE_H
@@ -53,6 +54,22 @@ struct ks_slot {
     struct ks_timer retry;
 };
 
+/* Changes of registers that wait or are under way (log/changes.h). */
+struct ks_changes {
+    struct ks_list waiting; /* all whose outcome isn't known */
+    struct ks_list settled; /* about to be told */
+    struct ks_list moves;   /* transactions under way */
+    size_t requests;        /* these, or a reading */
+    uint64_t round;
+    uint32_t attempts;
+    bool is_busy;
+    bool is_telling;
+    bool must_read; /* an outcome was not plain: look at the registers again */
+    struct kafscale_meta_read read;
+    struct ks_timer retry;
+    struct ks_task task;
+};
+
 struct ks_log {
     struct ks_env *env;
     struct ks_store *store;
@@ -81,6 +98,8 @@ struct ks_log {
     struct ks_list readings; /* from objects */
     struct ks_list looks;
     struct ks_list releases; /* of partitions */
+    struct ks_changes changes;
+    struct ks_list raises; /* of log starts */
 
     struct ks_list cache; /* committed batches in memory, oldest first */
     size_t cache_bytes;
@@ -158,6 +177,19 @@ void ks_releases_forget(struct ks_log *log, const struct ks_partition *partition
 /* For a log that is going: waits for nothing but requests under way. */
 void ks_releases_silence(struct ks_log *log);
 
+/* --- changes.c --- */
+void ks_changes_init(struct ks_log *log);
+/* The log drains: what waits for its timer gives up. */
+void ks_changes_hurry(struct ks_log *log);
+void ks_changes_forget(struct ks_log *log, const struct ks_partition *partition);
+/* For a log that is going: waits for nothing but requests under way. */
+void ks_changes_silence(struct ks_log *log);
+
+/* --- log_start.c --- */
+void ks_raises_forget(struct ks_log *log, const struct ks_partition *partition);
+/* For a log that is going: waits for nothing but requests under way. */
+void ks_raises_silence(struct ks_log *log);
+
 /* --- open.c --- */
 /* For a log that is going: waits for nothing but requests under way. */
 void ks_openings_silence(struct ks_log *log);
@@ -169,5 +201,7 @@ void ks_readings_drop(struct ks_log *log);
 void ks_openings_drop(struct ks_log *log);
 void ks_looks_drop(struct ks_log *log);
 void ks_releases_drop(struct ks_log *log);
+void ks_raises_drop(struct ks_log *log); /* before the changes */
+void ks_changes_drop(struct ks_log *log);
 
 #endif

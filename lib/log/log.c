@@ -57,6 +57,8 @@ ks_log_new(struct ks_env *env, struct ks_store *store, struct ks_meta *meta,
     ks_list_init(&log->looks);
     ks_list_init(&log->releases);
     ks_list_init(&log->openings);
+    ks_changes_init(log);
+    ks_list_init(&log->raises);
     return log;
 }
 
@@ -114,6 +116,8 @@ ks_log_free(struct ks_log *log)
     silence(log);
     ks_readings_silence(log);
     ks_releases_silence(log);
+    ks_raises_silence(log);
+    ks_changes_silence(log);
     ks_openings_silence(log);
     ks_log_end(log);
 }
@@ -129,6 +133,8 @@ ks_log_abandon(struct ks_log *log)
     ks_readings_drop(log);
     ks_looks_drop(log);
     ks_releases_drop(log);
+    ks_raises_drop(log);
+    ks_changes_drop(log);
     ks_openings_drop(log);
     really_free(log);
 }
@@ -230,6 +236,8 @@ ks_log_forget(struct ks_log *log, struct ks_partition *partition)
     partition->is_gone = true;
     partition->user = NULL;
     ks_releases_forget(log, partition);
+    ks_changes_forget(log, partition);
+    ks_raises_forget(log, partition);
     ks_cache_drop_partition(log, partition);
     ks_writer_forget(log, partition);
     if (partition->section_count == 0) {

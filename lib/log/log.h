@@ -173,6 +173,23 @@ KAFSCALE_MUST_CHECK enum kafscale_status ks_log_release(struct ks_log *log,
                                                         const struct ks_log_release *release,
                                                         ks_log_release_done *done, void *arg);
 
+/*
+ * Lets the batches below `offset` go, which is at most the high watermark: for good, once `done`
+ * says OK (then ks_partition_log_start is at least `offset`). It never sinks: an offset below is no
+ * failure and changes nothing. A batch that contains `offset` stays whole.
+ *
+ * To tell apart: NOT_FOUND, the topic is deleted; FENCED, another broker owns the partition;
+ * STOPPED or how else the log ended, also for a partition that is being released; NO_MEMORY,
+ * CORRUPT. While the store is away it waits.
+ */
+typedef void ks_log_raise_done(void *arg, enum kafscale_status status);
+
+/* NO_MEMORY: nothing was begun, and `done` will not be called. */
+KAFSCALE_MUST_CHECK enum kafscale_status ks_log_raise_start(struct ks_log *log,
+                                                            struct ks_partition *partition,
+                                                            int64_t offset, ks_log_raise_done *done,
+                                                            void *arg);
+
 const struct ks_partition_name *ks_partition_name_of(const struct ks_partition *partition);
 int32_t ks_partition_leader_epoch(const struct ks_partition *partition);
 int64_t ks_partition_log_start(const struct ks_partition *partition);
@@ -306,6 +323,7 @@ struct ks_log_counters {
     uint64_t objects_shared; /* and of several partitions */
     uint64_t puts_sealed;    /* a seal was in the slot first */
     uint64_t seals_beaten;   /* data or another's seal was in the slot first */
+    uint64_t starts_raised;  /* of partitions, by retention or a client */
     size_t unflushed_bytes;
     size_t cache_bytes;
 };

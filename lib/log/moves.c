@@ -131,6 +131,14 @@ ks_move_submit(struct ks_move *move, struct ks_log *log, struct ks_list *moves,
     ks_meta_txn(log->meta, &move->txn, on_moved, move);
 }
 
+bool
+ks_register_is_ours(const struct ks_log *log, const struct ks_partition *partition,
+                    const struct ks_register *reg)
+{
+    return reg->state == KS_REGISTER_ACTIVE && reg->epoch == partition->reg.epoch &&
+           reg->chain_count > 0 && ks_id_equals(&reg->owner, &log->options.incarnation);
+}
+
 void
 ks_moves_drop(struct ks_list *moves)
 {

@@ -50,6 +50,10 @@ void ks_move_submit(struct ks_move *move, struct ks_log *log, struct ks_list *mo
                     void (*done)(struct ks_move *, enum kafscale_status, uint64_t revision),
                     void *arg);
 
+/* Whether a register is still what the partition was activated with, but for marks. */
+bool ks_register_is_ours(const struct ks_log *log, const struct ks_partition *partition,
+                         const struct ks_register *reg);
+
 /* Frees those under way, for which no completion will come (ks_log_abandon). */
 void ks_moves_drop(struct ks_list *moves);
 

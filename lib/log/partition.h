@@ -47,6 +47,7 @@ struct ks_partition {
     void *user;
     struct ks_register reg;
     uint64_t register_version;
+    uint64_t change_round;  /* of the register (changes.c), the last one that was sent */
     int64_t end_offset;     /* of what was appended */
     int64_t high_watermark; /* of what is committed */
     bool is_named;          /* its topic's name is in an object of this log */

@@ -126,15 +126,6 @@ finish(struct release *release)
 
 /* --- The closed end --- */
 
-/* Whether the register is still what the partition was activated with, but for marks. */
-static bool
-is_ours(const struct ks_log *log, const struct ks_partition *partition,
-        const struct ks_register *reg)
-{
-    return reg->state == KS_REGISTER_ACTIVE && reg->epoch == partition->reg.epoch &&
-           reg->chain_count > 0 && ks_id_equals(&reg->owner, &log->options.incarnation);
-}
-
 static void
 on_moved(struct ks_move *move, enum kafscale_status status, uint64_t revision)
 {
@@ -235,7 +226,7 @@ take_register(struct release *release, struct item *item, const struct kafscale_
         settle(item, error.status);
         return;
     }
-    if (is_ours(release->log, partition, &reg)) {
+    if (ks_register_is_ours(release->log, partition, &reg)) {
         ks_register_deinit(&partition->reg);
         partition->reg = reg;
         partition->register_version = entry->version;

@@ -23,6 +23,8 @@ plant(const char *name)
         [KS_PLANTED_UNCONDITIONAL_PUT] = "unconditional-put",
         [KS_PLANTED_INCARNATION_REUSE] = "incarnation-reuse",
         [KS_PLANTED_EARLY_DUPLICATE] = "early-duplicate",
+        [KS_PLANTED_START_ONLY_RISES] = "start-only-rises",
+        [KS_PLANTED_START_LIFTS_COMPACTED] = "start-lifts-compacted",
     };
 
     for (int i = 0; i < KS_PLANTED_COUNT; i++) {

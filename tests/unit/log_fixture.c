@@ -83,6 +83,8 @@ log_fixture_new(void)
 
     ck_assert_ptr_nonnull(f);
     virtual_env_init(&f->v, 1);
+    f->batch_records = 1;
+    f->batch_time_ms = 1000;
     f->bucket = ks_memory_bucket_new();
     f->meta_bucket = ks_meta_bucket_new();
     connect(f);
@@ -187,13 +189,14 @@ on_appended(struct ks_append *append, enum ks_append_result result)
     append->result = result;
 }
 
-/* A batch of one record whose value is the sequence; not under a shortage of memory. */
+/* A batch of records whose value is the sequence of the first; not under a shortage of memory. */
 struct ks_append *
 log_fixture_make_append(struct log_fixture *f, int32_t sequence)
 {
     struct ks_append *append = &f->appends[f->append_count++];
     struct ks_batch_options options = { .producer_id = 7, .base_sequence = sequence };
-    struct ks_record record = { .timestamp = 1000, .value = ks_slice(&sequence, sizeof sequence) };
+    struct ks_record record = { .timestamp = f->batch_time_ms,
+                                .value = ks_slice(&sequence, sizeof sequence) };
     struct ks_batch_builder builder;
     struct kafscale_error error = { 0 };
     struct ks_buffer out;
@@ -201,7 +204,9 @@ log_fixture_make_append(struct log_fixture *f, int32_t sequence)
     ck_assert_uint_le(f->append_count, APPENDS_MAX);
     ks_buffer_init(&out, 1 << 20);
     ks_batch_builder_init(&builder, &options);
-    ks_batch_builder_append(&builder, &record);
+    for (int32_t i = 0; i < f->batch_records; i++) {
+        ks_batch_builder_append(&builder, &record);
+    }
     ck_assert_int_eq(ks_batch_builder_finish(&builder, &out, &error), KAFSCALE_OK);
     *append = (struct ks_append){ .done = on_appended, .arg = f };
     append->owner = kafscale_blob_new(out.size);

@@ -23,6 +23,8 @@ struct log_fixture {
     struct ks_id topic;
     struct ks_log *log;
     struct ks_log_options options;
+    int32_t batch_records; /* of each batch made from now on; 1 at first */
+    int64_t batch_time_ms; /* of these */
     struct ks_append appends[APPENDS_MAX];
     size_t append_count;
     size_t answered;
@@ -65,7 +67,7 @@ void log_fixture_on_opened(void *arg, enum kafscale_status status,
 /* Opens it; NULL when that did not happen. */
 struct ks_partition *log_fixture_open(struct log_fixture *f);
 
-/* A batch of one record whose value is the sequence; not under a shortage of memory. */
+/* A batch of records whose value is the sequence of the first; not under a shortage of memory. */
 struct ks_append *log_fixture_make_append(struct log_fixture *f, int32_t sequence);
 void log_fixture_append(struct log_fixture *f, struct ks_partition *partition, int32_t sequence);
 

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Raising the start of a partition (durability, segments rule 5): the producer state where no index
+ * covers the batches that are passed over, then one change of the register that raises log_start
+ * and lifts compacted_upto to at least it. Only then may anything below go.
+ */
+#include "log/changes.h"
+#include "log/producer_put.h"
+
+#include <assert.h>
+
+struct ks_raise {
+    struct ks_change change;
+    struct ks_list link;
+    struct ks_log *log;
+    int64_t offset;
+    struct ks_producer_put state;
+    bool is_state_due; /* it is being stored */
+    ks_log_raise_done *done;
+    void *arg;
+};
+
+static void
+raise_free(struct ks_raise *raise)
+{
+    ks_list_remove(&raise->link);
+    ks_free(raise);
+}
+
+static void
+finish(struct ks_raise *raise, enum kafscale_status status)
+{
+    struct ks_partition *partition = raise->change.partition;
+    ks_log_raise_done *done = raise->done;
+    bool is_freed = raise->log->is_freed;
+    void *arg = raise->arg;
+
+    if (status == KAFSCALE_OK && partition == NULL) {
+        status = KAFSCALE_NOT_FOUND;
+    }
+    if (status == KAFSCALE_OK && !is_freed) {
+        raise->log->counters.starts_raised++;
+        ks_partition_drop_places(partition, partition->reg.log_start);
+    }
+    raise_free(raise);
+    if (!is_freed) {
+        done(arg, status);
+    }
+}
+
+/* --- The register --- */
+
+static enum ks_change_verdict
+decide(struct ks_change *change, struct ks_register *reg)
+{
+    struct ks_raise *raise = KS_CONTAINER(change, struct ks_raise, change);
+
+    if (reg->log_start >= raise->offset && !ks_is_planted(KS_PLANTED_START_ONLY_RISES)) {
+        return KS_CHANGE_HOLDS;
+    }
+    reg->log_start = raise->offset;
+    if (reg->compacted_upto < raise->offset && !ks_is_planted(KS_PLANTED_START_LIFTS_COMPACTED)) {
+        reg->compacted_upto = raise->offset;
+    }
+    return KS_CHANGE_WRITE;
+}
+
+static void
+on_changed(struct ks_change *change, enum kafscale_status status)
+{
+    finish(KS_CONTAINER(change, struct ks_raise, change), status);
+}
+
+static void
+on_dropped(struct ks_change *change)
+{
+    raise_free(KS_CONTAINER(change, struct ks_raise, change));
+}
+
+/* --- The producers --- */
+
+static void
+on_state(struct ks_producer_put *put, enum kafscale_status status)
+{
+    struct ks_raise *raise = KS_CONTAINER(put, struct ks_raise, state);
+
+    raise->is_state_due = false;
+    if (status != KAFSCALE_OK) {
+        finish(raise, status);
+        return;
+    }
+    ks_change_submit(raise->log, &raise->change);
+}
+
+enum kafscale_status
+ks_log_raise_start(struct ks_log *log, struct ks_partition *partition, int64_t offset,
+                   ks_log_raise_done *done, void *arg)
+{
+    struct ks_raise *raise = ks_alloc_zero(1, sizeof *raise);
+
+    assert(offset >= 0);
+    assert(offset <= partition->high_watermark);
+    if (raise == NULL) {
+        return KAFSCALE_NO_MEMORY;
+    }
+    raise->log = log;
+    raise->offset = offset;
+    raise->done = done;
+    raise->arg = arg;
+    raise->change = (struct ks_change){
+        .partition = partition, .decide = decide, .done = on_changed, .drop = on_dropped
+    };
+    raise->state.done = on_state;
+    ks_list_append(&log->raises, &raise->link);
+    if (offset > partition->reg.compacted_upto) {
+        raise->is_state_due = true;
+        ks_producer_put_start(&raise->state, log, partition, offset);
+    } else {
+        ks_change_submit(log, &raise->change);
+    }
+    return KAFSCALE_OK;
+}
+
+/* Those whose change was submitted hear of it there. */
+void
+ks_raises_forget(struct ks_log *log, const struct ks_partition *partition)
+{
+    for (struct ks_list *node = log->raises.next; node != &log->raises; node = node->next) {
+        struct ks_raise *raise = KS_CONTAINER(node, struct ks_raise, link);
+
+        if (raise->change.partition == partition) {
+            raise->change.partition = NULL;
+        }
+    }
+}
+
+void
+ks_raises_silence(struct ks_log *log)
+{
+    struct ks_list *node = log->raises.next;
+
+    while (node != &log->raises) {
+        struct ks_raise *raise = KS_CONTAINER(node, struct ks_raise, link);
+
+        node = node->next;
+        if (raise->is_state_due) {
+            ks_producer_put_silence(&raise->state);
+        }
+    }
+}
+
+void
+ks_raises_drop(struct ks_log *log)
+{
+    struct ks_list *node = log->raises.next;
+
+    while (node != &log->raises) {
+        struct ks_raise *raise = KS_CONTAINER(node, struct ks_raise, link);
+
+        node = node->next;
+        if (raise->is_state_due) {
+            ks_producer_put_drop(&raise->state);
+            raise_free(raise);
+        }
+    }
+}

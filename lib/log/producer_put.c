@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One request after the other: this is background work, and nobody waits for it but deletions. */
+#include "log/producer_put.h"
+
+#include <assert.h>
+
+#define HEAD_BYTES_GUESS (16u << 10)
+#define READS_MAX 3
+
+/* A write-ahead object with batches of the partition, all of one epoch. */
+struct ks_producer_put_slot {
+    uint32_t source;
+    uint64_t sequence;
+    int32_t leader_epoch;
+};
+
+static void move_on(void *arg);
+
+static void
+deinit(struct ks_producer_put *put)
+{
+    ks_env_cancel_timer(put->log->env, &put->retry);
+    ks_producer_table_deinit(&put->table);
+    ks_buffer_deinit(&put->bytes);
+    ks_free(put->slots);
+    put->slots = NULL;
+}
+
+static void
+finish(struct ks_producer_put *put, enum kafscale_status status)
+{
+    struct ks_log *log = put->log;
+
+    deinit(put);
+    put->done(put, status);
+    ks_log_end(log);
+}
+
+static bool
+is_over(const struct ks_producer_put *put)
+{
+    return put->log->is_freed || ks_log_status(put->log) != KAFSCALE_OK;
+}
+
+static void
+try_again(struct ks_producer_put *put)
+{
+    struct ks_env *env = put->log->env;
+
+    put->retry = (struct ks_timer){ .on_due = move_on, .arg = put };
+    ks_env_set_timer(env, &put->retry,
+                     ks_env_now_ms(env) + ks_log_backoff_ms(put->log, put->attempts++));
+}
+
+/* After a step: the next one, the same one later, or the end. */
+static void
+take_step(struct ks_producer_put *put, enum kafscale_status status)
+{
+    bool is_damage = status == KAFSCALE_CORRUPT || status == KAFSCALE_NOT_FOUND;
+
+    put->damaged_reads += is_damage;
+    if (status == KAFSCALE_OK) {
+        put->attempts = 0;
+        put->damaged_reads = 0;
+        move_on(put);
+    } else if (is_over(put)) {
+        finish(put, KAFSCALE_STOPPED);
+    } else if (status == KAFSCALE_NO_MEMORY) {
+        /* A directory may have been noted in part. */
+        finish(put, status);
+    } else if (status == KAFSCALE_UNSUPPORTED || put->damaged_reads >= READS_MAX) {
+        ks_log(&put->log->env->logger, KAFSCALE_LOG_ERROR,
+               "producers of a partition can't be told from object '%s': %s", put->key,
+               kafscale_status_text(status));
+        finish(put, KAFSCALE_CORRUPT);
+    } else {
+        try_again(put);
+    }
+}
+
+/* --- What it is computed from --- */
+
+static enum kafscale_status
+take_base(struct ks_producer_put *put, struct kafscale_slice bytes)
+{
+    struct ks_producer_snapshot found;
+    struct kafscale_error error = { 0 };
+    enum kafscale_status status = ks_producer_snapshot_decode(bytes, &put->table, &found, &error);
+
+    if (status == KAFSCALE_OK &&
+        (found.offset != put->base_offset || found.name.index != put->snapshot.name.index ||
+         !ks_id_equals(&found.name.topic, &put->snapshot.name.topic))) {
+        status = KAFSCALE_CORRUPT;
+    }
+    if (status != KAFSCALE_OK) {
+        ks_producer_table_deinit(&put->table);
+        ks_producer_table_init(&put->table, ks_env_random_u64(put->log->env),
+                               put->log->options.producers_max,
+                               put->log->options.producer_expiration_ms);
+        return status;
+    }
+    put->has_base = true;
+    return KAFSCALE_OK;
+}
+
+static void
+on_base(void *arg, enum kafscale_status status, struct kafscale_blob *body, uint64_t object_bytes,
+        const struct kafscale_error *error)
+{
+    struct ks_producer_put *put = arg;
+
+    (void) object_bytes;
+    (void) error;
+    if (status == KAFSCALE_OK && !is_over(put)) {
+        status = take_base(put, kafscale_blob_slice(body));
+    }
+    take_step(put, status);
+}
+
+static void
+get_base(struct ks_producer_put *put)
+{
+    struct ks_producer_snapshot base = { .name = put->snapshot.name, .offset = put->base_offset };
+
+    ks_producer_snapshot_key(put->log->ns, &base, put->key);
+    put->get = (struct kafscale_get){ .key = put->key, .size_max = SIZE_MAX };
+    ks_store_get(put->log->store, &put->get, on_base, put);
+}
+
+static enum kafscale_status
+note_entries(struct ks_producer_put *put, const struct ks_wal_section *section, int64_t created_ms)
+{
+    struct ks_cursor entries = ks_cursor(section->entries);
+    enum kafscale_status status = KAFSCALE_OK;
+    struct ks_wal_entry entry;
+
+    while (status == KAFSCALE_OK && ks_wal_next_entry(&entries, &entry)) {
+        if (entry.last_offset >= put->base_offset && entry.last_offset < put->snapshot.offset) {
+            status = ks_producer_note_entry(&put->table, &entry, created_ms);
+        }
+    }
+    return status == KAFSCALE_OK && entries.failed ? KAFSCALE_CORRUPT : status;
+}
+
+static enum kafscale_status
+note_sections(struct ks_producer_put *put, struct kafscale_slice directory, int64_t created_ms)
+{
+    const struct ks_producer_put_slot *slot = &put->slots[put->slot_next];
+    const struct ks_partition_name *name = &put->snapshot.name;
+    struct ks_cursor cursor = ks_cursor(directory);
+    enum kafscale_status status = KAFSCALE_OK;
+    struct ks_wal_section section;
+
+    while (status == KAFSCALE_OK && ks_wal_next_section(&cursor, &section)) {
+        if (section.partition == name->index && section.leader_epoch == slot->leader_epoch &&
+            ks_id_equals(&section.topic, &name->topic)) {
+            status = note_entries(put, &section, created_ms);
+        }
+    }
+    return status == KAFSCALE_OK && cursor.failed ? KAFSCALE_CORRUPT : status;
+}
+
+/* FULL: more bytes are needed, which `get` asks for. */
+static enum kafscale_status
+take_head(struct ks_producer_put *put, struct kafscale_slice bytes, uint64_t object_bytes)
+{
+    const struct ks_producer_put_slot *slot = &put->slots[put->slot_next];
+    struct kafscale_error error = { 0 };
+    struct kafscale_slice directory;
+    struct ks_wal_header header;
+    enum kafscale_status status;
+    size_t head_bytes;
+
+    status = ks_wal_head_bytes(bytes, &head_bytes, &error);
+    if (status != KAFSCALE_OK) {
+        return status;
+    }
+    if (head_bytes > bytes.size && head_bytes <= object_bytes && head_bytes > put->get.size_max) {
+        put->get.size_max = head_bytes;
+        return KAFSCALE_FULL;
+    }
+    status = ks_wal_read_head(bytes, &header, &directory, &error);
+    if (status != KAFSCALE_OK) {
+        return status;
+    }
+    if (header.sequence != slot->sequence ||
+        !ks_id_equals(&header.incarnation, &put->log->sources[slot->source])) {
+        return KAFSCALE_CORRUPT;
+    }
+    return note_sections(put, directory, header.created_ms);
+}
+
+static void
+on_slot(void *arg, enum kafscale_status status, struct kafscale_blob *body, uint64_t object_bytes,
+        const struct kafscale_error *error)
+{
+    struct ks_producer_put *put = arg;
+
+    (void) error;
+    if (status == KAFSCALE_OK && !is_over(put)) {
+        status = take_head(put, kafscale_blob_slice(body), object_bytes);
+    }
+    if (status == KAFSCALE_FULL) {
+        ks_store_get(put->log->store, &put->get, on_slot, put);
+        return;
+    }
+    put->slot_next += status == KAFSCALE_OK;
+    take_step(put, status);
+}
+
+static void
+get_slot(struct ks_producer_put *put)
+{
+    const struct ks_producer_put_slot *slot = &put->slots[put->slot_next];
+
+    ks_wal_key(put->log->ns, &put->log->sources[slot->source], slot->sequence, put->key);
+    put->get = (struct kafscale_get){ .key = put->key, .size_max = HEAD_BYTES_GUESS };
+    ks_store_get(put->log->store, &put->get, on_slot, put);
+}
+
+/* --- Storing it --- */
+
+/* What is there already was computed from the same batches. */
+static void
+on_put(void *arg, enum kafscale_status status, const struct kafscale_error *error)
+{
+    struct ks_producer_put *put = arg;
+
+    (void) error;
+    if (status == KAFSCALE_OK || status == KAFSCALE_EXISTS) {
+        finish(put, KAFSCALE_OK);
+    } else if (status == KAFSCALE_FAILED) {
+        ks_log_fail(put->log, error);
+        finish(put, KAFSCALE_FAILED);
+    } else {
+        take_step(put, status);
+    }
+}
+
+static void
+put_state(struct ks_producer_put *put)
+{
+    if (put->bytes.size == 0) {
+        ks_producer_snapshot_encode(&put->table, &put->snapshot, &put->bytes);
+    }
+    if (ks_buffer_failed(&put->bytes)) {
+        finish(put, KAFSCALE_NO_MEMORY);
+        return;
+    }
+    ks_producer_snapshot_key(put->log->ns, &put->snapshot, put->key);
+    put->part = (struct kafscale_part){ .bytes = ks_buffer_slice(&put->bytes) };
+    put->object = (struct kafscale_put){
+        .key = put->key, .parts = &put->part, .part_count = 1, .if_absent = true
+    };
+    ks_store_put(put->log->store, &put->object, on_put, put);
+}
+
+/* --- Step by step --- */
+
+static void
+move_on(void *arg)
+{
+    struct ks_producer_put *put = arg;
+
+    if (is_over(put)) {
+        finish(put, KAFSCALE_STOPPED);
+    } else if (put->status != KAFSCALE_OK) {
+        finish(put, put->status);
+    } else if (!put->has_base) {
+        get_base(put);
+    } else if (put->slot_next < put->slot_count) {
+        get_slot(put);
+    } else {
+        put_state(put);
+    }
+}
+
+static bool
+is_same_slot(const struct ks_producer_put_slot *slot, const struct ks_place *place)
+{
+    return slot->source == place->source && slot->sequence == place->sequence &&
+           slot->leader_epoch == place->leader_epoch;
+}
+
+/* Notes which objects hold batches between the two offsets; false without memory. */
+static bool
+note_slots(struct ks_producer_put *put, const struct ks_partition *partition)
+{
+    size_t first = ks_partition_find_place(partition, put->base_offset);
+    size_t end = ks_partition_find_place(partition, put->snapshot.offset);
+
+    put->slots = ks_alloc_zero(end - first, sizeof *put->slots);
+    for (size_t i = first; put->slots != NULL && i < end; i++) {
+        const struct ks_place *place = ks_partition_place(partition, i);
+
+        if (put->slot_count == 0 || !is_same_slot(&put->slots[put->slot_count - 1], place)) {
+            put->slots[put->slot_count++] = (struct ks_producer_put_slot){
+                .source = place->source,
+                .sequence = place->sequence,
+                .leader_epoch = place->leader_epoch,
+            };
+        }
+    }
+    return put->slots != NULL;
+}
+
+void
+ks_producer_put_start(struct ks_producer_put *put, struct ks_log *log,
+                      const struct ks_partition *partition, int64_t offset)
+{
+    assert(offset > partition->reg.compacted_upto);
+    assert(offset <= partition->high_watermark);
+
+    put->log = log;
+    put->snapshot = (struct ks_producer_snapshot){ .name = partition->name, .offset = offset };
+    put->base_offset = partition->reg.compacted_upto;
+    put->has_base = put->base_offset == 0;
+    ks_producer_table_init(&put->table, ks_env_random_u64(log->env), log->options.producers_max,
+                           log->options.producer_expiration_ms);
+    ks_buffer_init(&put->bytes, KS_PRODUCER_SNAPSHOT_BYTES_MAX);
+    ks_log_begin(log);
+    if (!note_slots(put, partition)) {
+        put->status = KAFSCALE_NO_MEMORY;
+    }
+    put->retry = (struct ks_timer){ .on_due = move_on, .arg = put };
+    ks_env_set_timer(log->env, &put->retry, ks_env_now_ms(log->env));
+}
+
+void
+ks_producer_put_silence(struct ks_producer_put *put)
+{
+    if (ks_env_timer_is_set(&put->retry)) {
+        ks_env_cancel_timer(put->log->env, &put->retry);
+        finish(put, KAFSCALE_STOPPED);
+    }
+}
+
+void
+ks_producer_put_drop(struct ks_producer_put *put)
+{
+    deinit(put);
+}

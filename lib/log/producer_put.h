@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Before compacted_upto passes batches that no index covers, the producer state at its new value
+ * becomes an object of its own (docs/storage-format.md). It is computed from the state at the old
+ * value and the directories of the write-ahead objects in between, so it is exactly what the
+ * batches leave behind.
+ */
+#ifndef KS_LOG_PRODUCER_PUT_H
+#define KS_LOG_PRODUCER_PUT_H
+
+#include "log/core.h"
+#include "log/producer_snapshot.h"
+
+struct ks_producer_put_slot;
+
+/* One state on its way into the store, in the caller's memory until `done`. Zeroed before. */
+struct ks_producer_put {
+    /*
+     * Once, never from inside the start, also when the log is freed. OK: it is stored. STOPPED, or
+     * how else the log ended. CORRUPT: what it is computed from is missing or damaged. Others: try
+     * again later.
+     */
+    void (*done)(struct ks_producer_put *put, enum kafscale_status status);
+
+    /* The inside. */
+    struct ks_log *log;
+    struct ks_producer_snapshot snapshot;
+    int64_t base_offset; /* of the state it is computed from */
+    struct ks_producer_table table;
+    struct ks_producer_put_slot *slots; /* whose directories are needed, in order */
+    size_t slot_count;
+    size_t slot_next;
+    bool has_base;
+    uint32_t attempts;
+    uint32_t damaged_reads;
+    struct ks_buffer bytes;
+    char key[KS_WAL_KEY_BYTES];
+    struct kafscale_get get;
+    struct kafscale_part part;
+    struct kafscale_put object;
+    struct ks_timer retry;
+    enum kafscale_status status;
+};
+
+/*
+ * Stores the state of a partition at `offset`, which is above its compacted_upto and at most its
+ * high watermark. The partition may be forgotten meanwhile.
+ */
+void ks_producer_put_start(struct ks_producer_put *put, struct ks_log *log,
+                           const struct ks_partition *partition, int64_t offset);
+
+/* For a log that is going: waits for nothing but requests under way. It may complete. */
+void ks_producer_put_silence(struct ks_producer_put *put);
+
+/* The same when no completion of what is under way will come: only frees. */
+void ks_producer_put_drop(struct ks_producer_put *put);
+
+#endif

@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The start of a partition rises, for good and only upwards; what lies above it is found by every
+ * later owner, and the producers are stored as the batches below it leave them.
+ */
+#include "log/partition.h"
+#include "log/producer_snapshot.h"
+#include "support/main.h"
+#include "unit/log_fixture.h"
+
+#include <stdlib.h>
+
+#define BATCHES 6
+
+struct raise {
+    bool is_done;
+    enum kafscale_status status;
+};
+
+static void
+on_raised(void *arg, enum kafscale_status status)
+{
+    struct raise *raise = arg;
+
+    ck_assert(!raise->is_done);
+    raise->is_done = true;
+    raise->status = status;
+}
+
+static void
+begin(struct log_fixture *f, int64_t offset, struct raise *raise)
+{
+    *raise = (struct raise){ 0 };
+    ck_assert_int_eq(ks_log_raise_start(f->log, log_fixture_partition(f), offset, on_raised, raise),
+                     KAFSCALE_OK);
+    ck_assert(!raise->is_done);
+}
+
+static void
+end(struct log_fixture *f, struct raise *raise, enum kafscale_status expected)
+{
+    ck_assert(virtual_env_run_until(&f->v, &raise->is_done, 600000));
+    ck_assert_int_eq(raise->status, expected);
+}
+
+static void
+raise_start(struct log_fixture *f, int64_t offset)
+{
+    struct raise raise;
+
+    begin(f, offset, &raise);
+    end(f, &raise, KAFSCALE_OK);
+}
+
+static int64_t
+start_of(struct log_fixture *f)
+{
+    return ks_partition_log_start(log_fixture_partition(f));
+}
+
+/* Six batches of one record, from one producer, in objects of their own. */
+static struct log_fixture *
+with_batches(void)
+{
+    struct log_fixture *f = log_fixture_new();
+    struct ks_partition *partition = log_fixture_open(f);
+
+    ck_assert_ptr_nonnull(partition);
+    for (int32_t i = 0; i < BATCHES; i++) {
+        log_fixture_append(f, partition, i);
+        virtual_env_run_for(&f->v, 100);
+    }
+    ck_assert_int_eq(ks_partition_high_watermark(partition), BATCHES);
+    return f;
+}
+
+/* The next owner, after a death. */
+static void
+succeed(struct log_fixture *f)
+{
+    log_fixture_crash(f);
+    ck_assert(log_fixture_new_log(f));
+    ck_assert_ptr_nonnull(log_fixture_open(f));
+}
+
+static void
+on_got(void *arg, enum kafscale_status status, struct kafscale_blob *body, uint64_t object_bytes,
+       const struct kafscale_error *error)
+{
+    struct kafscale_blob **out = arg;
+
+    (void) object_bytes;
+    (void) error;
+    ck_assert_int_eq(status, KAFSCALE_OK);
+    *out = kafscale_blob_ref(body);
+}
+
+/* The last sequence that the state stored at an offset knows of the fixture's producer. */
+static int32_t
+stored_sequence(struct log_fixture *f, int64_t offset)
+{
+    struct ks_producer_snapshot snapshot = { .name = { .topic = f->topic }, .offset = offset };
+    struct ks_producer_snapshot found;
+    char key[KS_PRODUCER_SNAPSHOT_KEY_BYTES];
+    struct kafscale_get get = { .key = key, .size_max = SIZE_MAX };
+    struct kafscale_blob *body = NULL;
+    struct ks_producer_table table;
+    struct kafscale_error error = { 0 };
+    const struct ks_producer *producer;
+    int32_t sequence;
+
+    ks_producer_snapshot_key("unit", &snapshot, key);
+    ks_store_get(f->store, &get, on_got, &body);
+    virtual_env_run_for(&f->v, 1000);
+    ks_producer_table_init(&table, 1, 100, 1000000);
+    ck_assert_int_eq(ks_producer_snapshot_decode(kafscale_blob_slice(body), &table, &found, &error),
+                     KAFSCALE_OK);
+    ck_assert_int_eq(found.offset, offset);
+    ck_assert_uint_eq(table.table.count, 1);
+    producer = KS_CONTAINER(ks_table_next(&table.table, NULL), struct ks_producer, node);
+    sequence = producer->batches[producer->batch_count - 1].last_sequence;
+    ks_producer_table_deinit(&table);
+    kafscale_blob_unref(body);
+    return sequence;
+}
+
+START_TEST(a_raised_start_stays_with_every_later_owner)
+{
+    struct log_fixture *f = with_batches();
+
+    ck_assert_int_eq(start_of(f), 0);
+    raise_start(f, 2);
+    ck_assert_int_eq(start_of(f), 2);
+    ck_assert_uint_gt(ks_partition_batch_bytes(log_fixture_partition(f), 2), 0);
+    succeed(f);
+    ck_assert_int_eq(start_of(f), 2);
+    ck_assert_int_eq(ks_partition_placed_from(log_fixture_partition(f)), 2);
+    ck_assert_int_eq(ks_partition_high_watermark(log_fixture_partition(f)), BATCHES);
+    raise_start(f, BATCHES);
+    succeed(f);
+    ck_assert_int_eq(start_of(f), BATCHES);
+    ck_assert_int_eq(ks_partition_high_watermark(log_fixture_partition(f)), BATCHES);
+    log_fixture_free(f);
+}
+END_TEST
+
+START_TEST(a_start_never_sinks)
+{
+    struct log_fixture *f = with_batches();
+    struct raise raises[3];
+
+    raise_start(f, 4);
+    raise_start(f, 1);
+    ck_assert_int_eq(start_of(f), 4);
+    /* Nor when several are asked for at once. */
+    begin(f, 5, &raises[0]);
+    begin(f, 3, &raises[1]);
+    begin(f, 6, &raises[2]);
+    for (int i = 0; i < 3; i++) {
+        end(f, &raises[i], KAFSCALE_OK);
+    }
+    ck_assert_int_eq(start_of(f), 6);
+    succeed(f);
+    ck_assert_int_eq(start_of(f), 6);
+    log_fixture_free(f);
+}
+END_TEST
+
+/* DeleteRecords may name any offset: the batch around it stays whole. */
+START_TEST(a_start_inside_a_batch_keeps_the_batch)
+{
+    struct log_fixture *f = log_fixture_new();
+    struct ks_partition *partition = log_fixture_open(f);
+
+    f->batch_records = 2;
+    for (int32_t i = 0; i < 3; i++) {
+        log_fixture_append(f, partition, 2 * i);
+        virtual_env_run_for(&f->v, 100);
+    }
+    raise_start(f, 3);
+    ck_assert_int_eq(stored_sequence(f, 3), 1);
+    succeed(f);
+    partition = log_fixture_partition(f);
+    ck_assert_int_eq(start_of(f), 3);
+    ck_assert_int_eq(ks_partition_placed_from(partition), 2);
+    ck_assert_uint_gt(ks_partition_batch_bytes(partition, 3), 0);
+    ck_assert_int_eq(ks_partition_high_watermark(partition), 6);
+    log_fixture_free(f);
+}
+END_TEST
+
+/* --- What may go wrong --- */
+
+START_TEST(a_lost_answer_is_looked_after)
+{
+    struct log_fixture *f = with_batches();
+
+    for (int32_t i = 1; i <= 4; i++) {
+        f->flaky.rate = 500000;
+        raise_start(f, i);
+        f->flaky.rate = 0;
+        ck_assert_int_eq(start_of(f), i);
+    }
+    ck_assert_uint_gt(f->flaky.lost + f->flaky.undone, 0);
+    succeed(f);
+    ck_assert_int_eq(start_of(f), 4);
+    log_fixture_free(f);
+}
+END_TEST
+
+START_TEST(it_waits_while_the_store_is_away)
+{
+    struct log_fixture *f = with_batches();
+    struct ks_fate away = { .fault = KS_FAULT_UNAVAILABLE };
+    struct raise raise;
+
+    ks_fault_store_next(f->faults, KS_STORE_OPERATION_COUNT, NULL, away, UINT32_MAX);
+    begin(f, 3, &raise);
+    virtual_env_run_for(&f->v, 60000);
+    ck_assert(!raise.is_done);
+    ck_assert_int_eq(start_of(f), 0);
+    ks_fault_store_clear(f->faults);
+    end(f, &raise, KAFSCALE_OK);
+    ck_assert_int_eq(start_of(f), 3);
+    log_fixture_free(f);
+}
+END_TEST
+
+START_TEST(a_deleted_topic_has_no_start_to_raise)
+{
+    struct log_fixture *f = with_batches();
+    struct raise raises[2];
+
+    log_fixture_change_topic(f, true);
+    begin(f, 3, &raises[0]);
+    end(f, &raises[0], KAFSCALE_NOT_FOUND);
+    begin(f, 3, &raises[1]);
+    ks_log_forget(f->log, log_fixture_partition(f));
+    end(f, &raises[1], KAFSCALE_NOT_FOUND);
+    log_fixture_free(f);
+}
+END_TEST
+
+START_TEST(who_lost_the_partition_raises_nothing)
+{
+    struct log_fixture *f = with_batches();
+    struct ks_log *old = f->log;
+    struct ks_partition *lost = log_fixture_partition(f);
+    struct raise raise = { 0 };
+
+    ck_assert(log_fixture_new_log(f));
+    ck_assert_ptr_nonnull(log_fixture_open(f));
+    ck_assert_int_eq(ks_log_raise_start(old, lost, 3, on_raised, &raise), KAFSCALE_OK);
+    end(f, &raise, KAFSCALE_FENCED);
+    ck_assert_int_eq(start_of(f), 0);
+    ks_log_free(old);
+    log_fixture_free(f);
+}
+END_TEST
+
+static void
+on_stopped(void *arg)
+{
+    *(bool *) arg = true;
+}
+
+START_TEST(a_stop_ends_what_waits)
+{
+    struct log_fixture *f = with_batches();
+    struct ks_fate away = { .fault = KS_FAULT_UNAVAILABLE };
+    struct raise raise;
+    bool is_stopped = false;
+
+    ks_fault_store_next(f->faults, KS_STORE_OPERATION_COUNT, NULL, away, UINT32_MAX);
+    begin(f, 3, &raise);
+    virtual_env_run_for(&f->v, 1000);
+    ks_log_stop(f->log, 60000, on_stopped, &is_stopped);
+    end(f, &raise, KAFSCALE_STOPPED);
+    ck_assert(virtual_env_run_until(&f->v, &is_stopped, 60000));
+    log_fixture_free(f);
+}
+END_TEST
+
+/* --- Producers --- */
+
+START_TEST(the_producers_are_stored_as_the_batches_below_the_start_leave_them)
+{
+    struct log_fixture *f = with_batches();
+    struct ks_fault_rates rates = { 0 };
+
+    raise_start(f, 2);
+    ck_assert_int_eq(stored_sequence(f, 2), 1);
+    /* The next one follows from the one before, whatever the store does meanwhile. */
+    rates.faults[KS_FAULT_UNAVAILABLE] = 200000;
+    rates.faults[KS_FAULT_ERROR_AFTER] = 200000;
+    rates.faults[KS_FAULT_DAMAGE] = 100000;
+    rates.faults[KS_FAULT_SHORT] = 100000;
+    ks_fault_store_set_rates(f->faults, &rates, 3);
+    raise_start(f, 5);
+    ks_fault_store_clear(f->faults);
+    ck_assert_int_eq(stored_sequence(f, 5), 4);
+    log_fixture_free(f);
+}
+END_TEST
+
+/* --- Death and want --- */
+
+/* What was answered OK holds, and no register has its start above compacted_upto. */
+static void
+check_heir(struct log_fixture *f, const struct raise *raise)
+{
+    const struct ks_partition *partition;
+
+    ck_assert(log_fixture_new_log(f));
+    partition = log_fixture_open(f);
+    ck_assert_ptr_nonnull(partition);
+    ck_assert_int_eq(ks_partition_high_watermark(partition), BATCHES);
+    ck_assert_int_le(partition->reg.log_start, partition->reg.compacted_upto);
+    ck_assert_int_ge(partition->reg.log_start, raise->is_done ? 4 : 0);
+    if (partition->reg.log_start == 4) {
+        ck_assert_int_eq(stored_sequence(f, 4), 3);
+    }
+}
+
+/* False: it was over before the death. */
+static bool
+die_after(uint64_t step, bool is_slow)
+{
+    struct log_fixture *f = with_batches();
+    struct ks_fault_rates rates = { .slow = 1000000, .slow_ms_max = 20, .late_ms_max = 500 };
+    struct raise raise;
+    bool was_done;
+
+    if (is_slow) {
+        rates.faults[KS_FAULT_LATE] = 200000;
+        rates.faults[KS_FAULT_ERROR_AFTER] = 200000;
+        ks_fault_store_set_rates(f->faults, &rates, step);
+    }
+    begin(f, 4, &raise);
+    while (step > 0 && !raise.is_done && virtual_env_step(&f->v)) {
+        step--;
+    }
+    was_done = raise.is_done;
+    log_fixture_crash(f);
+    virtual_env_run_for(&f->v, 1000);
+    check_heir(f, &raise);
+    log_fixture_free(f);
+    return !was_done;
+}
+
+START_TEST(a_broker_may_die_after_any_event)
+{
+    for (int is_slow = 0; is_slow < 2; is_slow++) {
+        uint64_t step = 0;
+
+        while (die_after(step, is_slow != 0)) {
+            step++;
+            ck_assert_uint_lt(step, 1000);
+        }
+        ck_assert_uint_gt(step, 10);
+    }
+}
+END_TEST
+
+/* False: memory sufficed. */
+static bool
+run_short_of_memory(uint64_t allocations)
+{
+    struct log_fixture *f = with_batches();
+    struct raise raise = { 0 };
+    enum kafscale_status status;
+    bool was_enough;
+
+    ks_alloc_fail_after(allocations);
+    status = ks_log_raise_start(f->log, log_fixture_partition(f), 4, on_raised, &raise);
+    virtual_env_run_for(&f->v, 30000);
+    ks_alloc_fail_after(UINT64_MAX);
+    virtual_env_run_for(&f->v, 30000);
+    was_enough = status == KAFSCALE_OK && raise.status == KAFSCALE_OK;
+    ck_assert(raise.is_done == (status == KAFSCALE_OK));
+    ck_assert_int_eq(start_of(f), was_enough ? 4 : 0);
+    log_fixture_free(f);
+    return !was_enough || allocations < 40;
+}
+
+START_TEST(each_allocation_may_fail)
+{
+    uint64_t allocations = 0;
+
+    while (run_short_of_memory(allocations)) {
+        allocations++;
+        ck_assert_uint_lt(allocations, 1000);
+    }
+}
+END_TEST
+
+Suite *
+suite_new(void)
+{
+    Suite *suite = suite_create("log start");
+    TCase *tests = tcase_create("start");
+
+    tcase_set_timeout(tests, 60);
+    tcase_add_test(tests, a_raised_start_stays_with_every_later_owner);
+    tcase_add_test(tests, a_start_never_sinks);
+    tcase_add_test(tests, a_start_inside_a_batch_keeps_the_batch);
+    tcase_add_test(tests, a_lost_answer_is_looked_after);
+    tcase_add_test(tests, it_waits_while_the_store_is_away);
+    tcase_add_test(tests, a_deleted_topic_has_no_start_to_raise);
+    tcase_add_test(tests, who_lost_the_partition_raises_nothing);
+    tcase_add_test(tests, a_stop_ends_what_waits);
+    tcase_add_test(tests, the_producers_are_stored_as_the_batches_below_the_start_leave_them);
+    tcase_add_test(tests, a_broker_may_die_after_any_event);
+    tcase_add_test(tests, each_allocation_may_fail);
+    suite_add_tcase(suite, tests);
+    return suite;
+}
