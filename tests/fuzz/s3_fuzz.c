@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a store answers, from anybody. The first byte of an input says which document the rest is.
- * Keys that are read must be the same again when a server reads what we write of them.
+ * What a store, and those who give keys to it, answer, from anybody. The first byte of an input
+ * says which document the rest is. Keys that are read must be the same again when a server reads
+ * what we write of them.
  */
 #include "fuzz/fuzz.h"
+#include "store/s3/credentials_source.h"
 #include "store/s3/xml.h"
 #include "store/s3/xml_reader.h"
 
@@ -76,6 +78,38 @@ try_lifecycle(struct kafscale_slice document)
     demand(threat == NULL || (threat->is_enabled && (threat->expires || threat->archives)));
 }
 
+/* Keys that are taken can be sent in a header. */
+static void
+check_keys(enum kafscale_status status, struct ks_s3_key_set *set)
+{
+    struct ks_s3_headers headers;
+
+    if (status != KAFSCALE_OK) {
+        demand(set->access_key == NULL);
+        return;
+    }
+    ks_s3_headers_init(&headers);
+    ks_s3_headers_add(&headers, "authorization", set->access_key);
+    demand(headers.status == KAFSCALE_OK || strchr(set->access_key, ' ') != NULL);
+    ks_s3_headers_deinit(&headers);
+    demand(set->expires_s >= 0);
+    ks_s3_key_set_deinit(set);
+}
+
+static void
+try_credentials(uint8_t kind, struct kafscale_slice document)
+{
+    struct ks_s3_key_set set = { 0 };
+
+    if (kind == 'j') {
+        check_keys(ks_s3_read_service_keys(document, &set, &error), &set);
+    } else if (kind == 'r') {
+        check_keys(ks_s3_read_role_keys(document, &set, &error), &set);
+    } else {
+        check_keys(ks_s3_read_profile(document, "default", &set, &error), &set);
+    }
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -96,6 +130,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         try_delete_result(rest);
     } else if (data[0] == 'c') {
         try_lifecycle(rest);
+    } else if (data[0] == 'j' || data[0] == 'r' || data[0] == 'p') {
+        try_credentials(data[0], rest);
     } else if (ks_s3_error_document_read(rest, &document, &error) == KAFSCALE_OK) {
         demand(strlen(document.message) < sizeof document.message);
     }

@@ -83,6 +83,12 @@ ks_s3_headers_find(const struct ks_s3_headers *headers, const char *name)
     return headers->fields[place].value;
 }
 
+void
+ks_s3_append_text(struct ks_buffer *out, const char *text)
+{
+    ks_buffer_append(out, text, strlen(text));
+}
+
 static bool
 is_unreserved(char byte)
 {
@@ -134,10 +140,10 @@ ks_s3_append_query(struct ks_buffer *out, const struct ks_s3_field *parameters,
     qsort(sorted, parameter_count, sizeof sorted[0], compare_fields);
     for (size_t i = 0; i < parameter_count; i++) {
         if (i > 0) {
-            ks_buffer_append(out, "&", 1);
+            ks_s3_append_text(out, "&");
         }
         append_escaped(out, sorted[i].name, false);
-        ks_buffer_append(out, "=", 1);
+        ks_s3_append_text(out, "=");
         append_escaped(out, sorted[i].value != NULL ? sorted[i].value : "", false);
     }
 }

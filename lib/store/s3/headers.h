@@ -42,6 +42,8 @@ void ks_s3_headers_add(struct ks_s3_headers *headers, const char *name, const ch
 /* The value of a header, or NULL. */
 const char *ks_s3_headers_find(const struct ks_s3_headers *headers, const char *name);
 
+void ks_s3_append_text(struct ks_buffer *out, const char *text);
+
 /*
  * Appends a path as it stands in the URL and is signed: all bytes escaped but letters, digits,
  * "-._~" and "/".

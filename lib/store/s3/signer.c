@@ -126,17 +126,11 @@ renew_day_key(struct ks_s3_signer *signer, const char *time)
 }
 
 static void
-append_text(struct ks_buffer *out, const char *text)
-{
-    ks_buffer_append(out, text, strlen(text));
-}
-
-static void
 append_signed_names(struct ks_buffer *out, const struct ks_s3_headers *headers)
 {
     for (size_t i = 0; i < headers->count; i++) {
-        append_text(out, i > 0 ? ";" : "");
-        append_text(out, headers->fields[i].name);
+        ks_s3_append_text(out, i > 0 ? ";" : "");
+        ks_s3_append_text(out, headers->fields[i].name);
     }
 }
 
@@ -147,18 +141,18 @@ append_canonical_request(struct ks_buffer *out, const struct ks_s3_signable *req
     const char *first[] = { request->method, "\n", request->path, "\n", request->query, "\n" };
 
     for (size_t i = 0; i < sizeof first / sizeof first[0]; i++) {
-        append_text(out, first[i]);
+        ks_s3_append_text(out, first[i]);
     }
     for (size_t i = 0; i < headers->count; i++) {
-        append_text(out, headers->fields[i].name);
-        append_text(out, ":");
-        append_text(out, headers->fields[i].value);
-        append_text(out, "\n");
+        ks_s3_append_text(out, headers->fields[i].name);
+        ks_s3_append_text(out, ":");
+        ks_s3_append_text(out, headers->fields[i].value);
+        ks_s3_append_text(out, "\n");
     }
-    append_text(out, "\n");
+    ks_s3_append_text(out, "\n");
     append_signed_names(out, headers);
-    append_text(out, "\n");
-    append_text(out, request->payload_hash);
+    ks_s3_append_text(out, "\n");
+    ks_s3_append_text(out, request->payload_hash);
 }
 
 /* The signature of a canonical request; `text` is overwritten on the way. */
@@ -183,7 +177,7 @@ sign_text(const struct ks_s3_signer *signer, struct ks_buffer *text, const char 
     }
     ks_buffer_clear(text);
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
-        append_text(text, lines[i]);
+        ks_s3_append_text(text, lines[i]);
     }
     if (ks_buffer_failed(text)) {
         return KAFSCALE_NO_MEMORY;
@@ -211,11 +205,11 @@ write_authorization(const struct ks_s3_signer *signer, const struct ks_s3_header
 
     ks_buffer_clear(text);
     for (size_t i = 0; i < sizeof first / sizeof first[0]; i++) {
-        append_text(text, first[i]);
+        ks_s3_append_text(text, first[i]);
     }
     append_signed_names(text, headers);
-    append_text(text, ", Signature=");
-    append_text(text, signature);
+    ks_s3_append_text(text, ", Signature=");
+    ks_s3_append_text(text, signature);
     ks_buffer_append(text, "", 1);
 }
 

@@ -2,6 +2,7 @@
 /* The documents with little in them: errors, deletions, and what is sent. */
 #include "store/s3/xml.h"
 
+#include "store/s3/headers.h"
 #include "store/s3/xml_reader.h"
 #include "store/s3/xml_text.h"
 
@@ -124,23 +125,17 @@ ks_s3_delete_result_read(struct kafscale_slice document, struct ks_arena *arena,
 }
 
 static void
-append_text(struct ks_buffer *out, const char *text)
-{
-    ks_buffer_append(out, text, strlen(text));
-}
-
-static void
 append_escaped(struct ks_buffer *out, const char *text)
 {
     for (const char *at = text; *at != '\0'; at++) {
         if (*at == '&') {
-            append_text(out, "&amp;");
+            ks_s3_append_text(out, "&amp;");
         } else if (*at == '<') {
-            append_text(out, "&lt;");
+            ks_s3_append_text(out, "&lt;");
         } else if (*at == '>') {
-            append_text(out, "&gt;");
+            ks_s3_append_text(out, "&gt;");
         } else if (*at == '\r') {
-            append_text(out, "&#13;");
+            ks_s3_append_text(out, "&#13;");
         } else {
             ks_buffer_append(out, at, 1);
         }
@@ -150,14 +145,14 @@ append_escaped(struct ks_buffer *out, const char *text)
 void
 ks_s3_append_delete(struct ks_buffer *out, const char *const *keys, size_t key_count)
 {
-    append_text(out, "<Delete xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">"
-                     "<Quiet>true</Quiet>");
+    ks_s3_append_text(out, "<Delete xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">"
+                           "<Quiet>true</Quiet>");
     for (size_t i = 0; i < key_count; i++) {
-        append_text(out, "<Object><Key>");
+        ks_s3_append_text(out, "<Object><Key>");
         append_escaped(out, keys[i]);
-        append_text(out, "</Key></Object>");
+        ks_s3_append_text(out, "</Key></Object>");
     }
-    append_text(out, "</Delete>");
+    ks_s3_append_text(out, "</Delete>");
 }
 
 void
@@ -166,8 +161,9 @@ ks_s3_append_create_bucket(struct ks_buffer *out, const char *region)
     if (region[0] == '\0' || strcmp(region, "us-east-1") == 0) {
         return;
     }
-    append_text(out, "<CreateBucketConfiguration "
-                     "xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><LocationConstraint>");
+    ks_s3_append_text(out,
+                      "<CreateBucketConfiguration "
+                      "xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><LocationConstraint>");
     append_escaped(out, region);
-    append_text(out, "</LocationConstraint></CreateBucketConfiguration>");
+    ks_s3_append_text(out, "</LocationConstraint></CreateBucketConfiguration>");
 }
