@@ -2,6 +2,8 @@
 /* The table of topic configurations as an array, and the checks its columns demand. */
 #include "broker/topic_config.h"
 
+#include "broker/endpoint.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -237,6 +239,22 @@ ks_topic_config_text(const struct ks_topic_config *config, const struct ks_topic
         return defaults->values[name];
     }
     return ks_topic_config_keys[name].default_text;
+}
+
+bool
+ks_topic_config_deletes(const struct ks_topic_config *config,
+                        const struct ks_topic_config *defaults)
+{
+    struct kafscale_slice rest =
+        ks_slice_of_text(ks_topic_config_text(config, defaults, KS_TOPIC_CONFIG_CLEANUP_POLICY));
+    struct kafscale_slice element;
+
+    while (ks_list_text_next(&rest, &element)) {
+        if (ks_slice_equals(element, ks_slice_of_text("delete"))) {
+            return true;
+        }
+    }
+    return false;
 }
 
 int64_t

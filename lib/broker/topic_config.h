@@ -70,6 +70,10 @@ const char *ks_topic_config_text(const struct ks_topic_config *config,
                                  const struct ks_topic_config *defaults,
                                  enum ks_topic_config_name name);
 
+/* Whether records go by time and size: cleanup.policy names "delete". */
+bool ks_topic_config_deletes(const struct ks_topic_config *config,
+                             const struct ks_topic_config *defaults);
+
 /* The same for INT and LONG keys. */
 int64_t ks_topic_config_number(const struct ks_topic_config *config,
                                const struct ks_topic_config *defaults,

@@ -228,14 +228,6 @@ on_created(struct ks_topic_create *create, enum ks_broker_error error)
     }
 }
 
-/* Kafka makes these with a shape of their own at their first use. */
-static bool
-is_internal_name(struct kafscale_slice name)
-{
-    return ks_slice_equals(name, ks_slice_of_text("__consumer_offsets")) ||
-           ks_slice_equals(name, ks_slice_of_text("__transaction_state"));
-}
-
 static bool
 may_create(const struct metadata *metadata, int32_t i)
 {
@@ -244,8 +236,8 @@ may_create(const struct metadata *metadata, int32_t i)
 
     return ks_broker_options(request->broker)->auto_create_topics &&
            metadata->asked->allow_auto_topic_creation && !is_by_id(metadata, i) &&
-           ks_serving_error(request->broker) == KS_BROKER_ERROR_NONE && !is_internal_name(name) &&
-           ks_topic_name_is_legal(name);
+           ks_serving_error(request->broker) == KS_BROKER_ERROR_NONE &&
+           !ks_is_internal_topic(name) && ks_topic_name_is_legal(name);
 }
 
 static void

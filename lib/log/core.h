@@ -187,6 +187,8 @@ void ks_changes_silence(struct ks_log *log);
 
 /* --- log_start.c --- */
 void ks_raises_forget(struct ks_log *log, const struct ks_partition *partition);
+/* The log drains: what waits for its timer gives up. */
+void ks_raises_hurry(struct ks_log *log);
 /* For a log that is going: waits for nothing but requests under way. */
 void ks_raises_silence(struct ks_log *log);
 

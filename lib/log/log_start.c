@@ -135,6 +135,18 @@ ks_raises_forget(struct ks_log *log, const struct ks_partition *partition)
 }
 
 void
+ks_raises_hurry(struct ks_log *log)
+{
+    for (struct ks_list *node = log->raises.next; node != &log->raises; node = node->next) {
+        struct ks_raise *raise = KS_CONTAINER(node, struct ks_raise, link);
+
+        if (raise->is_state_due) {
+            ks_producer_put_hurry(&raise->state);
+        }
+    }
+}
+
+void
 ks_raises_silence(struct ks_log *log)
 {
     struct ks_list *node = log->raises.next;

@@ -327,6 +327,14 @@ ks_producer_put_start(struct ks_producer_put *put, struct ks_log *log,
 }
 
 void
+ks_producer_put_hurry(struct ks_producer_put *put)
+{
+    if (ks_env_timer_is_set(&put->retry)) {
+        ks_env_set_timer(put->log->env, &put->retry, ks_env_now_ms(put->log->env));
+    }
+}
+
+void
 ks_producer_put_silence(struct ks_producer_put *put)
 {
     if (ks_env_timer_is_set(&put->retry)) {

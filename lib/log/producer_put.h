@@ -49,6 +49,9 @@ struct ks_producer_put {
 void ks_producer_put_start(struct ks_producer_put *put, struct ks_log *log,
                            const struct ks_partition *partition, int64_t offset);
 
+/* What waits for its timer looks now whether the log takes no more work. */
+void ks_producer_put_hurry(struct ks_producer_put *put);
+
 /* For a log that is going: waits for nothing but requests under way. It may complete. */
 void ks_producer_put_silence(struct ks_producer_put *put);
 

@@ -9,7 +9,7 @@
 #include "support/client.h"
 #include "support/main.h"
 
-#define CALLS 10
+#define CALLS 11
 #define STEPS_MAX 120
 
 /* A slow store answers long after a stop has given up waiting for it. */
@@ -147,6 +147,28 @@ begin_epoch_end(struct test_broker *broker)
     return call_begin(broker, KAFKA_API_OFFSET_FOR_LEADER_EPOCH, 4, &request);
 }
 
+static struct test_call *
+begin_delete_records(struct test_broker *broker)
+{
+    struct kafka_delete_records_request_topic_partition partitions[2];
+    struct kafka_delete_records_request_topic topic;
+    struct kafka_delete_records_request request;
+
+    kafka_message_init(&kafka_delete_records_request_message, &request);
+    kafka_message_init(&kafka_delete_records_request_topic_message, &topic);
+    for (int i = 0; i < 2; i++) {
+        kafka_message_init(&kafka_delete_records_request_topic_partition_message, &partitions[i]);
+        partitions[i].partition_index = i;
+        partitions[i].offset = -1;
+    }
+    topic.name = ks_slice_of_text("a");
+    topic.partitions = partitions;
+    topic.partitions_count = 2;
+    request.topics = &topic;
+    request.topics_count = 1;
+    return call_begin(broker, KAFKA_API_DELETE_RECORDS, 2, &request);
+}
+
 static void
 begin_all(struct test_broker *broker, struct test_call *calls[CALLS])
 {
@@ -165,6 +187,7 @@ begin_all(struct test_broker *broker, struct test_call *calls[CALLS])
     batch.topic = "a";
     batch.partition = 1;
     calls[9] = client_produce_begin(broker, &batch, 100);
+    calls[10] = begin_delete_records(broker);
 }
 
 static void

@@ -215,6 +215,30 @@ check_delete_topics(const void *in)
 }
 
 static void
+fill_delete_records(void *out, int16_t version)
+{
+    struct kafka_delete_records_request *request = out;
+
+    (void) version;
+    request->topics = kafka_array_new(&arena, &kafka_delete_records_request_topic_message, 1);
+    request->topics_count = 1;
+    request->topics[0].name = ks_slice_of_text("a");
+    request->topics[0].partitions =
+        kafka_array_new(&arena, &kafka_delete_records_request_topic_partition_message, 1);
+    request->topics[0].partitions_count = 1;
+    request->topics[0].partitions[0].offset = -1;
+}
+
+static void
+check_delete_records(const void *in)
+{
+    const struct kafka_delete_records_response *response = in;
+
+    ck_assert_int_eq(response->topics[0].partitions[0].error_code, KAFKA_ERROR_NONE);
+    ck_assert_int_eq(response->topics[0].partitions[0].low_watermark, 1);
+}
+
+static void
 fill_init_producer_id(void *out, int16_t version)
 {
     struct kafka_init_producer_id_request *request = out;
