@@ -8,6 +8,7 @@
 
 #include "broker/broker.h"
 #include "handlers/handlers.h"
+#include "kafscale_store.h"
 #include "net/net.h"
 #include "store/store.h"
 
@@ -350,23 +351,6 @@ kafscale_broker_free(struct kafscale_broker *broker)
 
 /* --- Starting --------------------------------------------------------------------------------- */
 
-static enum kafscale_status
-open_store(const struct kafscale_broker *broker, struct kafscale_store *store_out,
-           struct kafscale_error *error)
-{
-    struct ks_env *env = ks_loop_env(broker->loop);
-    const char *directory = ks_options_store_directory(broker->options);
-
-    if (directory != NULL) {
-        return ks_directory_store_open(env, directory, ks_system_files(), store_out, error);
-    }
-    *store_out = ks_memory_store_new(env, NULL);
-    if (store_out->ops == NULL) {
-        return ks_error_set(error, KAFSCALE_NO_MEMORY, "store: no memory");
-    }
-    return KAFSCALE_OK;
-}
-
 static void
 ignore_closed(void *arg)
 {
@@ -383,7 +367,7 @@ make_core(struct kafscale_broker *broker, struct kafscale_error *error)
     if (ks_broker_options_from(broker->options, &core_options) != KAFSCALE_OK) {
         return ks_error_set(error, KAFSCALE_NO_MEMORY, "broker: no memory");
     }
-    status = open_store(broker, &store, error);
+    status = ks_open_store(ks_loop_env(broker->loop), broker->options, false, &store, error);
     if (status != KAFSCALE_OK) {
         goto out;
     }

@@ -26,6 +26,8 @@
  *     store.h     what an object store is
  *     loop.h      what a store or a plug-in may ask of the broker's loop
  *     meta.h      what a metadata store is
+ *     describe.h  what is in an object, told to a visitor
+ *     tools.h     looks into a store and repairs it, without a broker
  *     protocol.h  messages.h    the messages of the Kafka protocol as structs
  */
 #ifndef KAFSCALE_KAFSCALE_H
@@ -33,12 +35,14 @@
 
 #include "kafscale/broker.h"
 #include "kafscale/bytes.h"
+#include "kafscale/describe.h"
 #include "kafscale/logger.h"
 #include "kafscale/loop.h"
 #include "kafscale/meta.h"
 #include "kafscale/options.h"
 #include "kafscale/status.h"
 #include "kafscale/store.h"
+#include "kafscale/tools.h"
 
 #ifdef __cplusplus
 extern "C" {

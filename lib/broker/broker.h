@@ -12,6 +12,7 @@
 
 #include "broker/appender.h"
 #include "broker/broker_error.h"
+#include "broker/describe.h"
 #include "broker/endpoint.h"
 #include "broker/freshness.h"
 #include "broker/options.h"

@@ -8,7 +8,6 @@
 #include <assert.h>
 #include <stdio.h>
 
-#define RECORD_MAGIC 0x4b534349u /* "KSCI" */
 #define RECORD_VERSION 1
 #define RECORD_FIXED_BYTES (4 + 2 + 2 + KS_ID_BYTES + 1)
 #define CRC_BYTES 4
@@ -24,7 +23,7 @@ ks_identity_encode(const struct ks_identity_record *record,
 
     assert(name_size <= KS_IDENTITY_BACKEND_BYTES_MAX);
 
-    ks_put_u32(out, RECORD_MAGIC);
+    ks_put_u32(out, KS_IDENTITY_MAGIC);
     ks_put_u16(out + 4, RECORD_VERSION);
     ks_put_u16(out + 6, record->format_level);
     memcpy(out + 8, record->cluster.bytes, KS_ID_BYTES);
@@ -47,7 +46,7 @@ ks_identity_decode(struct kafscale_slice bytes, struct ks_identity_record *recor
     record.format_level = ks_cursor_u16(&cursor);
     ks_cursor_copy(&cursor, record.cluster.bytes, KS_ID_BYTES);
     name = ks_cursor_take(&cursor, ks_cursor_u8(&cursor));
-    if (ks_cursor_failed(&cursor) || magic != RECORD_MAGIC) {
+    if (ks_cursor_failed(&cursor) || magic != KS_IDENTITY_MAGIC) {
         return ks_error_set(error, KAFSCALE_CORRUPT, "the cluster record is not one of ours");
     }
     if (ks_crc32c(0, bytes.data, bytes.size - CRC_BYTES) !=

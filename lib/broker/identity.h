@@ -15,6 +15,7 @@
 #include "meta/meta.h"
 #include "store/store.h"
 
+#define KS_IDENTITY_MAGIC 0x4b534349u /* "KSCI" */
 #define KS_IDENTITY_BACKEND_BYTES_MAX 64
 #define KS_IDENTITY_RECORD_BYTES_MAX 128
 

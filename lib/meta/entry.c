@@ -6,7 +6,6 @@
 
 #include <assert.h>
 
-#define MAGIC 0x4b534d4cu /* KSML */
 #define VERSION 1u
 #define HEADER_BYTES 48u
 #define OBJECT_BYTES_POSITION 8u
@@ -61,7 +60,7 @@ ks_meta_entry_begin(struct ks_buffer *buffer, uint64_t seq, const struct ks_id *
 {
     assert(buffer->size == 0);
 
-    ks_buffer_append_u32(buffer, MAGIC);
+    ks_buffer_append_u32(buffer, KS_META_ENTRY_MAGIC);
     ks_buffer_append_u16(buffer, VERSION);
     ks_buffer_append_u16(buffer, HEADER_BYTES);
     ks_buffer_append_u32(buffer, 0);
@@ -219,7 +218,7 @@ decode_txn(struct ks_cursor *cursor, struct ks_arena *arena, struct kafscale_met
 static enum kafscale_status
 check_frame(struct kafscale_slice bytes, struct kafscale_error *error)
 {
-    if (bytes.size < KS_META_ENTRY_FRAME_BYTES || ks_get_u32(bytes.data) != MAGIC) {
+    if (bytes.size < KS_META_ENTRY_FRAME_BYTES || ks_get_u32(bytes.data) != KS_META_ENTRY_MAGIC) {
         return ks_error_set(error, KAFSCALE_CORRUPT, "not an entry of the metadata log");
     }
     if (ks_get_u32(bytes.data + OBJECT_BYTES_POSITION) != bytes.size) {

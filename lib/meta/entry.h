@@ -18,6 +18,7 @@
 
 #include "meta/state.h"
 
+#define KS_META_ENTRY_MAGIC 0x4b534d4cu /* "KSML" */
 #define KS_META_ENTRY_BYTES_MAX (8u << 20)
 
 /* The bytes a transaction takes inside an entry, and those of an entry around them. */

@@ -7,8 +7,6 @@
 
 #include <assert.h>
 
-#define SNAPSHOT_MAGIC 0x4b534d53u /* KSMS */
-#define MARK_MAGIC 0x4b534d54u     /* KSMT */
 #define VERSION 1u
 #define HEADER_BYTES 60u
 #define OBJECT_BYTES_POSITION 8u
@@ -56,7 +54,7 @@ ks_meta_snapshot_encode(struct ks_buffer *buffer, const struct ks_meta_state *st
 {
     assert(buffer->size == 0);
 
-    ks_buffer_append_u32(buffer, SNAPSHOT_MAGIC);
+    ks_buffer_append_u32(buffer, KS_META_SNAPSHOT_MAGIC);
     ks_buffer_append_u16(buffer, VERSION);
     ks_buffer_append_u16(buffer, HEADER_BYTES);
     ks_buffer_append_u64(buffer, 0);
@@ -128,7 +126,8 @@ decode_item(struct ks_cursor *cursor, struct ks_meta_state *state)
 static enum kafscale_status
 check_frame(struct kafscale_slice bytes, struct kafscale_error *error)
 {
-    if (bytes.size < HEADER_BYTES + TRAILER_BYTES || ks_get_u32(bytes.data) != SNAPSHOT_MAGIC) {
+    if (bytes.size < HEADER_BYTES + TRAILER_BYTES ||
+        ks_get_u32(bytes.data) != KS_META_SNAPSHOT_MAGIC) {
         return ks_error_set(error, KAFSCALE_CORRUPT, "not a snapshot of the metadata");
     }
     if (ks_get_u64(bytes.data + OBJECT_BYTES_POSITION) != bytes.size) {
@@ -205,7 +204,7 @@ ks_meta_snapshot_decode(struct kafscale_slice bytes, uint64_t chunk, struct ks_m
 void
 ks_meta_mark_encode(uint8_t mark_out[KS_META_MARK_BYTES], uint64_t chunk)
 {
-    ks_put_u32(mark_out, MARK_MAGIC);
+    ks_put_u32(mark_out, KS_META_MARK_MAGIC);
     ks_put_u16(mark_out + 4, VERSION);
     ks_put_u16(mark_out + 6, KS_META_MARK_BYTES);
     ks_put_u64(mark_out + 8, chunk);

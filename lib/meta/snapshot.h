@@ -17,6 +17,8 @@
 
 #include "meta/state.h"
 
+#define KS_META_SNAPSHOT_MAGIC 0x4b534d53u /* "KSMS" */
+#define KS_META_MARK_MAGIC 0x4b534d54u     /* "KSMT" */
 #define KS_META_MARK_BYTES 20u
 
 /*

@@ -7,6 +7,7 @@
 #include "record/batch_builder.h"
 #include "record/compression.h"
 #include "record/control_batch.h"
+#include "record/describe.h"
 #include "record/records.h"
 
 #endif

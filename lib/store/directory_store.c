@@ -365,3 +365,19 @@ ks_directory_store_open(struct ks_env *env, const char *root_path, struct ks_fil
     *store_out = (struct kafscale_store){ .ops = &directory_ops, .self = store };
     return KAFSCALE_OK;
 }
+
+bool
+ks_directory_store_is_there(const char *root_path, struct ks_files files)
+{
+    int root = files.ops->open_directory(files.self, KS_FILE_HERE, root_path, true);
+    struct ks_file_stat identity;
+    bool is_there;
+
+    if (root < 0) {
+        return false;
+    }
+    is_there =
+        files.ops->stat_at(files.self, root, KS_DIRECTORY_IDENTITY_NAME, false, &identity) == 0;
+    files.ops->close(files.self, root);
+    return is_there;
+}

@@ -32,4 +32,7 @@ KAFSCALE_MUST_CHECK enum kafscale_status ks_directory_store_open(struct ks_env *
                                                                  struct kafscale_store *store_out,
                                                                  struct kafscale_error *error);
 
+/* Whether there is a store in this directory; for those who don't want to make one. */
+bool ks_directory_store_is_there(const char *root_path, struct ks_files files);
+
 #endif

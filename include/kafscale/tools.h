@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Looks into a store and repairs it, without a broker: what kafscale-cli does, for any program.
+ *
+ *     options -> kafscale_tools_open -> calls that wait for their answers -> kafscale_tools_close
+ *
+ * The options are those of the broker whose store it is. Brokers may go on working on the same
+ * store meanwhile, except where a function says otherwise. A struct kafscale_tools belongs to one
+ * thread at a time, and serves its own event loop inside each call; callbacks come from inside the
+ * call that was given them and must not use the same tools. `error` may be NULL everywhere.
+ */
+#ifndef KAFSCALE_TOOLS_H
+#define KAFSCALE_TOOLS_H
+
+#include "kafscale/describe.h"
+#include "kafscale/logger.h"
+#include "kafscale/options.h"
+#include "kafscale/status.h"
+#include "kafscale/store.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct kafscale_tools;
+
+/*
+ * Opens the store that the options name; nothing is written to it. Options are not kept. Lines of
+ * the log go to `write`, which may be NULL. NULL: not opened, and `error` says why.
+ */
+KAFSCALE_EXPORT KAFSCALE_MUST_CHECK struct kafscale_tools *kafscale_tools_open(
+    const struct kafscale_options *options, kafscale_log_write *write, void *arg,
+    struct kafscale_error *error);
+
+/* Waits for what is under way in the store. Accepts NULL. */
+KAFSCALE_EXPORT void kafscale_tools_close(struct kafscale_tools *tools);
+
+/* Told of each object in the order of keys; borrowed for the call. False ends the listing. */
+typedef bool kafscale_tools_listed(void *arg, const struct kafscale_list_entry *entry);
+
+/* Lists the objects whose keys begin with `prefix` below the namespace ("" for all of it). */
+KAFSCALE_EXPORT KAFSCALE_MUST_CHECK enum kafscale_status kafscale_tools_list(
+    struct kafscale_tools *tools, const char *prefix, kafscale_tools_listed *listed, void *arg,
+    struct kafscale_error *error);
+
+/* How much of an object a description tells. */
+enum kafscale_dump_depth {
+    KAFSCALE_DUMP_HEAD,    /* headers */
+    KAFSCALE_DUMP_BATCHES, /* and every batch, its checksum compared */
+    KAFSCALE_DUMP_RECORDS  /* and every record */
+};
+
+/*
+ * Describes one object of the broker's: write-ahead objects and seals, entries, snapshots and
+ * marks of the metadata log, the cluster record. KAFSCALE_NOT_FOUND: no such key;
+ * KAFSCALE_UNSUPPORTED: none of ours. Damage is described, under "damage", and is no failure.
+ */
+KAFSCALE_EXPORT KAFSCALE_MUST_CHECK enum kafscale_status kafscale_tools_dump(
+    struct kafscale_tools *tools, const char *key, enum kafscale_dump_depth depth,
+    const struct kafscale_describe *describe, struct kafscale_error *error);
+
+/*
+ * Whether the store keeps the promises that brokers rely on (kafscale/store.h): of 32 creations of
+ * one key at once exactly one succeeds, what exists isn't overwritten, reads see finished writes.
+ * Leaves nothing behind. KAFSCALE_UNSUPPORTED: it doesn't, and `error` says which promise it broke.
+ */
+KAFSCALE_EXPORT KAFSCALE_MUST_CHECK enum kafscale_status kafscale_tools_check_store(
+    struct kafscale_tools *tools, struct kafscale_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The public tools: a loop, a store and its metadata, served inside each call. */
+#include "kafscale/tools.h"
+
+#include "kafscale_store.h"
+#include "net/net.h"
+#include "tools/tools.h"
+
+#include <stdio.h>
+
+struct kafscale_tools {
+    struct ks_loop *loop;
+    struct ks_session session;
+    char *ns;
+};
+
+static void
+run_loop(void *self)
+{
+    ks_loop_run(self);
+}
+
+static void
+stop_loop(void *self)
+{
+    ks_loop_stop(self);
+}
+
+static void
+on_closed(void *arg)
+{
+    struct kafscale_tools *tools = arg;
+
+    tools->session.store = NULL;
+    ks_loop_stop(tools->loop);
+}
+
+static void
+on_meta_closed(void *arg)
+{
+    struct kafscale_tools *tools = arg;
+
+    tools->session.meta = NULL;
+    ks_loop_stop(tools->loop);
+}
+
+void
+kafscale_tools_close(struct kafscale_tools *tools)
+{
+    if (tools == NULL) {
+        return;
+    }
+    if (tools->session.meta != NULL) {
+        ks_meta_close(tools->session.meta, on_meta_closed, tools);
+    }
+    while (tools->session.meta != NULL) {
+        ks_loop_run(tools->loop);
+    }
+    if (tools->session.store != NULL) {
+        ks_store_close(tools->session.store, on_closed, tools);
+    }
+    while (tools->session.store != NULL) {
+        ks_loop_run(tools->loop);
+    }
+    ks_loop_free(tools->loop);
+    ks_free(tools->ns);
+    ks_free(tools);
+}
+
+static void
+ignore_closed(void *arg)
+{
+    (void) arg;
+}
+
+static enum kafscale_status
+open_stores(struct kafscale_tools *tools, const struct kafscale_options *options,
+            struct kafscale_error *error)
+{
+    struct ks_session *session = &tools->session;
+    struct ks_meta_log_options meta_options = { .ns = tools->ns };
+    struct kafscale_store store;
+    struct kafscale_meta meta;
+    enum kafscale_status status = ks_open_store(session->env, options, true, &store, error);
+
+    if (status != KAFSCALE_OK) {
+        return status;
+    }
+    session->store = ks_store_new(session->env, store);
+    if (session->store == NULL) {
+        store.ops->close(store.self, ignore_closed, NULL);
+        ks_env_run_due(session->env);
+        return ks_error_set(error, KAFSCALE_NO_MEMORY, "store: no memory");
+    }
+    ks_env_random(session->env, meta_options.incarnation.bytes, KS_ID_BYTES);
+    meta = ks_meta_log_new(session->env, session->store, &meta_options);
+    session->meta = meta.ops == NULL ? NULL : ks_meta_new(session->env, meta);
+    if (session->meta == NULL) {
+        if (meta.ops != NULL) {
+            meta.ops->close(meta.self, ignore_closed, NULL);
+            ks_env_run_due(session->env);
+        }
+        return ks_error_set(error, KAFSCALE_NO_MEMORY, "metadata: no memory");
+    }
+    return KAFSCALE_OK;
+}
+
+struct kafscale_tools *
+kafscale_tools_open(const struct kafscale_options *options, kafscale_log_write *write, void *arg,
+                    struct kafscale_error *error)
+{
+    struct ks_loop_options loop_options = { .logger = { .write = write, .arg = arg } };
+    struct kafscale_error unused = { 0 };
+    struct kafscale_tools *tools;
+    enum kafscale_status status;
+
+    error = error == NULL ? &unused : error;
+    if (options == NULL) {
+        ks_error_set(error, KAFSCALE_INVALID, "tools: no options");
+        return NULL;
+    }
+    if (kafscale_options_check(options, NULL, NULL, error) != KAFSCALE_OK) {
+        return NULL;
+    }
+    tools = ks_alloc_zero(1, sizeof *tools);
+    if (tools == NULL) {
+        ks_error_set(error, KAFSCALE_NO_MEMORY, "tools: no memory");
+        return NULL;
+    }
+    loop_options.logger.level = ks_options_log_level(options);
+    tools->ns = ks_copy_text(ks_option_text(options, KS_OPTION_s3_namespace));
+    status = tools->ns == NULL ? ks_error_set(error, KAFSCALE_NO_MEMORY, "tools: no memory")
+                               : ks_loop_new(NULL, &loop_options, &tools->loop, error);
+    if (status == KAFSCALE_OK) {
+        tools->session = (struct ks_session){
+            .env = ks_loop_env(tools->loop),
+            .ns = tools->ns,
+            .driver = { .self = tools->loop, .run = run_loop, .wake = stop_loop },
+        };
+        status = open_stores(tools, options, error);
+    }
+    if (status != KAFSCALE_OK) {
+        kafscale_tools_close(tools);
+        return NULL;
+    }
+    return tools;
+}
+
+enum kafscale_status
+kafscale_tools_list(struct kafscale_tools *tools, const char *prefix, kafscale_tools_listed *listed,
+                    void *arg, struct kafscale_error *error)
+{
+    struct kafscale_error unused = { 0 };
+    char whole[KAFSCALE_STORE_KEY_BYTES_MAX + 1];
+    int size = snprintf(whole, sizeof whole, "%s/%s", tools->ns, prefix);
+
+    error = error == NULL ? &unused : error;
+    if (size < 0 || (size_t) size >= sizeof whole) {
+        return ks_error_set(error, KAFSCALE_INVALID, "list: the prefix is too long");
+    }
+    return ks_session_list(&tools->session, whole, NULL, listed, arg, error);
+}
+
+static enum ks_describe_depth
+depth_of(enum kafscale_dump_depth depth)
+{
+    switch (depth) {
+    case KAFSCALE_DUMP_RECORDS:
+        return KS_DESCRIBE_RECORDS;
+    case KAFSCALE_DUMP_BATCHES:
+        return KS_DESCRIBE_BATCHES;
+    default:
+        return KS_DESCRIBE_HEAD;
+    }
+}
+
+enum kafscale_status
+kafscale_tools_dump(struct kafscale_tools *tools, const char *key, enum kafscale_dump_depth depth,
+                    const struct kafscale_describe *describe, struct kafscale_error *error)
+{
+    struct kafscale_error unused = { 0 };
+
+    return ks_tools_dump(&tools->session, key, depth_of(depth), describe,
+                         error == NULL ? &unused : error);
+}
+
+enum kafscale_status
+kafscale_tools_check_store(struct kafscale_tools *tools, struct kafscale_error *error)
+{
+    struct kafscale_error unused = { 0 };
+
+    return ks_session_probe(&tools->session, error == NULL ? &unused : error);
+}

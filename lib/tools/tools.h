@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The door of tools: what is done with a store when no broker does it. Looking into objects,
+ * checking a whole store, restoring, importing and repairing, each as one call that waits.
+ */
+#ifndef KS_TOOLS_TOOLS_H
+#define KS_TOOLS_TOOLS_H
+
+#include "tools/dump.h"
+#include "tools/session.h"
+
+#endif
