@@ -24,6 +24,10 @@ enum ks_planted_fault {
     KS_PLANTED_EARLY_DUPLICATE,       /* answer a duplicate before its original is durable */
     KS_PLANTED_START_ONLY_RISES,      /* let a log start sink */
     KS_PLANTED_START_LIFTS_COMPACTED, /* leave compacted_upto below the log start */
+    KS_PLANTED_VALIDATE_SEAL,         /* the mark isn't read again after the seal */
+    KS_PLANTED_REGISTER_AFTER_REPLAY, /* the register isn't read again after the logs */
+    KS_PLANTED_TRIM_UNCOVERED,        /* the mark passes slots that are needed */
+    KS_PLANTED_DELETE_BEFORE_TRIM,    /* slots are deleted before the mark has moved */
     KS_PLANTED_COUNT,
 };
 

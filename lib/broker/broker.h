@@ -33,6 +33,7 @@ struct ks_broker_options {
     size_t flush_bytes;
     size_t unflushed_bytes_max;
     size_t cache_bytes_max;
+    uint32_t bundle_slots;  /* of struct ks_log_options */
     uint32_t producers_max; /* per partition */
     int64_t producer_expiration_ms;
     int64_t freshness_ms;

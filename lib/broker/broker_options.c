@@ -16,6 +16,7 @@ ks_broker_options_init(struct ks_broker_options *options)
                                            .flush_bytes = 4u << 20,
                                            .unflushed_bytes_max = 64u << 20,
                                            .cache_bytes_max = 32u << 20,
+                                           .bundle_slots = 64,
                                            .producers_max = 10000,
                                            .producer_expiration_ms = 24 * HOUR_MS,
                                            .freshness_ms = 1000,

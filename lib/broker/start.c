@@ -230,6 +230,7 @@ new_log(struct ks_broker *broker)
                                           .flush_bytes = options->flush_bytes,
                                           .unflushed_bytes_max = options->unflushed_bytes_max,
                                           .cache_bytes_max = options->cache_bytes_max,
+                                          .bundle_slots = options->bundle_slots,
                                           .producers_max = options->producers_max,
                                           .producer_expiration_ms =
                                               options->producer_expiration_ms };

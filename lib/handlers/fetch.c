@@ -143,7 +143,13 @@ static void
 take_read(struct fetch *fetch, struct fetch_entry *entry, enum kafscale_status status)
 {
     if (status != KAFSCALE_OK) {
-        entry->code = ks_kafka_read_error(ks_broker_error_of_status(status));
+        /* What was not found may have gone with its topic. */
+        entry->code = missing_code(fetch, entry,
+                                   ks_find_partition(fetch->request, entry->topic,
+                                                     entry->asked->partition, &entry->partition));
+        if (entry->code == KAFKA_ERROR_NONE) {
+            entry->code = ks_kafka_read_error(ks_broker_error_of_status(status));
+        }
         return;
     }
     fetch->bytes_read += entry->read.size_bytes;

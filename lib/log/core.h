@@ -4,7 +4,8 @@
  * objects, sender.c sends and acknowledges them, dead_log.c seals and reads the logs of earlier
  * incarnations, open.c claims, replays and activates partitions, read.c serves batches, look.c
  * tells whether the log is sealed, release.c gives partitions away, changes.c moves marks in their
- * registers, log_start.c lets old batches go, stop.c ends it.
+ * registers, log_start.c lets old batches go, trim.c and garbage.c delete the objects that nobody
+ * needs any more, stop.c ends it.
  */
 #ifndef KS_LOG_CORE_H
 #define KS_LOG_CORE_H
@@ -12,6 +13,7 @@
 #include "log/partition.h"
 
 struct ks_opening;
+struct ks_trimmer;
 
 /* The batches of one partition in an object. */
 struct ks_open_section {
@@ -107,6 +109,8 @@ struct ks_log {
     struct ks_opening *opening; /* the one under way */
     struct ks_list openings;    /* that wait */
 
+    struct ks_trimmer *trimmer;
+
     bool is_draining;
     bool is_released; /* the closed ends were sent */
     bool is_stopped;  /* the end of ks_log_stop is being told, or was */
@@ -162,7 +166,9 @@ void ks_slot_send(struct ks_slot *slot);
 void ks_cache_add(struct ks_log *log, struct ks_cached_batch *cached);
 void ks_cache_drop_partition(struct ks_log *log, struct ks_partition *partition);
 
-/* --- read.c: for a log that is going: nothing is asked again --- */
+/* --- read.c --- */
+void ks_readings_forget(struct ks_log *log, const struct ks_partition *partition);
+/* For a log that is going: nothing is asked again. */
 void ks_readings_silence(struct ks_log *log);
 
 /* --- stop.c --- */
@@ -197,6 +203,19 @@ void ks_raises_silence(struct ks_log *log);
 void ks_openings_silence(struct ks_log *log);
 /* The log drains: what is being opened gives up without waiting for its timer. */
 void ks_openings_hurry(struct ks_log *log);
+
+/* --- trim.c --- */
+/* Begins the log's own trail. */
+KAFSCALE_MUST_CHECK enum kafscale_status ks_trimmer_begin(struct ks_log *log);
+/*
+ * A compacted_upto of a partition that is open here has grown, or a topic may be gone: looks
+ * whether trim marks may move. To be called after each such change.
+ */
+void ks_trim_advance(struct ks_log *log);
+/* An object of this log is committed. */
+void ks_trim_note_slot(struct ks_log *log, const struct ks_slot *slot);
+/* For a log that is going: nothing is begun or sent again. */
+void ks_trimmer_silence(struct ks_log *log);
 
 /* --- For ks_log_abandon: frees what is under way, for whose requests no completion comes --- */
 void ks_readings_drop(struct ks_log *log);

@@ -485,12 +485,6 @@ advance(struct ks_dead_log *dead)
 
 /* --- The trim mark, before and after --- */
 
-static uint64_t
-mark_of(const struct kafscale_meta_entry *entries, size_t entry_count)
-{
-    return entry_count == 1 && entries[0].value.size == 8 ? ks_get_u64(entries[0].value.data) : 0;
-}
-
 static void
 read_trim_again(void *arg)
 {
@@ -510,7 +504,7 @@ on_trim(void *arg, enum kafscale_status status, const struct kafscale_meta_entry
         size_t entry_count, uint64_t revision, const struct kafscale_error *error)
 {
     struct ks_dead_log *dead = arg;
-    uint64_t mark = status == KAFSCALE_OK ? mark_of(entries, entry_count) : 0;
+    uint64_t mark = status == KAFSCALE_OK ? ks_trim_mark_of(entries, entry_count) : 0;
 
     (void) revision;
     (void) error;
@@ -518,7 +512,8 @@ on_trim(void *arg, enum kafscale_status status, const struct kafscale_meta_entry
         give_up(dead, KAFSCALE_STOPPED);
     } else if (status != KAFSCALE_OK) {
         wait(dead, &dead->retry, read_trim_again, dead, dead->attempts++);
-    } else if (dead->end == UINT64_MAX || mark > dead->end) {
+    } else if (dead->end == UINT64_MAX ||
+               (mark > dead->end && !ks_is_planted(KS_PLANTED_VALIDATE_SEAL))) {
         dead->log->counters.seals_void += dead->end != UINT64_MAX;
         if (dead->in_flight > 1) {
             /*
@@ -539,6 +534,8 @@ on_trim(void *arg, enum kafscale_status status, const struct kafscale_meta_entry
                             dead->slots[dead->end - dead->trim]->key);
         give_up(dead, KAFSCALE_CORRUPT);
     } else {
+        dead->mark = mark;
+        dead->mark_version = entry_count == 0 ? 0 : entries[0].version;
         give_up(dead, KAFSCALE_OK);
     }
     end(dead);
@@ -574,4 +571,12 @@ ks_dead_log_directory(const struct ks_dead_log *dead, uint64_t sequence, size_t 
     *body_position_out = (size_t) slot->header.header_bytes + slot->header.directory_bytes;
     *created_ms_out = slot->header.created_ms;
     return slot->directory;
+}
+
+struct kafscale_slice
+ks_dead_log_head(const struct ks_dead_log *dead, uint64_t sequence)
+{
+    assert(sequence >= dead->trim);
+    assert(sequence < dead->end);
+    return kafscale_blob_slice(dead->slots[sequence - dead->trim]->head);
 }

@@ -22,7 +22,9 @@ struct ks_dead_log {
 
     enum kafscale_status status; /* once done: OK, CORRUPT, NO_MEMORY, FENCED ... */
     struct kafscale_error error;
-    uint64_t trim;
+    uint64_t trim; /* the mark when reading began */
+    uint64_t mark; /* and at the end of it, at most `end` */
+    uint64_t mark_version;
     uint64_t end;                /* first slot that holds nothing */
     struct ks_dead_slot **slots; /* from `trim` on */
     size_t slot_count;
@@ -63,6 +65,9 @@ void ks_dead_log_silence(struct ks_dead_log *dead);
  * freed.
  */
 void ks_dead_log_drop(struct ks_dead_log *dead);
+
+/* Header and directory of a slot (trim <= sequence < end). */
+struct kafscale_slice ks_dead_log_head(const struct ks_dead_log *dead, uint64_t sequence);
 
 /* The directory of a slot (trim <= sequence < end) and where the body begins in its object. */
 struct kafscale_slice ks_dead_log_directory(const struct ks_dead_log *dead, uint64_t sequence,

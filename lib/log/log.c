@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The life of a log and its partitions; what each step does stands in the files beside this one. */
-#include "log/core.h"
+#include "log/trim.h"
 
 #include <assert.h>
 
@@ -17,6 +17,33 @@ tell(void *arg)
     } else {
         log->events.failed(log->events.arg, &log->error);
     }
+}
+
+static void
+free_partitions(struct ks_log *log)
+{
+    struct ks_table_node *node = ks_table_next(&log->partitions, NULL);
+
+    while (node != NULL) {
+        struct ks_partition *partition = KS_CONTAINER(node, struct ks_partition, node);
+        struct ks_table_node *next = ks_table_next(&log->partitions, node);
+
+        ks_table_remove(&log->partitions, node);
+        ks_partition_free(partition);
+        node = next;
+    }
+    ks_table_deinit(&log->partitions);
+}
+
+static void
+really_free(struct ks_log *log)
+{
+    ks_writer_deinit(log);
+    free_partitions(log);
+    ks_trimmer_free(log->trimmer);
+    ks_free(log->sources);
+    ks_free(log->ns);
+    ks_free(log);
 }
 
 struct ks_log *
@@ -41,7 +68,9 @@ ks_log_new(struct ks_env *env, struct ks_store *store, struct ks_meta *meta,
     log->tell = (struct ks_task){ .run = tell, .arg = log };
     log->ns = ks_copy_text(options->ns);
     log->sources = ks_alloc(sizeof *log->sources);
-    if (log->ns == NULL || log->sources == NULL) {
+    log->trimmer = ks_trimmer_new(log);
+    if (log->ns == NULL || log->sources == NULL || log->trimmer == NULL) {
+        ks_free(log->trimmer);
         ks_free(log->ns);
         ks_free(log->sources);
         ks_free(log);
@@ -59,33 +88,11 @@ ks_log_new(struct ks_env *env, struct ks_store *store, struct ks_meta *meta,
     ks_list_init(&log->openings);
     ks_changes_init(log);
     ks_list_init(&log->raises);
-    return log;
-}
-
-static void
-free_partitions(struct ks_log *log)
-{
-    struct ks_table_node *node = ks_table_next(&log->partitions, NULL);
-
-    while (node != NULL) {
-        struct ks_partition *partition = KS_CONTAINER(node, struct ks_partition, node);
-        struct ks_table_node *next = ks_table_next(&log->partitions, node);
-
-        ks_table_remove(&log->partitions, node);
-        ks_partition_free(partition);
-        node = next;
+    if (ks_trimmer_begin(log) != KAFSCALE_OK) {
+        really_free(log);
+        return NULL;
     }
-    ks_table_deinit(&log->partitions);
-}
-
-static void
-really_free(struct ks_log *log)
-{
-    ks_writer_deinit(log);
-    free_partitions(log);
-    ks_free(log->sources);
-    ks_free(log->ns);
-    ks_free(log);
+    return log;
 }
 
 /* Whatever the loop would call goes; the requests under way remain. */
@@ -98,6 +105,7 @@ silence(struct ks_log *log)
     ks_env_cancel_timer(log->env, &log->cut_timer);
     ks_env_cancel_timer(log->env, &log->stop_timer);
     ks_writer_silence(log);
+    ks_trimmer_silence(log);
 }
 
 void
@@ -238,11 +246,13 @@ ks_log_forget(struct ks_log *log, struct ks_partition *partition)
     ks_releases_forget(log, partition);
     ks_changes_forget(log, partition);
     ks_raises_forget(log, partition);
+    ks_readings_forget(log, partition);
     ks_cache_drop_partition(log, partition);
     ks_writer_forget(log, partition);
     if (partition->section_count == 0) {
         ks_partition_free(partition);
     }
+    ks_trim_advance(log);
 }
 
 void

@@ -32,6 +32,11 @@ struct ks_log_options {
     /* Appended and not yet durable; beyond it appends answer KS_APPEND_FULL. */
     size_t unflushed_bytes_max;
     size_t cache_bytes_max; /* of committed batches kept in memory for reading */
+    /*
+     * Slots of write-ahead objects whose batches are all elsewhere, or of topics that are gone, are
+     * deleted; a quarter of so many at a time. 0: all are kept.
+     */
+    uint32_t bundle_slots;
     uint32_t producers_max; /* producer ids remembered per partition */
     int64_t producer_expiration_ms;
 };
@@ -323,8 +328,10 @@ struct ks_log_counters {
     uint64_t objects_late;   /* of the durable ones: not at the first try */
     uint64_t objects_shared; /* and of several partitions */
     uint64_t puts_sealed;    /* a seal was in the slot first */
-    uint64_t seals_beaten;   /* data or another's seal was in the slot first */
-    uint64_t starts_raised;  /* of partitions, by retention or a client */
+    uint64_t slots_trimmed;  /* below a trim mark that this log has moved */
+    uint64_t objects_deleted;
+    uint64_t seals_beaten;  /* data or another's seal was in the slot first */
+    uint64_t starts_raised; /* of partitions, by retention or a client */
     size_t unflushed_bytes;
     size_t cache_bytes;
 };

@@ -41,6 +41,7 @@ finish(struct ks_raise *raise, enum kafscale_status status)
     if (status == KAFSCALE_OK && !is_freed) {
         raise->log->counters.starts_raised++;
         ks_partition_drop_places(partition, partition->reg.log_start);
+        ks_trim_advance(raise->log);
     }
     raise_free(raise);
     if (!is_freed) {

@@ -6,6 +6,7 @@
  * claimed and activated in one step.
  */
 #include "log/opening.h"
+#include "log/trim.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -94,6 +95,10 @@ adopt(struct ks_log *log, struct ks_opening_item *item)
                              ks_slice(&partition->name, sizeof partition->name));
     assert(status == KAFSCALE_OK);
     (void) status;
+    if (log->trimmer->own != NULL) {
+        ks_trail_add_run(log->trimmer->own, partition, item->reg.epoch, &partition->producers,
+                         partition->end_offset);
+    }
     partition->reg = item->reg;
     partition->register_version = item->place.version;
     item->reg = (struct ks_register){ 0 };
@@ -119,6 +124,7 @@ finish(struct ks_opening *opening)
     log->opening = NULL;
     if (!is_freed) {
         done(arg, ks_log_status(log), &log->error);
+        ks_trim_advance(log);
         if (log->opening == NULL && !log->is_freed) {
             start_next(log);
         }
@@ -493,6 +499,29 @@ has_items(const struct ks_opening *opening, enum ks_item_state state)
     return false;
 }
 
+/*
+ * What was compacted, or of a topic that was deleted, while the logs were read is not in them any
+ * more, and the registers as they were before don't tell.
+ */
+static void
+read_again(struct ks_opening *opening)
+{
+    opening->has_read_again = true;
+    if (ks_is_planted(KS_PLANTED_REGISTER_AFTER_REPLAY)) {
+        ks_opening_move_on(opening);
+    } else {
+        opening->must_read = true;
+        read_registers(opening);
+    }
+}
+
+static void
+forget_dead_logs(struct ks_opening *opening)
+{
+    ks_opening_free_dead_logs(opening);
+    opening->has_read_again = false;
+}
+
 /* Does what can be done now; comes back after each transaction and each reading. */
 void
 ks_opening_move_on(struct ks_opening *opening)
@@ -506,6 +535,10 @@ ks_opening_move_on(struct ks_opening *opening)
         read_later(opening);
         return;
     }
+    if (has_items(opening, KS_ITEM_READ)) {
+        /* Other claims may name other logs. */
+        forget_dead_logs(opening);
+    }
     move_items(opening, KS_ITEM_READ);
     if (opening->transactions_left > 0) {
         return;
@@ -517,8 +550,13 @@ ks_opening_move_on(struct ks_opening *opening)
         if (opening->dead_logs_under_way > 0) {
             return;
         }
+        if (!opening->has_read_again) {
+            read_again(opening);
+            return;
+        }
+        ks_opening_give_trails(opening);
         ks_replay_items(opening);
-        ks_opening_free_dead_logs(opening);
+        forget_dead_logs(opening);
     }
     move_items(opening, KS_ITEM_REPLAYED);
     if (opening->transactions_left == 0) {

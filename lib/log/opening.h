@@ -58,7 +58,8 @@ struct ks_opening {
     size_t dead_logs_under_way;
     struct ks_list moves; /* transactions under way */
     size_t transactions_left;
-    bool must_read; /* an outcome was not plain: look at the registers again */
+    bool has_read_again; /* the registers, after the dead logs */
+    bool must_read;      /* an outcome was not plain: look at the registers again */
     uint32_t attempts;
     struct kafscale_meta_read read;
     struct ks_timer retry;
@@ -91,6 +92,8 @@ void ks_opening_lose(struct ks_opening_item *item, enum kafscale_status result);
 void ks_opening_read_dead_logs(struct ks_opening *opening);
 /* For a log that is going: waits for nothing but requests under way. */
 void ks_opening_silence_dead_logs(struct ks_opening *opening);
+/* What they say is kept, so that it can be trimmed. */
+void ks_opening_give_trails(struct ks_opening *opening);
 void ks_opening_free_dead_logs(struct ks_opening *opening);
 /* The same when no completion of what is under way will come. */
 void ks_opening_drop_dead_logs(struct ks_opening *opening);

@@ -5,6 +5,7 @@
  * thousands.
  */
 #include "log/opening.h"
+#include "log/trim.h"
 
 #include <assert.h>
 
@@ -17,6 +18,15 @@ ks_opening_find_dead(const struct ks_opening *opening, const struct ks_id *incar
         ks_table_find(&opening->dead_by_incarnation, ks_slice(incarnation, sizeof *incarnation));
 
     return node == NULL ? NULL : KS_CONTAINER(node, struct ks_dead_log, node);
+}
+
+void
+ks_opening_give_trails(struct ks_opening *opening)
+{
+    for (struct ks_list *node = opening->dead_logs.next; node != &opening->dead_logs;
+         node = node->next) {
+        ks_trimmer_take(opening->log, KS_CONTAINER(node, struct ks_dead_log, link));
+    }
 }
 
 void

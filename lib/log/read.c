@@ -119,6 +119,7 @@ struct reading {
     struct kafscale_get get;
     struct ks_timer retry;
     uint32_t attempts;
+    bool is_gone;     /* its partition was forgotten: nobody minds that objects go */
     uint32_t damaged; /* of the attempts: what came was not what was stored */
     size_t count;
     struct wanted_batch batches[];
@@ -209,9 +210,9 @@ on_got(void *arg, enum kafscale_status status, struct kafscale_blob *body, uint6
     }
     reading->attempts++;
     reading->damaged += status == KAFSCALE_CORRUPT || status == KAFSCALE_NOT_FOUND;
-    if (status == KAFSCALE_OK || log->is_stopped || log->is_freed ||
+    if (status == KAFSCALE_OK || log->is_stopped || log->is_freed || reading->is_gone ||
         reading->attempts >= READS_MAX) {
-        if (status != KAFSCALE_OK && !log->is_freed) {
+        if (status != KAFSCALE_OK && !log->is_freed && !reading->is_gone) {
             ks_log(&log->env->logger, KAFSCALE_LOG_ERROR, "can't read object '%s': %s",
                    reading->key, error != NULL ? error->text : kafscale_status_text(status));
         }
@@ -279,6 +280,16 @@ read_back(struct ks_log *log, struct ks_log_read *read, size_t first, size_t cou
     ks_log_begin(log);
     submit(reading);
     return KAFSCALE_OK;
+}
+
+void
+ks_readings_forget(struct ks_log *log, const struct ks_partition *partition)
+{
+    for (struct ks_list *node = log->readings.next; node != &log->readings; node = node->next) {
+        struct reading *reading = KS_CONTAINER(node, struct reading, link);
+
+        reading->is_gone |= reading->read->partition == partition;
+    }
 }
 
 void

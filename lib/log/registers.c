@@ -211,6 +211,12 @@ ks_trim_key(const struct ks_id *incarnation, char key_out[KS_REGISTER_KEY_BYTES]
     snprintf(key_out, KS_REGISTER_KEY_BYTES, "trim/%s", hex);
 }
 
+uint64_t
+ks_trim_mark_of(const struct kafscale_meta_entry *entries, size_t entry_count)
+{
+    return entry_count == 1 && entries[0].value.size == 8 ? ks_get_u64(entries[0].value.data) : 0;
+}
+
 const struct kafscale_meta_entry *
 ks_find_entry(const struct kafscale_meta_entry *entries, size_t entry_count, const char *key)
 {

@@ -80,6 +80,9 @@ void ks_register_key(const struct ks_partition_name *name, char key_out[KS_REGIS
 void ks_topic_key(const struct ks_id *topic, char key_out[KS_REGISTER_KEY_BYTES]);
 void ks_trim_key(const struct ks_id *incarnation, char key_out[KS_REGISTER_KEY_BYTES]);
 
+/* The mark in what a read of a trim key brought; a key that does not exist says 0. */
+uint64_t ks_trim_mark_of(const struct kafscale_meta_entry *entries, size_t entry_count);
+
 /* The entry with this key among those of a reading, which ascend by key; NULL: it isn't there. */
 const struct kafscale_meta_entry *ks_find_entry(const struct kafscale_meta_entry *entries,
                                                 size_t entry_count, const char *key);

@@ -5,6 +5,7 @@
  * never skipped.
  */
 #include "log/opening.h"
+#include "log/trim.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -85,6 +86,19 @@ replay_section(struct replay *replay, const struct ks_replay_section *section)
     return entries.failed ? KAFSCALE_CORRUPT : KAFSCALE_OK;
 }
 
+/* What its producers had done is where a bundle of this log begins. */
+static void
+begin_run(struct replay *replay)
+{
+    struct ks_partition *partition = replay->partition;
+    struct ks_trail *trail = ks_trail_find(replay->opening->log, replay->dead->source);
+
+    if (trail != NULL && !trail->is_own) {
+        ks_trail_add_run(trail, partition, replay->epoch, &partition->producers,
+                         partition->end_offset);
+    }
+}
+
 static enum kafscale_status
 replay_element(struct replay *replay, const struct ks_chain_element *element)
 {
@@ -111,6 +125,7 @@ replay_element(struct replay *replay, const struct ks_chain_element *element)
         if (section->element != index) {
             break;
         }
+        begin_run(replay);
         status = replay_section(replay, section);
         if (status != KAFSCALE_OK) {
             return status;

@@ -47,6 +47,7 @@ commit_slot(struct ks_log *log, struct ks_slot *slot)
             commit_section(log, section);
         }
     }
+    ks_trim_note_slot(log, slot);
     log->events.flushed(log->events.arg);
     ks_slot_answer(slot, KS_APPEND_OK);
     ks_slot_free(slot);

@@ -74,6 +74,7 @@ broker_new(struct broker *b)
                                       .flush_bytes = 400 + draw(w, 2000),
                                       .unflushed_bytes_max = 1 << 20,
                                       .cache_bytes_max = draw(w, 3) * 700,
+                                      .bundle_slots = (uint32_t) draw(w, 3) * 2,
                                       .producers_max = 100,
                                       .producer_expiration_ms = 86400000 };
 

@@ -25,6 +25,10 @@ plant(const char *name)
         [KS_PLANTED_EARLY_DUPLICATE] = "early-duplicate",
         [KS_PLANTED_START_ONLY_RISES] = "start-only-rises",
         [KS_PLANTED_START_LIFTS_COMPACTED] = "start-lifts-compacted",
+        [KS_PLANTED_VALIDATE_SEAL] = "validate-seal",
+        [KS_PLANTED_REGISTER_AFTER_REPLAY] = "register-after-replay",
+        [KS_PLANTED_TRIM_UNCOVERED] = "trim-uncovered",
+        [KS_PLANTED_DELETE_BEFORE_TRIM] = "delete-before-trim",
     };
 
     for (int i = 0; i < KS_PLANTED_COUNT; i++) {

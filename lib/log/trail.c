@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Coverage only ever grows, so that a trail looks at each section until it is covered and never
+ * again, and an old view of a register errs on the safe side.
+ */
+#include "log/trail.h"
+
+#include "log/producer_snapshot.h"
+#include "log/trim.h"
+
+#include <assert.h>
+
+#define SLOTS_MIN 16u
+
+struct ks_trail *
+ks_trail_new(struct ks_log *log, const struct ks_id *incarnation, uint64_t mark,
+             uint64_t mark_version)
+{
+    struct ks_trail *trail = ks_alloc_zero(1, sizeof *trail);
+    uint32_t source = ks_log_source(log, incarnation);
+
+    if (trail == NULL || source == UINT32_MAX) {
+        ks_free(trail);
+        return NULL;
+    }
+    trail->log = log;
+    trail->incarnation = *incarnation;
+    trail->source = source;
+    trail->is_own = source == 0;
+    trail->mark = mark;
+    trail->mark_version = mark_version;
+    trail->end = mark;
+    trail->covered = mark;
+    trail->state_upto = mark;
+    ks_table_init(&trail->runs, ks_env_random_u64(log->env));
+    ks_list_append(&log->trimmer->trails, &trail->link);
+    return trail;
+}
+
+static void
+run_free(struct ks_trail_run *run)
+{
+    ks_producer_table_deinit(&run->producers);
+    ks_free(run->topic_name);
+    ks_free(run);
+}
+
+void
+ks_trail_free(struct ks_trail *trail)
+{
+    struct ks_table_node *node;
+
+    if (trail == NULL) {
+        return;
+    }
+    for (uint64_t sequence = trail->mark; sequence < trail->end; sequence++) {
+        kafscale_blob_unref(ks_trail_slot(trail, sequence)->head);
+    }
+    while ((node = ks_table_next(&trail->runs, NULL)) != NULL) {
+        ks_table_remove(&trail->runs, node);
+        run_free(KS_CONTAINER(node, struct ks_trail_run, node));
+    }
+    ks_table_deinit(&trail->runs);
+    ks_list_remove(&trail->link);
+    ks_free(trail->slots);
+    ks_free(trail);
+}
+
+struct ks_trail *
+ks_trail_find(const struct ks_log *log, uint32_t source)
+{
+    const struct ks_list *trails = &log->trimmer->trails;
+
+    for (struct ks_list *node = trails->next; node != trails; node = node->next) {
+        struct ks_trail *trail = KS_CONTAINER(node, struct ks_trail, link);
+
+        if (trail->source == source) {
+            return trail;
+        }
+    }
+    return NULL;
+}
+
+/* --- Slots ------------------------------------------------------------------------------- */
+
+struct ks_trail_slot *
+ks_trail_slot(const struct ks_trail *trail, uint64_t sequence)
+{
+    assert(sequence >= trail->mark);
+    assert(sequence < trail->end);
+    return &trail->slots[trail->slot_gap + (size_t) (sequence - trail->mark)];
+}
+
+static bool
+reserve_slot(struct ks_trail *trail)
+{
+    size_t count = (size_t) (trail->end - trail->mark);
+    size_t capacity = trail->slot_capacity < SLOTS_MIN ? SLOTS_MIN : trail->slot_capacity * 2;
+    struct ks_trail_slot *slots;
+
+    if (trail->slot_gap + count < trail->slot_capacity) {
+        return true;
+    }
+    if (trail->slot_gap > count) {
+        memmove(trail->slots, trail->slots + trail->slot_gap, count * sizeof *trail->slots);
+        trail->slot_gap = 0;
+        return true;
+    }
+    slots = ks_realloc(trail->slots, capacity * sizeof *slots);
+    if (slots == NULL) {
+        return false;
+    }
+    trail->slots = slots;
+    trail->slot_capacity = capacity;
+    return true;
+}
+
+static bool
+keep_head(struct ks_trail_slot *slot, struct kafscale_slice head)
+{
+    struct kafscale_error error = { 0 };
+
+    slot->head = kafscale_blob_new(head.size);
+    if (slot->head == NULL) {
+        return false;
+    }
+    memcpy(kafscale_blob_data(slot->head), head.data, head.size);
+    if (ks_wal_read_head(kafscale_blob_slice(slot->head), &slot->header, &slot->directory,
+                         &error) != KAFSCALE_OK) {
+        kafscale_blob_unref(slot->head);
+        return false;
+    }
+    return true;
+}
+
+void
+ks_trail_add(struct ks_trail *trail, uint64_t sequence, struct kafscale_slice head)
+{
+    struct ks_trail_slot slot = { 0 };
+
+    if (trail->is_lost || sequence < trail->mark) {
+        return;
+    }
+    if (sequence != trail->end || !reserve_slot(trail) || !keep_head(&slot, head)) {
+        trail->is_lost = true;
+        return;
+    }
+    trail->slots[trail->slot_gap + (size_t) (trail->end - trail->mark)] = slot;
+    trail->end++;
+    trail->body_bytes += slot.header.body_bytes;
+    trail->head_bytes += kafscale_blob_size(slot.head);
+}
+
+void
+ks_trail_set_mark(struct ks_trail *trail, uint64_t mark, uint64_t mark_version)
+{
+    assert(mark >= trail->mark);
+    assert(mark <= trail->end);
+
+    for (; trail->mark < mark; trail->mark++) {
+        struct ks_trail_slot *slot = ks_trail_slot(trail, trail->mark);
+
+        trail->body_bytes -= slot->header.body_bytes;
+        trail->head_bytes -= kafscale_blob_size(slot->head);
+        kafscale_blob_unref(slot->head);
+        trail->slot_gap++;
+    }
+    trail->mark_version = mark_version;
+    if (trail->covered < mark) {
+        trail->covered = mark;
+        trail->covered_bytes = 0;
+        trail->has_blocker = false;
+    }
+}
+
+/* --- States ------------------------------------------------------------------------------ */
+
+struct ks_trail_run *
+ks_trail_find_run(const struct ks_trail *trail, const struct ks_trail_run_name *name)
+{
+    struct ks_table_node *node = ks_table_find(&trail->runs, ks_slice(name, sizeof *name));
+
+    return node == NULL ? NULL : KS_CONTAINER(node, struct ks_trail_run, node);
+}
+
+/* By way of the stored form, which has what counts and nothing else. */
+static enum kafscale_status
+copy_producers(struct ks_producer_table *from, struct ks_trail_run *run)
+{
+    struct ks_producer_snapshot snapshot = { .name = run->name.partition,
+                                             .offset = run->next_offset };
+    struct kafscale_error error = { 0 };
+    enum kafscale_status status = KAFSCALE_NO_MEMORY;
+    struct ks_buffer bytes;
+
+    if (from->table.count == 0) {
+        return KAFSCALE_OK;
+    }
+    ks_buffer_init(&bytes, KS_PRODUCER_SNAPSHOT_BYTES_MAX);
+    ks_producer_snapshot_encode(from, &snapshot, &bytes);
+    if (!ks_buffer_failed(&bytes)) {
+        status = ks_producer_snapshot_decode(ks_buffer_slice(&bytes), &run->producers, &snapshot,
+                                             &error);
+    }
+    ks_buffer_deinit(&bytes);
+    return status;
+}
+
+void
+ks_trail_add_run(struct ks_trail *trail, const struct ks_partition *partition, int32_t epoch,
+                 struct ks_producer_table *producers, int64_t next_offset)
+{
+    struct ks_trail_run_name name = { .partition = partition->name, .epoch = epoch };
+    const struct ks_log_options *options = &trail->log->options;
+    struct ks_trail_run *run;
+
+    static_assert(sizeof name == KS_ID_BYTES + 2 * sizeof(int32_t), "a key has no padding");
+    if (ks_trail_find_run(trail, &name) != NULL) {
+        return;
+    }
+    run = ks_alloc_zero(1, sizeof *run);
+    if (run == NULL) {
+        trail->is_lost = true;
+        return;
+    }
+    run->name = name;
+    run->next_offset = next_offset;
+    run->topic_name = ks_copy_text(partition->topic_name);
+    ks_producer_table_init(&run->producers, ks_env_random_u64(trail->log->env),
+                           options->producers_max, options->producer_expiration_ms);
+    if (run->topic_name == NULL || copy_producers(producers, run) != KAFSCALE_OK ||
+        ks_table_insert(&trail->runs, &run->node, ks_slice(&run->name, sizeof run->name)) !=
+            KAFSCALE_OK) {
+        run_free(run);
+        trail->is_lost = true;
+    }
+}
+
+static bool
+advance_run(struct ks_trail_run *run, const struct ks_wal_section *section, int64_t created_ms)
+{
+    struct ks_cursor entries = ks_cursor(section->entries);
+    struct ks_wal_entry entry;
+
+    while (ks_wal_next_entry(&entries, &entry)) {
+        if (entry.base_offset < run->next_offset) {
+            continue;
+        }
+        if (ks_producer_note_entry(&run->producers, &entry, created_ms) != KAFSCALE_OK) {
+            return false;
+        }
+        run->next_offset = entry.last_offset + 1;
+    }
+    return true;
+}
+
+void
+ks_trail_advance_states(struct ks_trail *trail, uint64_t upto)
+{
+    assert(upto <= trail->end);
+
+    for (; trail->state_upto < upto && !trail->is_lost; trail->state_upto++) {
+        struct ks_trail_slot *slot = ks_trail_slot(trail, trail->state_upto);
+        struct ks_cursor directory = ks_cursor(slot->directory);
+        struct ks_wal_section section;
+
+        while (ks_wal_next_section(&directory, &section)) {
+            struct ks_trail_run_name name = { .partition = { .topic = section.topic,
+                                                             .index = section.partition },
+                                              .epoch = section.leader_epoch };
+            struct ks_trail_run *run = ks_trail_find_run(trail, &name);
+
+            if (run != NULL && !advance_run(run, &section, slot->header.created_ms)) {
+                trail->is_lost = true;
+            }
+        }
+    }
+}
+
+/* --- What is covered --------------------------------------------------------------------- */
+
+enum ks_coverage
+ks_trail_coverage(const struct ks_log *log, const struct ks_partition_name *name,
+                  int64_t last_offset)
+{
+    const struct ks_partition *partition = ks_log_find((struct ks_log *) log, name);
+    const struct ks_known *known;
+
+    if (partition != NULL) {
+        return partition->reg.compacted_upto > last_offset ? KS_COVERED : KS_NOT_COVERED;
+    }
+    known = ks_known_find(log->trimmer, name);
+    if (known != NULL && (known->is_gone || known->compacted_upto > last_offset)) {
+        return KS_COVERED;
+    }
+    return known != NULL && known->round == log->trimmer->round ? KS_NOT_COVERED
+                                                                : KS_COVERAGE_UNKNOWN;
+}
+
+static int64_t
+last_offset_of(const struct ks_wal_section *section)
+{
+    struct ks_cursor entries = ks_cursor(section->entries);
+    struct ks_wal_entry entry;
+    int64_t last_offset = -1;
+
+    while (ks_wal_next_entry(&entries, &entry)) {
+        last_offset = entry.last_offset;
+    }
+    return last_offset;
+}
+
+/* Takes the next section of the slot that `covered` stands at; false: there is none left. */
+static bool
+next_blocker(struct ks_trail *trail)
+{
+    struct kafscale_slice directory = ks_trail_slot(trail, trail->covered)->directory;
+    struct ks_cursor cursor = ks_cursor(
+        ks_slice(directory.data + trail->covered_bytes, directory.size - trail->covered_bytes));
+    struct ks_wal_section section;
+
+    if (!ks_wal_next_section(&cursor, &section)) {
+        trail->is_lost |= cursor.failed;
+        return false;
+    }
+    trail->covered_bytes = (size_t) (cursor.position - directory.data);
+    trail->blocker =
+        (struct ks_partition_name){ .topic = section.topic, .index = section.partition };
+    trail->blocker_last = last_offset_of(&section);
+    trail->has_blocker = true;
+    return true;
+}
+
+enum ks_coverage
+ks_trail_find_covered(struct ks_trail *trail)
+{
+    while (trail->covered < trail->end && !trail->is_lost) {
+        enum ks_coverage coverage;
+
+        if (!trail->has_blocker && !next_blocker(trail)) {
+            trail->covered += !trail->is_lost;
+            trail->covered_bytes = 0;
+            continue;
+        }
+        coverage = ks_trail_coverage(trail->log, &trail->blocker, trail->blocker_last);
+        if (coverage != KS_COVERED) {
+            return coverage;
+        }
+        trail->has_blocker = false;
+    }
+    return trail->is_lost ? KS_NOT_COVERED : KS_COVERED;
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is known of a log's objects from its trim mark on: the directories of the committed slots,
+ * and the state of the producers where each partition's part begins. It says how far the mark may
+ * move (durability 2, rule 4). The own log has a trail, and each earlier log that was read.
+ */
+#ifndef KS_LOG_TRAIL_H
+#define KS_LOG_TRAIL_H
+
+#include "log/bundle_format.h"
+#include "log/core.h"
+
+struct ks_dead_log;
+
+/* A committed object. */
+struct ks_trail_slot {
+    struct kafscale_blob *head; /* header and directory */
+    struct ks_wal_header header;
+    struct kafscale_slice directory;
+};
+
+/* The key of a run in its table; no padding. */
+struct ks_trail_run_name {
+    struct ks_partition_name partition;
+    int32_t epoch;
+};
+
+/*
+ * The part of a partition that a log holds under one leader epoch, and what its producers had done
+ * before the slot `state_upto` of the trail.
+ */
+struct ks_trail_run {
+    struct ks_table_node node; /* by name */
+    struct ks_trail_run_name name;
+    char *topic_name;
+    struct ks_producer_table producers;
+    int64_t next_offset; /* of its first batch that is not in `producers` */
+};
+
+struct ks_trail {
+    struct ks_list link; /* in the log's trails, oldest first */
+    struct ks_log *log;
+    struct ks_id incarnation;
+    uint32_t source;
+    bool is_own;
+    bool is_lost; /* what it says may not hold: it is left alone until the next start */
+    uint64_t mark;
+    uint64_t mark_version;       /* of the register; 0: it does not exist */
+    uint64_t end;                /* slots from `mark` on below it are committed */
+    struct ks_trail_slot *slots; /* the first `slot_gap` are void */
+    size_t slot_gap;
+    size_t slot_capacity;
+    uint64_t body_bytes; /* of all these slots */
+    uint64_t head_bytes;
+
+    uint64_t covered;                 /* slots below it are covered */
+    size_t covered_bytes;             /* so much of the directory of slot `covered`, too */
+    struct ks_partition_name blocker; /* of the section there, once has_blocker */
+    int64_t blocker_last;
+    bool has_blocker;
+
+    struct ks_table runs;
+    uint64_t state_upto; /* the slot before which the runs' producers stand */
+};
+
+/* NULL without memory. Lists itself in the log. */
+struct ks_trail *ks_trail_new(struct ks_log *log, const struct ks_id *incarnation, uint64_t mark,
+                              uint64_t mark_version);
+
+/* Accepts NULL. */
+void ks_trail_free(struct ks_trail *trail);
+
+/* The trail of this log, or NULL. */
+struct ks_trail *ks_trail_find(const struct ks_log *log, uint32_t source);
+
+/* The next slot is committed. Without memory the trail is lost. */
+void ks_trail_add(struct ks_trail *trail, uint64_t sequence, struct kafscale_slice head);
+
+/*
+ * Begins a run, or leaves one that is there: `producers` is what the batches of the partition below
+ * `next_offset` leave behind. Without memory the trail is lost.
+ */
+void ks_trail_add_run(struct ks_trail *trail, const struct ks_partition *partition, int32_t epoch,
+                      struct ks_producer_table *producers, int64_t next_offset);
+
+struct ks_trail_run *ks_trail_find_run(const struct ks_trail *trail,
+                                       const struct ks_trail_run_name *name);
+
+/* mark <= sequence < end */
+struct ks_trail_slot *ks_trail_slot(const struct ks_trail *trail, uint64_t sequence);
+
+/*
+ * Carries the producers of all runs over the entries of the slots below `upto`. Without memory the
+ * trail is lost.
+ */
+void ks_trail_advance_states(struct ks_trail *trail, uint64_t upto);
+
+/* The mark has moved: forgets the slots below. */
+void ks_trail_set_mark(struct ks_trail *trail, uint64_t mark, uint64_t mark_version);
+
+/* --- What is covered --- */
+
+enum ks_coverage {
+    KS_COVERED,
+    KS_NOT_COVERED,
+    KS_COVERAGE_UNKNOWN, /* of a partition that isn't open here: the metadata store knows */
+};
+
+/* Whether all batches up to `last_offset` are below compacted_upto, or their topic is gone. */
+enum ks_coverage ks_trail_coverage(const struct ks_log *log, const struct ks_partition_name *name,
+                                   int64_t last_offset);
+
+/*
+ * Moves `covered` on as far as is known. UNKNOWN: it stops at `blocker`, of which nothing is
+ * known; NOT_COVERED: at one that isn't; COVERED: at the end.
+ */
+enum ks_coverage ks_trail_find_covered(struct ks_trail *trail);
+
+#endif

@@ -1,0 +1,489 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One step at a time: look at a partition of which nothing is known, or move a mark. Marks move
+ * for many slots at once, since each move is a transaction.
+ */
+#include "log/trim.h"
+
+#include "log/dead_log.h"
+
+#include <assert.h>
+#include <inttypes.h>
+
+/* How often the metadata store is asked about partitions that aren't open here. */
+#define LOOK_INTERVAL_MS 1000
+/* Beyond so many what is known is forgotten, and read again when needed. */
+#define KNOWN_MAX 10000
+
+static void step(void *arg);
+static void read_mark(void *arg);
+
+struct ks_trimmer *
+ks_trimmer_new(struct ks_log *log)
+{
+    struct ks_trimmer *trimmer = ks_alloc_zero(1, sizeof *trimmer);
+
+    if (trimmer == NULL) {
+        return NULL;
+    }
+    trimmer->log = log;
+    ks_list_init(&trimmer->trails);
+    ks_list_init(&trimmer->garbage);
+    ks_list_init(&trimmer->removals);
+    ks_table_init(&trimmer->known, ks_env_random_u64(log->env));
+    trimmer->task = (struct ks_task){ .run = step, .arg = trimmer };
+    trimmer->retry = (struct ks_timer){ .on_due = step, .arg = trimmer };
+    return trimmer;
+}
+
+static void
+forget_known(struct ks_trimmer *trimmer)
+{
+    struct ks_table_node *node;
+
+    while ((node = ks_table_next(&trimmer->known, NULL)) != NULL) {
+        ks_table_remove(&trimmer->known, node);
+        ks_free(KS_CONTAINER(node, struct ks_known, node));
+    }
+}
+
+void
+ks_trimmer_free(struct ks_trimmer *trimmer)
+{
+    if (trimmer == NULL) {
+        return;
+    }
+    ks_trimmer_silence(trimmer->log);
+    ks_garbage_drop(trimmer);
+    forget_known(trimmer);
+    ks_table_deinit(&trimmer->known);
+    while (!ks_list_is_empty(&trimmer->trails)) {
+        ks_trail_free(KS_CONTAINER(trimmer->trails.next, struct ks_trail, link));
+    }
+    ks_free(trimmer);
+}
+
+void
+ks_trimmer_take(struct ks_log *log, const struct ks_dead_log *dead)
+{
+    struct ks_trail *trail = ks_trail_find(log, dead->source);
+
+    if (log->options.bundle_slots == 0 || dead->status != KAFSCALE_OK || trail != NULL ||
+        dead->mark == dead->end) {
+        return;
+    }
+    trail = ks_trail_new(log, &dead->incarnation, dead->mark, dead->mark_version);
+    for (uint64_t sequence = dead->mark; trail != NULL && sequence < dead->end; sequence++) {
+        ks_trail_add(trail, sequence, ks_dead_log_head(dead, sequence));
+    }
+}
+
+enum kafscale_status
+ks_trimmer_begin(struct ks_log *log)
+{
+    if (log->options.bundle_slots == 0) {
+        return KAFSCALE_OK;
+    }
+    log->trimmer->own = ks_trail_new(log, &log->options.incarnation, 0, 0);
+    return log->trimmer->own == NULL ? KAFSCALE_NO_MEMORY : KAFSCALE_OK;
+}
+
+bool
+ks_trimmer_is_over(const struct ks_log *log)
+{
+    return log->is_freed || log->is_stopped || ks_log_status(log) != KAFSCALE_OK;
+}
+
+void
+ks_trimmer_silence(struct ks_log *log)
+{
+    ks_env_cancel_task(&log->trimmer->task);
+    ks_env_cancel_timer(log->env, &log->trimmer->retry);
+    ks_garbage_silence(log->trimmer);
+}
+
+/* --- What is known ----------------------------------------------------------------------- */
+
+const struct ks_known *
+ks_known_find(const struct ks_trimmer *trimmer, const struct ks_partition_name *name)
+{
+    struct ks_table_node *node = ks_table_find(&trimmer->known, ks_slice(name, sizeof *name));
+
+    return node == NULL ? NULL : KS_CONTAINER(node, struct ks_known, node);
+}
+
+void
+ks_known_note(struct ks_trimmer *trimmer, const struct ks_partition_name *name, bool is_gone,
+              int64_t compacted_upto)
+{
+    struct ks_known *known = (struct ks_known *) ks_known_find(trimmer, name);
+
+    if (known == NULL && trimmer->known.count >= KNOWN_MAX) {
+        forget_known(trimmer);
+    }
+    if (known == NULL) {
+        known = ks_alloc_zero(1, sizeof *known);
+        if (known == NULL) {
+            return;
+        }
+        known->name = *name;
+        if (ks_table_insert(&trimmer->known, &known->node,
+                            ks_slice(&known->name, sizeof known->name)) != KAFSCALE_OK) {
+            ks_free(known);
+            return;
+        }
+    }
+    known->is_gone |= is_gone;
+    known->round = trimmer->round;
+    if (compacted_upto > known->compacted_upto) {
+        known->compacted_upto = compacted_upto;
+    }
+}
+
+/* --- Steps ------------------------------------------------------------------------------- */
+
+void
+ks_trimmer_poke(struct ks_log *log)
+{
+    if (log->trimmer->step == KS_TRIM_IDLE && !ks_trimmer_is_over(log)) {
+        ks_env_defer(log->env, &log->trimmer->task);
+    }
+}
+
+void
+ks_trim_advance(struct ks_log *log)
+{
+    log->trimmer->round++;
+    ks_trimmer_poke(log);
+}
+
+void
+ks_trim_note_slot(struct ks_log *log, const struct ks_slot *slot)
+{
+    struct ks_trail *own = log->trimmer->own;
+
+    if (own == NULL) {
+        return;
+    }
+    ks_trail_add(own, slot->sequence, ks_buffer_slice(&slot->head));
+    if (own->end - own->mark >= log->options.bundle_slots) {
+        ks_trimmer_poke(log);
+    }
+}
+
+static void
+wait_until(struct ks_trimmer *trimmer, int64_t due_ms, void (*on_due)(void *))
+{
+    ks_env_cancel_timer(trimmer->log->env, &trimmer->retry);
+    trimmer->retry = (struct ks_timer){ .on_due = on_due, .arg = trimmer };
+    ks_env_set_timer(trimmer->log->env, &trimmer->retry, due_ms);
+}
+
+static void
+wait(struct ks_trimmer *trimmer, void (*on_due)(void *))
+{
+    struct ks_log *log = trimmer->log;
+
+    wait_until(trimmer, ks_env_now_ms(log->env) + ks_log_backoff_ms(log, trimmer->attempts++),
+               on_due);
+}
+
+static void
+finish_step(struct ks_trimmer *trimmer)
+{
+    trimmer->step = KS_TRIM_IDLE;
+    trimmer->trail = NULL;
+    trimmer->attempts = 0;
+    ks_trimmer_poke(trimmer->log);
+}
+
+/* --- Looking at a partition -------------------------------------------------------------- */
+
+static void look(void *arg);
+
+static void
+on_register(void *arg, enum kafscale_status status, const struct kafscale_meta_entry *entries,
+            size_t entry_count, uint64_t revision, const struct kafscale_error *error)
+{
+    struct ks_trimmer *trimmer = arg;
+    struct ks_log *log = trimmer->log;
+    struct kafscale_error damage = { 0 };
+    struct ks_register reg = { 0 };
+
+    (void) revision;
+    (void) error;
+    if (ks_trimmer_is_over(log)) {
+        trimmer->step = KS_TRIM_IDLE;
+    } else if (status != KAFSCALE_OK) {
+        wait(trimmer, look);
+    } else {
+        if (entry_count == 1 &&
+            ks_register_decode(entries[0].value, &reg, &damage) != KAFSCALE_OK) {
+            reg = (struct ks_register){ 0 };
+        }
+        ks_known_note(trimmer, &trimmer->name, false, reg.compacted_upto);
+        ks_register_deinit(&reg);
+        finish_step(trimmer);
+    }
+    ks_log_end(log);
+}
+
+static void
+read_register(struct ks_trimmer *trimmer)
+{
+    ks_register_key(&trimmer->name, trimmer->key);
+    trimmer->read = (struct kafscale_meta_read){ .key = trimmer->key, .is_fresh = true };
+    ks_log_begin(trimmer->log);
+    ks_meta_read(trimmer->log->meta, &trimmer->read, on_register, trimmer);
+}
+
+static void
+on_topic(void *arg, enum kafscale_status status, const struct kafscale_meta_entry *entries,
+         size_t entry_count, uint64_t revision, const struct kafscale_error *error)
+{
+    struct ks_trimmer *trimmer = arg;
+    struct ks_log *log = trimmer->log;
+
+    (void) entries;
+    (void) revision;
+    (void) error;
+    if (ks_trimmer_is_over(log)) {
+        trimmer->step = KS_TRIM_IDLE;
+    } else if (status != KAFSCALE_OK) {
+        wait(trimmer, look);
+    } else if (entry_count == 0) {
+        ks_known_note(trimmer, &trimmer->name, true, 0);
+        finish_step(trimmer);
+    } else {
+        read_register(trimmer);
+    }
+    ks_log_end(log);
+}
+
+/*
+ * Fresh, and after the section was seen: an older view might not know the topic yet, and would
+ * have it gone.
+ */
+static void
+look(void *arg)
+{
+    struct ks_trimmer *trimmer = arg;
+
+    if (ks_trimmer_is_over(trimmer->log)) {
+        trimmer->step = KS_TRIM_IDLE;
+        return;
+    }
+    trimmer->step = KS_TRIM_LOOK;
+    ks_topic_key(&trimmer->name.topic, trimmer->key);
+    trimmer->read = (struct kafscale_meta_read){ .key = trimmer->key, .is_fresh = true };
+    ks_log_begin(trimmer->log);
+    ks_meta_read(trimmer->log->meta, &trimmer->read, on_topic, trimmer);
+}
+
+/* Soon, or when the last look is some time ago. */
+static void
+begin_look(struct ks_trimmer *trimmer, const struct ks_partition_name *name)
+{
+    int64_t now_ms = ks_env_now_ms(trimmer->log->env);
+
+    if (trimmer->has_looked && now_ms - trimmer->looked_ms < LOOK_INTERVAL_MS) {
+        if (!ks_env_timer_is_set(&trimmer->retry)) {
+            wait_until(trimmer, trimmer->looked_ms + LOOK_INTERVAL_MS, step);
+        }
+        return;
+    }
+    trimmer->has_looked = true;
+    trimmer->looked_ms = now_ms;
+    trimmer->name = *name;
+    look(trimmer);
+}
+
+/* --- Moving a mark ----------------------------------------------------------------------- */
+
+/* The mark is where it was to be: the slots below may go. */
+static void
+take_mark(struct ks_trimmer *trimmer, uint64_t version)
+{
+    struct ks_trail *trail = trimmer->trail;
+
+    trimmer->log->counters.slots_trimmed += trimmer->mark - trail->mark;
+    ks_garbage_add(trimmer, trail->source, trail->mark, trimmer->mark);
+    ks_trail_advance_states(trail, trimmer->mark);
+    ks_trail_set_mark(trail, trimmer->mark, version);
+    if (!trail->is_own && trail->mark == trail->end) {
+        ks_trail_free(trail);
+    }
+    finish_step(trimmer);
+}
+
+static void
+lose_trail(struct ks_trimmer *trimmer)
+{
+    trimmer->trail->is_lost = true;
+    finish_step(trimmer);
+}
+
+/* Where the mark is after a transaction of which that isn't known. */
+static void
+take_read_mark(struct ks_trimmer *trimmer, uint64_t mark, uint64_t version)
+{
+    struct ks_trail *trail = trimmer->trail;
+
+    if (mark == trimmer->mark) {
+        take_mark(trimmer, version);
+    } else if (mark == trail->mark) {
+        trail->mark_version = version;
+        trimmer->step = KS_TRIM_IDLE;
+        wait(trimmer, step);
+    } else {
+        /* Somebody else works on this log. */
+        lose_trail(trimmer);
+    }
+}
+
+static void
+on_mark(void *arg, enum kafscale_status status, const struct kafscale_meta_entry *entries,
+        size_t entry_count, uint64_t revision, const struct kafscale_error *error)
+{
+    struct ks_trimmer *trimmer = arg;
+    struct ks_log *log = trimmer->log;
+
+    (void) revision;
+    (void) error;
+    if (ks_trimmer_is_over(log)) {
+        trimmer->step = KS_TRIM_IDLE;
+    } else if (status != KAFSCALE_OK) {
+        wait(trimmer, read_mark);
+    } else {
+        take_read_mark(trimmer, ks_trim_mark_of(entries, entry_count),
+                       entry_count == 0 ? 0 : entries[0].version);
+    }
+    ks_log_end(log);
+}
+
+static void
+read_mark(void *arg)
+{
+    struct ks_trimmer *trimmer = arg;
+
+    if (ks_trimmer_is_over(trimmer->log)) {
+        trimmer->step = KS_TRIM_IDLE;
+        return;
+    }
+    trimmer->step = KS_TRIM_CHECK;
+    trimmer->read = (struct kafscale_meta_read){ .key = trimmer->key, .is_fresh = true };
+    ks_log_begin(trimmer->log);
+    ks_meta_read(trimmer->log->meta, &trimmer->read, on_mark, trimmer);
+}
+
+static void
+on_moved(void *arg, enum kafscale_status status, uint64_t revision,
+         const struct kafscale_error *error)
+{
+    struct ks_trimmer *trimmer = arg;
+    struct ks_log *log = trimmer->log;
+
+    (void) error;
+    if (ks_trimmer_is_over(log)) {
+        trimmer->step = KS_TRIM_IDLE;
+    } else if (status == KAFSCALE_OK) {
+        take_mark(trimmer, revision);
+    } else {
+        wait(trimmer, read_mark);
+    }
+    ks_log_end(log);
+}
+
+static void
+move_mark(struct ks_trimmer *trimmer, struct ks_trail *trail, uint64_t mark)
+{
+    assert(mark > trail->mark);
+    assert(mark <= trail->end);
+
+    trimmer->step = KS_TRIM_MOVE;
+    trimmer->trail = trail;
+    trimmer->mark = mark;
+    ks_trim_key(&trail->incarnation, trimmer->key);
+    ks_put_u64(trimmer->value, mark);
+    trimmer->compare =
+        (struct kafscale_meta_compare){ .key = trimmer->key, .version = trail->mark_version };
+    trimmer->operation = (struct kafscale_meta_operation){
+        .key = trimmer->key, .value = ks_slice(trimmer->value, sizeof trimmer->value)
+    };
+    trimmer->txn = (struct kafscale_meta_txn){ .compares = &trimmer->compare,
+                                               .compare_count = 1,
+                                               .operations = &trimmer->operation,
+                                               .operation_count = 1 };
+    if (ks_is_planted(KS_PLANTED_DELETE_BEFORE_TRIM)) {
+        ks_garbage_add(trimmer, trail->source, trail->mark, mark);
+    }
+    ks_log_begin(trimmer->log);
+    ks_meta_txn(trimmer->log->meta, &trimmer->txn, on_moved, trimmer);
+}
+
+/* --- What is due ------------------------------------------------------------------------- */
+
+static bool
+is_idle(const struct ks_log *log)
+{
+    return ks_list_is_empty(&log->slots) && (log->open == NULL || log->open->body_bytes == 0);
+}
+
+/*
+ * A few slots of a log that is written to are left for later; of one that is not they go when none
+ * is left that can't.
+ */
+static bool
+is_worth_moving(const struct ks_trail *trail)
+{
+    uint64_t count = trail->covered - trail->mark;
+
+    if (count == 0) {
+        return false;
+    }
+    return count * 4 >= trail->log->options.bundle_slots ||
+           (trail->covered == trail->end && (!trail->is_own || is_idle(trail->log)));
+}
+
+/* True: it has something to do. */
+static bool
+work_on(struct ks_trimmer *trimmer, struct ks_trail *trail)
+{
+    enum ks_coverage coverage = ks_trail_find_covered(trail);
+
+    if (ks_is_planted(KS_PLANTED_TRIM_UNCOVERED)) {
+        trail->covered = trail->end;
+    }
+    if (trail->is_lost) {
+        return false;
+    }
+    if (is_worth_moving(trail)) {
+        move_mark(trimmer, trail, trail->covered);
+        return true;
+    }
+    if (coverage == KS_COVERAGE_UNKNOWN) {
+        begin_look(trimmer, &trail->blocker);
+        return true;
+    }
+    return false;
+}
+
+/*
+ * While a partition is being opened its logs stay as they are: the opening would have to read them
+ * again.
+ */
+static void
+step(void *arg)
+{
+    struct ks_trimmer *trimmer = arg;
+    struct ks_log *log = trimmer->log;
+
+    if (trimmer->step != KS_TRIM_IDLE || ks_trimmer_is_over(log) || log->opening != NULL) {
+        return;
+    }
+    for (struct ks_list *node = trimmer->trails.next; node != &trimmer->trails; node = node->next) {
+        if (work_on(trimmer, KS_CONTAINER(node, struct ks_trail, link))) {
+            return;
+        }
+    }
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The log's work behind the scenes: moving trim marks over slots that nobody needs any more, and
+ * deleting what lies below (durability 2, rule 4). One step at a time, each safe to die after; no
+ * request and no timer while nothing is due.
+ */
+#ifndef KS_LOG_TRIM_H
+#define KS_LOG_TRIM_H
+
+#include "log/trail.h"
+
+/* What was read about a partition that isn't open here. */
+struct ks_known {
+    struct ks_table_node node; /* by name */
+    struct ks_partition_name name;
+    bool is_gone; /* its topic was deleted, and ids never return */
+    int64_t compacted_upto;
+    uint64_t round; /* of the trimmer when it was read */
+};
+
+/* Slots to be deleted. */
+struct ks_garbage {
+    struct ks_list link;
+    uint32_t source;
+    uint64_t next;
+    uint64_t end;
+};
+
+struct ks_removal;
+
+enum ks_trim_step {
+    KS_TRIM_IDLE,
+    KS_TRIM_LOOK,  /* at a partition that isn't open here */
+    KS_TRIM_MOVE,  /* the transaction that moves the mark */
+    KS_TRIM_CHECK, /* reading the mark after an outcome that was not plain */
+};
+
+struct ks_trimmer {
+    struct ks_log *log;
+    struct ks_list trails; /* oldest first */
+    struct ks_trail *own;  /* NULL: the log keeps its slots */
+    struct ks_table known;
+    uint64_t round;    /* grows when something may have become covered */
+    int64_t looked_ms; /* when it was last asked about a partition */
+    bool has_looked;
+
+    enum ks_trim_step step;
+    struct ks_trail *trail; /* the step's */
+    uint64_t mark;          /* where its mark moves */
+    struct ks_partition_name name;
+    char key[KS_REGISTER_KEY_BYTES];
+    uint8_t value[8];
+    struct kafscale_meta_compare compare;
+    struct kafscale_meta_operation operation;
+    struct kafscale_meta_txn txn;
+    struct kafscale_meta_read read;
+    uint32_t attempts;
+    struct ks_timer retry;
+    struct ks_task task;
+
+    struct ks_list garbage;  /* ranges to be deleted */
+    struct ks_list removals; /* under way */
+    size_t removal_count;
+};
+
+/* NULL without memory. */
+struct ks_trimmer *ks_trimmer_new(struct ks_log *log);
+
+/* Nothing of it may be under way. Accepts NULL. */
+void ks_trimmer_free(struct ks_trimmer *trimmer);
+
+/* A log that was read to its end has a trail from now on. Without memory it has none. */
+void ks_trimmer_take(struct ks_log *log, const struct ks_dead_log *dead);
+
+/* Does what is due, from the loop. */
+void ks_trimmer_poke(struct ks_log *log);
+
+/* The log ends or drains: nothing more is begun, nor sent again. */
+bool ks_trimmer_is_over(const struct ks_log *log);
+
+/* What a fresh read has told. Without memory nothing is noted. */
+void ks_known_note(struct ks_trimmer *trimmer, const struct ks_partition_name *name, bool is_gone,
+                   int64_t compacted_upto);
+const struct ks_known *ks_known_find(const struct ks_trimmer *trimmer,
+                                     const struct ks_partition_name *name);
+
+/* --- garbage.c --- */
+/* Deletes the slots from `first` to `end` - 1, below the mark, a few at a time. */
+void ks_garbage_add(struct ks_trimmer *trimmer, uint32_t source, uint64_t first, uint64_t end);
+void ks_garbage_silence(struct ks_trimmer *trimmer);
+/* Frees all, for whose requests no completion comes. */
+void ks_garbage_drop(struct ks_trimmer *trimmer);
+
+#endif
