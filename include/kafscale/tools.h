@@ -51,9 +51,10 @@ enum kafscale_dump_depth {
 };
 
 /*
- * Describes one object of the broker's: write-ahead objects and seals, entries, snapshots and
- * marks of the metadata log, the cluster record. KAFSCALE_NOT_FOUND: no such key;
- * KAFSCALE_UNSUPPORTED: none of ours. Damage is described, under "damage", and is no failure.
+ * Describes one object of the broker's: write-ahead objects and seals, bundles, segments, indexes,
+ * producer states, entries, snapshots and marks of the metadata log, the cluster record.
+ * KAFSCALE_NOT_FOUND: no such key; KAFSCALE_UNSUPPORTED: none of ours. Damage is described, under
+ * "damage", and is no failure.
  */
 KAFSCALE_EXPORT KAFSCALE_MUST_CHECK enum kafscale_status kafscale_tools_dump(
     struct kafscale_tools *tools, const char *key, enum kafscale_dump_depth depth,

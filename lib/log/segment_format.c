@@ -6,7 +6,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#define HEADER_MAGIC 0x4b414653u /* "KAFS" */
 #define FOOTER_MAGIC 0x454e4421u /* "END!" */
 #define BASE_DIGITS 20
 
@@ -22,7 +21,7 @@ void
 ks_segment_write_header(uint8_t bytes_out[KS_SEGMENT_HEADER_BYTES],
                         const struct ks_segment_header *header)
 {
-    ks_put_u32(bytes_out, HEADER_MAGIC);
+    ks_put_u32(bytes_out, KS_SEGMENT_MAGIC);
     ks_put_u16(bytes_out + 4, KS_SEGMENT_VERSION);
     ks_put_u16(bytes_out + 6, 0);
     ks_put_u64(bytes_out + 8, (uint64_t) header->base_offset);
@@ -44,7 +43,7 @@ enum kafscale_status
 ks_segment_read_header(struct kafscale_slice bytes, struct ks_segment_header *header_out,
                        struct kafscale_error *error)
 {
-    if (bytes.size < KS_SEGMENT_HEADER_BYTES || ks_get_u32(bytes.data) != HEADER_MAGIC) {
+    if (bytes.size < KS_SEGMENT_HEADER_BYTES || ks_get_u32(bytes.data) != KS_SEGMENT_MAGIC) {
         return ks_error_set(error, KAFSCALE_CORRUPT, "not a segment");
     }
     if (ks_get_u16(bytes.data + 4) != KS_SEGMENT_VERSION) {

@@ -13,6 +13,7 @@
 #include "base/base.h"
 #include "log/registers.h"
 
+#define KS_SEGMENT_MAGIC 0x4b414653u /* "KAFS" */
 #define KS_SEGMENT_HEADER_BYTES 32
 #define KS_SEGMENT_FOOTER_BYTES 16
 #define KS_SEGMENT_VERSION 1
