@@ -69,6 +69,38 @@ on_opened(void *arg)
     ks_start_opened(arg);
 }
 
+/* Topics that only compact, and those of the broker itself, lose nothing by time or size. */
+static void
+set_retention(struct ks_broker *broker, const struct ks_topic_partition *partition)
+{
+    const struct ks_topic_config *config = &partition->topic->record.config;
+    const struct ks_topic_config *defaults = &broker->options.topic_defaults;
+    struct ks_retention retention = { .ms = -1, .bytes = -1 };
+
+    if (ks_topic_config_deletes(config, defaults) &&
+        !ks_topic_name_is_internal(ks_slice_of_text(partition->topic->record.name))) {
+        retention.ms = ks_topic_config_number(config, defaults, KS_TOPIC_CONFIG_RETENTION_MS);
+        retention.bytes = ks_topic_config_number(config, defaults, KS_TOPIC_CONFIG_RETENTION_BYTES);
+    }
+    ks_log_set_retention(broker->log, partition->log, &retention);
+}
+
+static void
+on_partition_opened(void *arg, struct ks_topic_partition *partition)
+{
+    set_retention(arg, partition);
+}
+
+static void
+on_topic_configured(void *arg, struct ks_topic *topic)
+{
+    for (int32_t i = 0; i < topic->record.partition_count; i++) {
+        if (topic->partitions[i].log != NULL) {
+            set_retention(arg, &topic->partitions[i]);
+        }
+    }
+}
+
 static void
 on_topic_added(void *arg, struct ks_topic *topic)
 {
@@ -121,13 +153,14 @@ init_parts(struct ks_broker *broker)
 {
     struct ks_topics_events events = { .arg = broker,
                                        .added = on_topic_added,
+                                       .configured = on_topic_configured,
                                        .removed = on_topic_removed };
 
     ks_topics_init(&broker->topics, broker->env, broker->store, broker->meta, broker->ns, &events);
     broker->topics.topics_max = broker->options.topics_max;
     broker->topics.topic_partitions_max = broker->options.topic_partitions_max;
     broker->topics.partitions_max = broker->options.partitions_max;
-    ks_opener_init(&broker->opener, broker->env, on_fenced, on_opened, broker);
+    ks_opener_init(&broker->opener, broker->env, on_fenced, on_partition_opened, on_opened, broker);
     ks_producer_ids_init(&broker->producer_ids, broker->env, broker->meta);
     ks_meta_watch(broker->meta, on_meta_changed, broker);
 }

@@ -5,7 +5,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#define HOUR_MS (60 * 60 * INT64_C(1000))
+#define MINUTE_MS (60 * INT64_C(1000))
+#define HOUR_MS (60 * MINUTE_MS)
 #define TOPIC_PARTITIONS_MAX 10000
 
 void
@@ -19,6 +20,7 @@ ks_broker_options_init(struct ks_broker_options *options)
                                            .bundle_slots = 64,
                                            .producers_max = 10000,
                                            .producer_expiration_ms = 24 * HOUR_MS,
+                                           .retention_check_ms = 5 * MINUTE_MS,
                                            .freshness_ms = 1000,
                                            .auto_create_topics = true,
                                            .is_admin_allowed = true,
@@ -30,13 +32,32 @@ ks_broker_options_init(struct ks_broker_options *options)
                                            .fetch_bytes_max = 55u << 20 };
 }
 
+/* Of Kafka's three units the smallest that is set counts. */
+static enum kafscale_status
+read_retention(const struct kafscale_options *settings, struct ks_topic_config *defaults)
+{
+    int64_t count = ks_option_number(settings, KS_OPTION_log_retention_hours);
+    int64_t unit_ms = HOUR_MS;
+    char retention_ms[32];
+
+    if (ks_option_is_set(settings, KS_OPTION_log_retention_ms)) {
+        return KAFSCALE_OK;
+    }
+    if (ks_option_is_set(settings, KS_OPTION_log_retention_minutes)) {
+        count = ks_option_number(settings, KS_OPTION_log_retention_minutes);
+        unit_ms = MINUTE_MS;
+    } else if (!ks_option_is_set(settings, KS_OPTION_log_retention_hours)) {
+        return KAFSCALE_OK;
+    }
+    snprintf(retention_ms, sizeof retention_ms, "%" PRId64, count < 0 ? -1 : count * unit_ms);
+    return ks_topic_config_set(defaults, KS_TOPIC_CONFIG_RETENTION_MS,
+                               ks_slice_of_text(retention_ms));
+}
+
 /* Broker-wide settings with the name of a topic key's broker key are defaults of that key. */
 static enum kafscale_status
 read_topic_defaults(const struct kafscale_options *settings, struct ks_topic_config *defaults)
 {
-    char retention_ms[32];
-    int64_t hours = ks_option_number(settings, KS_OPTION_log_retention_hours);
-
     for (int i = 0; i < KS_TOPIC_CONFIG_COUNT; i++) {
         enum ks_topic_config_name name = (enum ks_topic_config_name) i;
         const char *text = kafscale_options_get(settings, ks_topic_config_keys[i].broker_key);
@@ -52,12 +73,7 @@ read_topic_defaults(const struct kafscale_options *settings, struct ks_topic_con
             return status;
         }
     }
-    if (!ks_option_is_set(settings, KS_OPTION_log_retention_hours)) {
-        return KAFSCALE_OK;
-    }
-    snprintf(retention_ms, sizeof retention_ms, "%" PRId64, hours < 0 ? -1 : hours * HOUR_MS);
-    return ks_topic_config_set(defaults, KS_TOPIC_CONFIG_RETENTION_MS,
-                               ks_slice_of_text(retention_ms));
+    return read_retention(settings, defaults);
 }
 
 enum kafscale_status
@@ -77,6 +93,8 @@ ks_broker_options_from(const struct kafscale_options *settings,
     options.producers_max = (uint32_t) ks_option_number(settings, KS_OPTION_producer_ids_max);
     options.producer_expiration_ms =
         ks_option_number(settings, KS_OPTION_producer_id_expiration_ms);
+    options.retention_check_ms =
+        ks_option_number(settings, KS_OPTION_log_retention_check_interval_ms);
     options.freshness_ms = ks_option_number(settings, KS_OPTION_freshness_ms);
     options.auto_create_topics = ks_option_is_true(settings, KS_OPTION_auto_create_topics_enable);
     options.is_admin_allowed = ks_option_is_true(settings, KS_OPTION_allow_admin_apis);

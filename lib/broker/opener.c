@@ -68,6 +68,7 @@ take_open(struct ks_opener *opener, struct ks_topic_partition *partition,
     ks_partition_set_user(log_partition, partition);
     partition->log = log_partition;
     partition->error = KS_BROKER_ERROR_NONE;
+    opener->opened(opener->arg, partition);
     ks_refusals_hand_over(&partition->refusals, opener->log, log_partition);
 }
 
@@ -254,9 +255,13 @@ run(struct ks_opener *opener)
 
 void
 ks_opener_init(struct ks_opener *opener, struct ks_env *env,
-               void (*fenced)(void *arg, const char *why), void (*idle)(void *arg), void *arg)
+               void (*fenced)(void *arg, const char *why),
+               void (*opened)(void *arg, struct ks_topic_partition *partition),
+               void (*idle)(void *arg), void *arg)
 {
-    *opener = (struct ks_opener){ .env = env, .fenced = fenced, .idle = idle, .arg = arg };
+    *opener = (struct ks_opener){
+        .env = env, .fenced = fenced, .opened = opened, .idle = idle, .arg = arg
+    };
     ks_list_init(&opener->waiting);
     ks_list_init(&opener->current);
     opener->retry.on_due = on_retry;

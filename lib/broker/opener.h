@@ -15,6 +15,8 @@ struct ks_opener {
     uint64_t sole_version;
     /* The log says that another broker owns them now. */
     void (*fenced)(void *arg, const char *why);
+    /* One more is open, and nothing was asked of it yet. */
+    void (*opened)(void *arg, struct ks_topic_partition *partition);
     /* Nothing waits any more; what could be opened is open. */
     void (*idle)(void *arg);
     void *arg;
@@ -35,7 +37,9 @@ struct ks_opener {
 };
 
 void ks_opener_init(struct ks_opener *opener, struct ks_env *env,
-                    void (*fenced)(void *arg, const char *why), void (*idle)(void *arg), void *arg);
+                    void (*fenced)(void *arg, const char *why),
+                    void (*opened)(void *arg, struct ks_topic_partition *partition),
+                    void (*idle)(void *arg), void *arg);
 
 /* From now on topics are opened. Calls `idle` from the loop also when nothing waits. */
 void ks_opener_start(struct ks_opener *opener, struct ks_log *log, uint64_t sole_version);

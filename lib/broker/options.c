@@ -41,7 +41,6 @@ struct option_line {
 #define NO_ACL "access control is not part of this version"
 #define NO_METRICS "there are no metrics yet"
 #define REPLICATION "the store keeps the copies; every partition has one replica"
-#define RETENTION "records are not deleted by age or size yet"
 #define GROUPS "consumer groups are not served yet"
 
 #define ANY .choices = NULL

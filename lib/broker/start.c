@@ -232,8 +232,8 @@ new_log(struct ks_broker *broker)
                                           .cache_bytes_max = options->cache_bytes_max,
                                           .bundle_slots = options->bundle_slots,
                                           .producers_max = options->producers_max,
-                                          .producer_expiration_ms =
-                                              options->producer_expiration_ms };
+                                          .producer_expiration_ms = options->producer_expiration_ms,
+                                          .retention_check_ms = options->retention_check_ms };
 
     if (log_options.flush_interval_ms < 0) {
         log_options.flush_interval_ms = ks_store_flush_interval_ms(broker->store);

@@ -193,6 +193,13 @@ ks_topic_name_check(struct kafscale_slice name, struct kafscale_error *error)
 }
 
 bool
+ks_topic_name_is_internal(struct kafscale_slice name)
+{
+    return ks_slice_equals(name, ks_slice_of_text("__consumer_offsets")) ||
+           ks_slice_equals(name, ks_slice_of_text("__transaction_state"));
+}
+
+bool
 ks_topic_name_is_legal(struct kafscale_slice name)
 {
     struct kafscale_error error = { 0 };

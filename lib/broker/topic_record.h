@@ -68,7 +68,10 @@ KAFSCALE_MUST_CHECK enum kafscale_status ks_name_record_decode(struct kafscale_s
 KAFSCALE_MUST_CHECK enum kafscale_status ks_topic_name_check(struct kafscale_slice name,
                                                              struct kafscale_error *error);
 
-/* The same for who needs no text. */
+/* Whether it is a topic of Kafka's own, made with a shape of its own at its first use. */
+bool ks_topic_name_is_internal(struct kafscale_slice name);
+
+/* ks_topic_name_check for who needs no text. */
 bool ks_topic_name_is_legal(struct kafscale_slice name);
 
 #endif

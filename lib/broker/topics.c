@@ -266,6 +266,7 @@ apply_put(struct ks_topics *topics, const struct ks_id *id, struct kafscale_slic
     }
     ks_topic_config_deinit(&topic->record.config);
     topic->record.config = record.config;
+    topics->events.configured(topics->events.arg, topic);
     return KAFSCALE_OK;
 }
 

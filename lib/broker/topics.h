@@ -46,6 +46,7 @@ struct ks_topic {
 struct ks_topics_events {
     void *arg;
     void (*added)(void *arg, struct ks_topic *topic);
+    void (*configured)(void *arg, struct ks_topic *topic); /* has another configuration now */
     void (*removed)(void *arg,
                     struct ks_topic *topic); /* not found any more; partitions still linked */
 };

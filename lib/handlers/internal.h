@@ -48,9 +48,6 @@ enum ks_broker_error ks_serving_error(const struct ks_broker *broker);
 struct ks_topic *ks_find_topic(struct ks_request *request, struct kafscale_slice name,
                                const uint8_t id[KS_ID_BYTES], bool is_by_id);
 
-/* Whether it is a topic of Kafka's own, made with a shape of its own at its first use. */
-bool ks_is_internal_topic(struct kafscale_slice name);
-
 /*
  * The open partition of a topic, which may be NULL. The error is NONE, UNKNOWN_TOPIC, or why it
  * can't be served now.

@@ -237,7 +237,7 @@ may_create(const struct metadata *metadata, int32_t i)
     return ks_broker_options(request->broker)->auto_create_topics &&
            metadata->asked->allow_auto_topic_creation && !is_by_id(metadata, i) &&
            ks_serving_error(request->broker) == KS_BROKER_ERROR_NONE &&
-           !ks_is_internal_topic(name) && ks_topic_name_is_legal(name);
+           !ks_topic_name_is_internal(name) && ks_topic_name_is_legal(name);
 }
 
 static void

@@ -87,13 +87,6 @@ ks_find_topic(struct ks_request *request, struct kafscale_slice name, const uint
     return ks_topics_find_id(topics, &topic_id);
 }
 
-bool
-ks_is_internal_topic(struct kafscale_slice name)
-{
-    return ks_slice_equals(name, ks_slice_of_text("__consumer_offsets")) ||
-           ks_slice_equals(name, ks_slice_of_text("__transaction_state"));
-}
-
 enum ks_broker_error
 ks_find_partition(struct ks_request *request, struct ks_topic *topic, int32_t index,
                   struct ks_topic_partition **partition_out)

@@ -4,8 +4,8 @@
  * objects, sender.c sends and acknowledges them, dead_log.c seals and reads the logs of earlier
  * incarnations, open.c claims, replays and activates partitions, read.c serves batches, look.c
  * tells whether the log is sealed, release.c gives partitions away, changes.c moves marks in their
- * registers, log_start.c lets old batches go, trim.c and garbage.c delete the objects that nobody
- * needs any more, stop.c ends it.
+ * registers, log_start.c lets old batches go, retention.c says which, trim.c and garbage.c
+ * delete the objects that nobody needs any more, stop.c ends it.
  */
 #ifndef KS_LOG_CORE_H
 #define KS_LOG_CORE_H
@@ -72,6 +72,19 @@ struct ks_changes {
     struct ks_task task;
 };
 
+/* The checks of what partitions may keep (log/retention.c). */
+struct ks_retentions {
+    struct ks_list ring; /* partitions with limits; the next to be checked is the first */
+    uint64_t round;
+    size_t raises;    /* of starts, under way */
+    int64_t next_ms;  /* wall time at which another check has something to do */
+    int64_t timer_ms; /* what the timer is set to */
+    struct ks_timer timer;
+    struct ks_task task;
+    bool is_running;
+    bool is_ended;
+};
+
 struct ks_log {
     struct ks_env *env;
     struct ks_store *store;
@@ -102,6 +115,7 @@ struct ks_log {
     struct ks_list releases; /* of partitions */
     struct ks_changes changes;
     struct ks_list raises; /* of log starts */
+    struct ks_retentions retention;
 
     struct ks_list cache; /* committed batches in memory, oldest first */
     size_t cache_bytes;
@@ -197,6 +211,13 @@ void ks_raises_forget(struct ks_log *log, const struct ks_partition *partition);
 void ks_raises_hurry(struct ks_log *log);
 /* For a log that is going: waits for nothing but requests under way. */
 void ks_raises_silence(struct ks_log *log);
+
+/* --- retention.c --- */
+void ks_retention_init(struct ks_log *log);
+/* More of the partition is committed. */
+void ks_retention_note(struct ks_log *log, const struct ks_partition *partition);
+/* Nothing is checked any more. */
+void ks_retention_end(struct ks_log *log);
 
 /* --- open.c --- */
 /* For a log that is going: waits for nothing but requests under way. */

@@ -88,6 +88,7 @@ ks_log_new(struct ks_env *env, struct ks_store *store, struct ks_meta *meta,
     ks_list_init(&log->openings);
     ks_changes_init(log);
     ks_list_init(&log->raises);
+    ks_retention_init(log);
     if (ks_trimmer_begin(log) != KAFSCALE_OK) {
         really_free(log);
         return NULL;
@@ -104,6 +105,7 @@ silence(struct ks_log *log)
     ks_env_cancel_task(&log->stop_task);
     ks_env_cancel_timer(log->env, &log->cut_timer);
     ks_env_cancel_timer(log->env, &log->stop_timer);
+    ks_retention_end(log);
     ks_writer_silence(log);
     ks_trimmer_silence(log);
 }
@@ -243,6 +245,7 @@ ks_log_forget(struct ks_log *log, struct ks_partition *partition)
     ks_table_remove(&log->partitions, &partition->node);
     partition->is_gone = true;
     partition->user = NULL;
+    ks_list_remove(&partition->retained);
     ks_releases_forget(log, partition);
     ks_changes_forget(log, partition);
     ks_raises_forget(log, partition);

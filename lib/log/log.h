@@ -39,6 +39,7 @@ struct ks_log_options {
     uint32_t bundle_slots;
     uint32_t producers_max; /* producer ids remembered per partition */
     int64_t producer_expiration_ms;
+    int64_t retention_check_ms; /* between checks, at least; 0: five minutes */
 };
 
 /* What the log tells its owner. All on the loop thread, none from inside a call into the log. */
@@ -178,6 +179,22 @@ typedef void ks_log_release_done(void *arg, enum kafscale_status status,
 KAFSCALE_MUST_CHECK enum kafscale_status ks_log_release(struct ks_log *log,
                                                         const struct ks_log_release *release,
                                                         ks_log_release_done *done, void *arg);
+
+/*
+ * What a partition may keep: batches go whose greatest time is older than `ms`, and those beyond
+ * `bytes`.
+ */
+struct ks_retention {
+    int64_t ms;    /* negative: of any age */
+    int64_t bytes; /* negative: any number */
+};
+
+/*
+ * Sets the limits of an open partition; at first there are none. Old batches go in the background,
+ * whole ones, as soon as enough of them have passed a limit, at most one check an interval.
+ */
+void ks_log_set_retention(struct ks_log *log, struct ks_partition *partition,
+                          const struct ks_retention *retention);
 
 /*
  * Lets the batches below `offset` go, which is at most the high watermark: for good, once `done`

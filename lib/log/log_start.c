@@ -80,17 +80,39 @@ on_dropped(struct ks_change *change)
 
 /* --- The producers --- */
 
+static void begin(struct ks_raise *raise);
+
 static void
 on_state(struct ks_producer_put *put, enum kafscale_status status)
 {
     struct ks_raise *raise = KS_CONTAINER(put, struct ks_raise, state);
 
     raise->is_state_due = false;
+    /* What it was computed from is gone once another change has passed over it. */
+    if (status == KAFSCALE_CORRUPT && raise->change.partition != NULL &&
+        raise->change.partition->reg.compacted_upto > put->base_offset) {
+        begin(raise);
+        return;
+    }
     if (status != KAFSCALE_OK) {
         finish(raise, status);
         return;
     }
     ks_change_submit(raise->log, &raise->change);
+}
+
+static void
+begin(struct ks_raise *raise)
+{
+    const struct ks_partition *partition = raise->change.partition;
+
+    if (raise->offset <= partition->reg.compacted_upto) {
+        ks_change_submit(raise->log, &raise->change);
+        return;
+    }
+    raise->is_state_due = true;
+    raise->state = (struct ks_producer_put){ .done = on_state };
+    ks_producer_put_start(&raise->state, raise->log, partition, raise->offset);
 }
 
 enum kafscale_status
@@ -111,14 +133,8 @@ ks_log_raise_start(struct ks_log *log, struct ks_partition *partition, int64_t o
     raise->change = (struct ks_change){
         .partition = partition, .decide = decide, .done = on_changed, .drop = on_dropped
     };
-    raise->state.done = on_state;
     ks_list_append(&log->raises, &raise->link);
-    if (offset > partition->reg.compacted_upto) {
-        raise->is_state_due = true;
-        ks_producer_put_start(&raise->state, log, partition, offset);
-    } else {
-        ks_change_submit(log, &raise->change);
-    }
+    begin(raise);
     return KAFSCALE_OK;
 }
 

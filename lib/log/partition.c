@@ -50,6 +50,7 @@ ks_partition_free(struct ks_partition *partition)
             ks_free(cached);
         }
     }
+    ks_list_remove(&partition->retained);
     ks_producer_table_deinit(&partition->producers);
     ks_register_deinit(&partition->reg);
     ks_free(partition->places);

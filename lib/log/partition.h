@@ -47,13 +47,16 @@ struct ks_partition {
     void *user;
     struct ks_register reg;
     uint64_t register_version;
-    uint64_t change_round;  /* of the register (changes.c), the last one that was sent */
-    int64_t end_offset;     /* of what was appended */
-    int64_t high_watermark; /* of what is committed */
-    bool is_named;          /* its topic's name is in an object of this log */
-    bool is_closed;         /* being released: no more appends */
-    bool is_gone;           /* its topic was deleted: freed with its last section */
-    size_t section_count;   /* sections of objects under way that name it */
+    struct ks_retention retention;
+    struct ks_list retained;  /* in the ring of those with limits */
+    uint64_t retention_round; /* the last check of it */
+    uint64_t change_round;    /* of the register (changes.c), the last one that was sent */
+    int64_t end_offset;       /* of what was appended */
+    int64_t high_watermark;   /* of what is committed */
+    bool is_named;            /* its topic's name is in an object of this log */
+    bool is_closed;           /* being released: no more appends */
+    bool is_gone;             /* its topic was deleted: freed with its last section */
+    size_t section_count;     /* sections of objects under way that name it */
 
     struct ks_place *places; /* the first `place_gap` of the array are void */
     size_t place_base;       /* index of the first that is kept */

@@ -29,6 +29,7 @@ commit_section(struct ks_log *log, struct ks_open_section *section)
     for (size_t i = 0; i < section->entry_count; i++) {
         ks_cache_add(log, ks_partition_place(partition, section->first_place + i)->cached);
     }
+    ks_retention_note(log, partition);
     log->events.committed(log->events.arg, partition);
 }
 

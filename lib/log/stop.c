@@ -94,6 +94,7 @@ ks_log_stop(struct ks_log *log, int64_t give_up_ms, void (*done)(void *arg), voi
     log->stop_timer = (struct ks_timer){ .on_due = give_up, .arg = log };
     ks_env_set_timer(log->env, &log->stop_timer, ks_env_now_ms(log->env) + give_up_ms);
     ks_openings_hurry(log);
+    ks_retention_end(log);
     ks_raises_hurry(log);
     ks_changes_hurry(log);
     ks_stop_continue(log);

@@ -211,6 +211,49 @@ START_TEST(settings_become_defaults_of_topics)
 }
 END_TEST
 
+START_TEST(of_the_units_of_retention_the_smallest_counts)
+{
+    struct kafscale_options *settings = kafscale_options_new();
+    static const char *const steps[][3] = { { "log.retention.hours", "-1", "-1" },
+                                            { "log.retention.minutes", "3", "180000" },
+                                            { "log.retention.ms", "5", "5" } };
+
+    ck_assert_ptr_nonnull(settings);
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        struct ks_broker_options options;
+
+        ck_assert_int_eq(kafscale_options_set(settings, steps[i][0], steps[i][1], NULL),
+                         KAFSCALE_OK);
+        ck_assert_int_eq(ks_broker_options_from(settings, &options), KAFSCALE_OK);
+        ck_assert_str_eq(options.topic_defaults.values[KS_TOPIC_CONFIG_RETENTION_MS], steps[i][2]);
+        ks_broker_options_deinit(&options);
+    }
+    kafscale_options_free(settings);
+}
+END_TEST
+
+START_TEST(only_a_policy_that_names_delete_deletes)
+{
+    static const struct {
+        const char *policy;
+        bool deletes;
+    } cases[] = { { "delete", true },
+                  { "compact", false },
+                  { "compact,delete", true },
+                  { "delete , compact", true } };
+    struct ks_topic_config config = { 0 };
+
+    ck_assert(ks_topic_config_deletes(&config, NULL));
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        ck_assert_int_eq(ks_topic_config_set(&config, KS_TOPIC_CONFIG_CLEANUP_POLICY,
+                                             ks_slice_of_text(cases[i].policy)),
+                         KAFSCALE_OK);
+        ck_assert(ks_topic_config_deletes(&config, NULL) == cases[i].deletes);
+    }
+    ks_topic_config_deinit(&config);
+}
+END_TEST
+
 Suite *
 suite_new(void)
 {
@@ -228,6 +271,8 @@ suite_new(void)
     tcase_add_test(tests, topic_names_are_checked);
     tcase_add_test(tests, states_move_only_as_the_table_says);
     tcase_add_test(tests, settings_become_defaults_of_topics);
+    tcase_add_test(tests, of_the_units_of_retention_the_smallest_counts);
+    tcase_add_test(tests, only_a_policy_that_names_delete_deletes);
     suite_add_tcase(suite, tests);
     return suite;
 }

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Retention by time and size. Partitions that have limits stand in a ring; a check goes round it
+ * once and raises the starts of those whose oldest batches have passed a limit. Between checks one
+ * timer waits for the time at which the first of them can, and none where nothing ever will.
+ *
+ * A start moves only when what goes is worth a change of the register: a limit may be passed by an
+ * eighth before, within bounds, as files of Kafka go late too.
+ */
+#include "log/core.h"
+
+#include <assert.h>
+
+#define CHECK_INTERVAL_MS (5 * 60 * INT64_C(1000))
+#define WAIT_MS_MAX (24 * 60 * 60 * INT64_C(1000)) /* wall clocks are set now and then */
+#define RAISES_MAX 64                              /* at once */
+#define CHECKS_MAX 1000                            /* in one turn of the loop */
+#define SLACK_MS_MAX (6 * 60 * 60 * INT64_C(1000))
+#define SLACK_BYTES_MAX (INT64_C(8) << 20)
+#define NEVER INT64_MAX
+
+static int64_t
+slack(int64_t limit, int64_t slack_max)
+{
+    return limit / 8 < slack_max ? limit / 8 : slack_max;
+}
+
+static int64_t
+check_interval_ms(const struct ks_log *log)
+{
+    return log->options.retention_check_ms > 0 ? log->options.retention_check_ms
+                                               : CHECK_INTERVAL_MS;
+}
+
+/* --- One partition --- */
+
+/* Committed batches from the log start on. */
+struct stock {
+    const struct ks_partition *partition;
+    size_t first; /* place */
+    size_t end;
+};
+
+static struct stock
+stock_of(const struct ks_partition *partition)
+{
+    return (struct stock){ .partition = partition,
+                           .first = ks_partition_find_place(partition, partition->reg.log_start),
+                           .end = ks_partition_committed_end(partition) };
+}
+
+static int64_t
+bytes_from(const struct stock *stock, size_t index)
+{
+    const struct ks_place *last;
+
+    if (index >= stock->end) {
+        return 0;
+    }
+    last = ks_partition_place(stock->partition, stock->end - 1);
+    return (int64_t) (last->bytes_before + last->size_bytes -
+                      ks_partition_place(stock->partition, index)->bytes_before);
+}
+
+/* A batch without a time is as old as the youngest before it; -1: nothing is known. */
+static int64_t
+time_of(const struct ks_place *place)
+{
+    return place->max_timestamp_ms < 0 ? place->max_timestamp_so_far_ms : place->max_timestamp_ms;
+}
+
+/* When a batch of this time has passed the limit by `slack_ms`. */
+static int64_t
+expiry_ms(int64_t time_ms, int64_t limit_ms, int64_t slack_ms)
+{
+    if (limit_ms < 0 || time_ms < 0 || time_ms > NEVER - 1 - limit_ms - slack_ms) {
+        return NEVER;
+    }
+    return time_ms + limit_ms + slack_ms;
+}
+
+/* The wall time from which on something of it shall go; INT64_MIN: now, by its size. */
+static int64_t
+due_ms(const struct stock *stock)
+{
+    const struct ks_retention *limits = &stock->partition->retention;
+
+    if (stock->first >= stock->end) {
+        return NEVER;
+    }
+    if (limits->bytes >= 0 &&
+        bytes_from(stock, stock->first) - limits->bytes >
+            slack(limits->bytes, SLACK_BYTES_MAX) +
+                ks_partition_place(stock->partition, stock->first)->size_bytes) {
+        return INT64_MIN;
+    }
+    return expiry_ms(time_of(ks_partition_place(stock->partition, stock->first)), limits->ms,
+                     slack(limits->ms, SLACK_MS_MAX));
+}
+
+/* Where the log starts when all is gone that has passed a limit. */
+static int64_t
+new_start(const struct stock *stock, int64_t wall_ms)
+{
+    const struct ks_partition *partition = stock->partition;
+    const struct ks_retention *limits = &partition->retention;
+    size_t index = stock->first;
+
+    while (index < stock->end) {
+        const struct ks_place *place = ks_partition_place(partition, index);
+        bool is_old = expiry_ms(time_of(place), limits->ms, 0) < wall_ms;
+        bool is_too_much =
+            limits->bytes >= 0 && bytes_from(stock, index) - place->size_bytes >= limits->bytes;
+
+        if (!is_old && !is_too_much) {
+            break;
+        }
+        index++;
+    }
+    if (index == stock->first) {
+        return partition->reg.log_start;
+    }
+    return ks_partition_place(partition, index - 1)->last_offset + 1;
+}
+
+/* --- The round --- */
+
+static void go_on(void *arg);
+
+static void
+on_raised(void *arg, enum kafscale_status status)
+{
+    struct ks_log *log = arg;
+
+    log->retention.raises--;
+    if (status != KAFSCALE_OK && status != KAFSCALE_NOT_FOUND && status != KAFSCALE_STOPPED) {
+        ks_log(&log->env->logger, KAFSCALE_LOG_WARN, "old records not deleted yet: %s",
+               kafscale_status_text(status));
+    }
+    go_on(log);
+}
+
+static void
+check(struct ks_log *log, struct ks_partition *partition, int64_t wall_ms)
+{
+    struct stock stock = stock_of(partition);
+    int64_t due = due_ms(&stock);
+
+    if (due >= wall_ms) {
+        log->retention.next_ms = due < log->retention.next_ms ? due : log->retention.next_ms;
+        return;
+    }
+    log->retention.next_ms = INT64_MIN;
+    if (partition->is_closed || ks_log_raise_start(log, partition, new_start(&stock, wall_ms),
+                                                   on_raised, log) != KAFSCALE_OK) {
+        return;
+    }
+    log->retention.raises++;
+}
+
+/* Waits until something can pass a limit, if that is sooner than what is waited for. */
+static void
+wait_until(struct ks_log *log, int64_t next_ms)
+{
+    struct ks_retentions *retention = &log->retention;
+    int64_t now_ms = ks_env_now_ms(log->env);
+    int64_t wall_ms = ks_env_wall_ms(log->env);
+    int64_t wait_ms = check_interval_ms(log);
+
+    if (next_ms == NEVER || retention->is_ended) {
+        return;
+    }
+    if (next_ms >= wall_ms + wait_ms) {
+        wait_ms = next_ms - wall_ms < WAIT_MS_MAX ? next_ms - wall_ms + 1 : WAIT_MS_MAX;
+    }
+    if (!ks_env_timer_is_set(&retention->timer) || now_ms + wait_ms < retention->timer_ms) {
+        retention->timer_ms = now_ms + wait_ms;
+        ks_env_set_timer(log->env, &retention->timer, retention->timer_ms);
+    }
+}
+
+/* The next in the ring, which goes to its end; NULL: all were checked. */
+static struct ks_partition *
+take_next(struct ks_retentions *retention)
+{
+    struct ks_list *node = retention->ring.next;
+    struct ks_partition *partition;
+
+    if (node == &retention->ring) {
+        return NULL;
+    }
+    partition = KS_CONTAINER(node, struct ks_partition, retained);
+    if (partition->retention_round == retention->round) {
+        return NULL;
+    }
+    partition->retention_round = retention->round;
+    ks_list_remove(node);
+    ks_list_append(&retention->ring, node);
+    return partition;
+}
+
+/* Checks as many as may be at once; comes back for the rest. */
+static void
+go_on(void *arg)
+{
+    struct ks_log *log = arg;
+    struct ks_retentions *retention = &log->retention;
+    int64_t wall_ms = ks_env_wall_ms(log->env);
+
+    if (!retention->is_running || retention->is_ended) {
+        return;
+    }
+    for (size_t i = 0; retention->raises < RAISES_MAX; i++) {
+        struct ks_partition *partition;
+
+        if (i == CHECKS_MAX) {
+            ks_env_defer(log->env, &retention->task);
+            return;
+        }
+        partition = take_next(retention);
+        if (partition == NULL) {
+            break;
+        }
+        check(log, partition, wall_ms);
+    }
+    if (retention->raises == 0) {
+        retention->is_running = false;
+        wait_until(log, retention->next_ms);
+    }
+}
+
+static void
+begin(void *arg)
+{
+    struct ks_log *log = arg;
+    struct ks_retentions *retention = &log->retention;
+
+    if (retention->is_running || retention->is_ended) {
+        return;
+    }
+    retention->is_running = true;
+    retention->round++;
+    retention->next_ms = NEVER;
+    go_on(log);
+}
+
+/* --- What calls for it --- */
+
+void
+ks_retention_note(struct ks_log *log, const struct ks_partition *partition)
+{
+    struct ks_retentions *retention = &log->retention;
+    struct stock stock;
+
+    /* A check that is running sees it, or the one that follows. */
+    if (!ks_list_is_linked(&partition->retained) ||
+        (ks_env_timer_is_set(&retention->timer) &&
+         retention->timer_ms <= ks_env_now_ms(log->env) + check_interval_ms(log))) {
+        return;
+    }
+    stock = stock_of(partition);
+    if (retention->is_running) {
+        int64_t due = due_ms(&stock);
+
+        retention->next_ms = due < retention->next_ms ? due : retention->next_ms;
+        return;
+    }
+    wait_until(log, due_ms(&stock));
+}
+
+void
+ks_log_set_retention(struct ks_log *log, struct ks_partition *partition,
+                     const struct ks_retention *retention)
+{
+    partition->retention = *retention;
+    ks_list_remove(&partition->retained);
+    if (retention->ms < 0 && retention->bytes < 0) {
+        return;
+    }
+    ks_list_append(&log->retention.ring, &partition->retained);
+    ks_retention_note(log, partition);
+}
+
+void
+ks_retention_init(struct ks_log *log)
+{
+    ks_list_init(&log->retention.ring);
+    log->retention.timer = (struct ks_timer){ .on_due = begin, .arg = log };
+    log->retention.task = (struct ks_task){ .run = go_on, .arg = log };
+}
+
+void
+ks_retention_end(struct ks_log *log)
+{
+    log->retention.is_ended = true;
+    ks_env_cancel_timer(log->env, &log->retention.timer);
+    ks_env_cancel_task(&log->retention.task);
+}
