@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SEEDS_DEFAULT 2000
+#define SEEDS_DEFAULT 3000
 
 /* A count of zero means that the simulation never came to what it is for. */
 static bool
@@ -49,6 +49,12 @@ must_have_happened(const struct world_events *events, uint64_t count)
         { "and another had it in between", events->returned },
         { "transaction whose answer was lost", events->transactions_lost },
         { "transaction that was lost", events->transactions_undone },
+        { "log_start raised", events->starts_raised },
+        { "to the middle of a batch", events->starts_inside },
+        { "slot deleted", events->slots_deleted },
+        { "slot there again after its deletion", events->slots_again },
+        { "seal void by a trim", events->seals_void },
+        { "seal placed below the mark", events->seals_below_mark },
         { "client operations per seed, in 200s", events->operations / count / 200 },
     };
     bool all = true;

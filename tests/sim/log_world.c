@@ -89,6 +89,7 @@ broker_new(struct broker *b)
     b->is_opening = false;
     b->is_releasing = false;
     b->is_stopping = false;
+    b->raise.is_under_way = false;
 }
 
 static void
@@ -106,6 +107,7 @@ count_log(struct broker *b)
     b->world->events->acknowledged_late += counters.objects_late;
     b->world->events->puts_beaten_by_seal += counters.puts_sealed;
     b->world->events->seals_beaten_by_put += counters.seals_beaten;
+    b->world->events->seals_void += counters.seals_void;
 }
 
 /* Everything the producers had sent to it gets no answer any more. */
@@ -137,8 +139,8 @@ drop_waiting(struct broker *b)
     }
 }
 
-static void
-broker_crash(struct broker *b)
+void
+world_broker_crash(struct broker *b)
 {
     count_log(b);
     drop_waiting(b);
@@ -184,11 +186,14 @@ world_open(struct broker *b, bool all)
         if ((all || draw(b->world, 2) == 0) && ks_log_find(b->log, &name) == NULL &&
             !(b->world->is_peaceful && world_is_held(b->world, &name))) {
             b->names[count] = name;
+            b->prefixes[count] = "t";
             b->topic_names[count++] = "t";
         }
     }
     if (ks_log_find(b->log, &short_name) == NULL) {
         b->names[count] = short_name;
+        snprintf(b->short_prefix, sizeof b->short_prefix, "%s", b->world->short_prefix);
+        b->prefixes[count] = b->short_prefix;
         b->topic_names[count++] = "short";
     }
     if (count == 0) {
@@ -196,7 +201,11 @@ world_open(struct broker *b, bool all)
     }
     b->world->events->operations++;
     b->open = (struct ks_log_open){
-        .names = b->names, .topic_names = b->topic_names, .count = count, .results = b->results
+        .names = b->names,
+        .topic_names = b->topic_names,
+        .prefixes = b->prefixes,
+        .count = count,
+        .results = b->results,
     };
     b->is_opening = true;
     if (ks_log_open(b->log, &b->open, on_opened, b) != KAFSCALE_OK) {
@@ -235,13 +244,16 @@ world_make_batch(const struct sent_batch *batch)
     struct ks_buffer out;
     struct kafscale_error error = { 0 };
     struct kafscale_blob *blob;
-    struct ks_record record = { .timestamp = 1000 + batch->sequence,
-                                .value = ks_slice(&batch->sequence, sizeof batch->sequence) };
     enum kafscale_status status;
 
     ks_buffer_init(&out, 1 << 20);
     ks_batch_builder_init(&builder, &options);
-    ks_batch_builder_append(&builder, &record);
+    for (int32_t i = 0; i < batch->count; i++) {
+        struct ks_record record = { .timestamp = 1000 + batch->sequence + i,
+                                    .value = ks_slice(&batch->sequence, sizeof batch->sequence) };
+
+        ks_batch_builder_append(&builder, &record);
+    }
     status = ks_batch_builder_finish(&builder, &out, &error);
     assert(status == KAFSCALE_OK);
     blob = kafscale_blob_new(out.size);
@@ -297,8 +309,8 @@ send_batch(struct world *w, struct sent_batch *batch, struct broker *b,
     ks_log_append(b->log, partition, &batch->append);
 }
 
-static struct ks_partition *
-partition_of(struct broker *b, int index)
+struct ks_partition *
+world_partition_of(struct broker *b, int index)
 {
     struct ks_partition_name name = { .topic = b->world->topic, .index = index };
 
@@ -306,10 +318,10 @@ partition_of(struct broker *b, int index)
 }
 
 /* As librdkafka does: what failed goes again, from the first on, before anything new. */
-static void
-producer_step(struct producer *p, struct broker *b)
+void
+world_producer_step(struct producer *p, struct broker *b)
 {
-    struct ks_partition *partition = partition_of(b, p->partition);
+    struct ks_partition *partition = world_partition_of(b, p->partition);
     size_t in_flight = 0;
     bool has_failed = false;
     bool is_elsewhere = false; /* a client waits for one leader's answers before it asks another */
@@ -336,7 +348,10 @@ producer_step(struct producer *p, struct broker *b)
         p->count < WORLD_BATCHES_MAX && !p->world->is_over) {
         struct sent_batch *batch = &p->batches[p->count];
 
-        *batch = (struct sent_batch){ .producer = p, .sequence = (int32_t) p->count };
+        *batch = (struct sent_batch){ .producer = p,
+                                      .sequence = p->next_sequence,
+                                      .count = 1 + (int32_t) draw(p->world, WORLD_RECORDS_MAX) };
+        p->next_sequence += batch->count;
         p->count++;
         send_batch(p->world, batch, b, partition);
     }
@@ -346,7 +361,7 @@ producer_step(struct producer *p, struct broker *b)
 static void
 producer_repeat(struct producer *p, struct broker *b)
 {
-    struct ks_partition *partition = partition_of(b, p->partition);
+    struct ks_partition *partition = world_partition_of(b, p->partition);
     struct sent_batch *batch = p->count == 0 ? NULL : &p->batches[p->count - 1];
 
     if (partition == NULL || batch == NULL || !batch->is_in_flight || batch->append.arg != b ||
@@ -364,7 +379,8 @@ producer_repeat(struct producer *p, struct broker *b)
 
 /* --- Readers --- */
 
-static void
+/* Gives the batch's last offset, or -1. */
+static int64_t
 check_batch(struct world *w, int index, struct kafscale_slice bytes)
 {
     struct kafscale_error error = { 0 };
@@ -374,7 +390,7 @@ check_batch(struct world *w, int index, struct kafscale_slice bytes)
 
     if (ks_batch_parse(bytes, &batch, &error) != KAFSCALE_OK || !ks_batch_crc_is_right(&batch)) {
         world_broken(w, "a reader got a damaged batch", index, 0);
-        return;
+        return -1;
     }
     id = &w->seen_id[index][batch.base_offset];
     sequence = &w->seen_sequence[index][batch.base_offset];
@@ -383,12 +399,14 @@ check_batch(struct world *w, int index, struct kafscale_slice bytes)
     }
     *id = batch.producer_id;
     *sequence = batch.base_sequence;
+    return ks_batch_last_offset(&batch);
 }
 
 struct world_read {
     struct ks_log_read read;
     struct world *world;
     int index;
+    int64_t next; /* offset after the last batch */
     bool is_done;
     enum kafscale_status status;
 };
@@ -397,7 +415,9 @@ static void
 take_read(struct world_read *r)
 {
     for (size_t i = 0; i < r->read.part_count; i++) {
-        check_batch(r->world, r->index, r->read.parts[i].bytes);
+        int64_t last = check_batch(r->world, r->index, r->read.parts[i].bytes);
+
+        r->next = last < 0 ? r->next : last + 1;
     }
     ks_log_read_release(&r->read);
 }
@@ -411,13 +431,11 @@ on_read(struct ks_log_read *read, enum kafscale_status status)
     r->is_done = true;
 }
 
-/* Reads from `offset` on and checks it. Gives how many batches came; faults may let a read fail. */
-static size_t
-read_from(struct world *w, struct ks_log *log, struct ks_partition *partition, int index,
-          int64_t offset)
+int64_t
+world_read_from(struct world *w, struct ks_log *log, struct ks_partition *partition, int index,
+                int64_t offset)
 {
-    struct world_read r = { .world = w, .index = index };
-    size_t count = 0;
+    struct world_read r = { .world = w, .index = index, .next = offset };
 
     w->events->operations++;
     r.read = (struct ks_log_read){ .partition = partition,
@@ -431,114 +449,27 @@ read_from(struct world *w, struct ks_log *log, struct ks_partition *partition, i
         w->events->reads_back++;
         if (!virtual_env_run_until(&w->v, &r.is_done, FINAL_MS)) {
             world_broken(w, "a read never came back", index, offset);
-            return 0;
+            return offset;
         }
     }
     if (r.status == KAFSCALE_OK) {
-        count = r.read.part_count;
         take_read(&r);
     }
-    return count;
+    return r.next;
 }
 
 static void
 reader_step(struct world *w, struct broker *b)
 {
     int index = (int) draw(w, WORLD_PARTITIONS);
-    struct ks_partition *partition = partition_of(b, index);
+    struct ks_partition *partition = world_partition_of(b, index);
+    int64_t start = partition == NULL ? 0 : ks_partition_log_start(partition);
     int64_t end = partition == NULL ? 0 : ks_partition_high_watermark(partition);
 
-    if (end > 0) {
-        (void) read_from(w, b->log, partition, index, (int64_t) draw(w, (uint64_t) end));
-    }
-}
+    if (end > start) {
+        int64_t offset = start + (int64_t) draw(w, (uint64_t) (end - start));
 
-/* --- The end: one broker takes all, everything is resent, read and compared --- */
-
-static bool
-all_acknowledged(const struct world *w)
-{
-    for (size_t i = 0; i < WORLD_PRODUCERS; i++) {
-        for (size_t j = 0; j < w->producers[i].count; j++) {
-            if (w->producers[i].batches[j].state != BATCH_ACKNOWLEDGED) {
-                return false;
-            }
-        }
-    }
-    return true;
-}
-
-static void
-check_partition(struct world *w, int index, int64_t end)
-{
-    int32_t next[WORLD_PRODUCERS] = { 0 };
-
-    for (int64_t offset = 0; offset < end; offset++) {
-        int64_t id = w->seen_id[index][offset];
-        struct producer *p = id < 0 || id >= WORLD_PRODUCERS ? NULL : &w->producers[id];
-
-        if (p == NULL || p->partition != index) {
-            world_broken(w, "an offset holds what nobody sent there", index, offset);
-            return;
-        }
-        if (w->seen_sequence[index][offset] != next[id]) {
-            world_broken(w, "lost, doubled or out of order", w->seen_sequence[index][offset],
-                         next[id]);
-            return;
-        }
-        if (p->batches[next[id]].offset != offset) {
-            world_broken(w, "acknowledged at another offset", p->batches[next[id]].offset, offset);
-            return;
-        }
-        next[id]++;
-    }
-    for (size_t i = 0; i < WORLD_PRODUCERS; i++) {
-        if (w->producers[i].partition == index && (size_t) next[i] != w->producers[i].count) {
-            world_broken(w, "an acknowledged batch is lost", (int64_t) i, next[i]);
-        }
-    }
-}
-
-static void
-finish(struct world *w)
-{
-    struct broker *b = &w->brokers[0];
-
-    w->is_over = true;
-    ks_fault_store_clear(w->faults);
-    w->flaky.rate = 0;
-    w->is_peaceful = false;
-    for (size_t i = 0; i < WORLD_BROKERS; i++) {
-        (void) virtual_env_run_for(&w->v, 5000);
-    }
-    broker_crash(b);
-    world_open(b, true);
-    for (int i = 0; i < 400 && !w->is_broken && !all_acknowledged(w); i++) {
-        virtual_env_run_for(&w->v, 100);
-        for (size_t j = 0; j < WORLD_PRODUCERS; j++) {
-            producer_step(&w->producers[j], b);
-        }
-    }
-    if (!w->is_broken && !all_acknowledged(w)) {
-        world_broken(w, "producers are stuck after all trouble has ended", 0, 0);
-    }
-    virtual_env_run_for(&w->v, 1000);
-    for (int index = 0; index < WORLD_PARTITIONS && !w->is_broken; index++) {
-        struct ks_partition *partition = partition_of(b, index);
-        int64_t end = partition == NULL ? -1 : ks_partition_high_watermark(partition);
-        int64_t offset = 0;
-
-        while (offset < end && !w->is_broken) {
-            size_t count = read_from(w, b->log, partition, index, offset);
-
-            if (count == 0) {
-                world_broken(w, "a read below the high watermark brought nothing", index, offset);
-            }
-            offset += (int64_t) count;
-        }
-        if (!w->is_broken) {
-            check_partition(w, index, end);
-        }
+        (void) world_read_from(w, b->log, partition, index, offset);
     }
 }
 
@@ -553,6 +484,26 @@ write_log(void *arg, enum kafscale_log_level level, const char *line)
 }
 
 static void
+on_witness_broken(void *arg, const char *what, const char *key)
+{
+    struct world *w = arg;
+    char text[200];
+
+    snprintf(text, sizeof text, "%s: %s", what, key);
+    world_broken(w, text, w->v.now_ms, 0);
+}
+
+static struct kafscale_store
+new_witness(struct world *w)
+{
+    struct witness_options options = {
+        .ns = "sim", .env = &w->v.env, .meta = w->meta_bucket, .broken = on_witness_broken, .arg = w
+    };
+
+    return witness_new(&options, ks_memory_store_new(&w->v.env, w->bucket), &w->witness);
+}
+
+static void
 world_init(struct world *w, uint64_t seed)
 {
     struct ks_fault_rates rates = { .slow = 400000, .slow_ms_max = 60, .late_ms_max = 4000 };
@@ -564,10 +515,8 @@ world_init(struct world *w, uint64_t seed)
             (struct ks_logger){ .write = write_log, .arg = w, .level = KAFSCALE_LOG_DEBUG };
     }
     w->bucket = ks_memory_bucket_new();
-    w->store = ks_store_new(
-        &w->v.env,
-        ks_fault_store_new(&w->v.env, ks_memory_store_new(&w->v.env, w->bucket), &w->faults));
     w->meta_bucket = ks_meta_bucket_new();
+    w->store = ks_store_new(&w->v.env, ks_fault_store_new(&w->v.env, new_witness(w), &w->faults));
     w->meta = ks_meta_new(&w->v.env, flaky_meta_new(&w->v.env,
                                                     ks_meta_memory_new(&w->v.env, w->meta_bucket,
                                                                        draw(w, 2) == 0 ? 4 : 0),
@@ -577,7 +526,9 @@ world_init(struct world *w, uint64_t seed)
     ks_env_random(&w->v.env, w->topic.bytes, KS_ID_BYTES);
     memset(w->seen_id, 0xff, sizeof w->seen_id);
     ks_env_random(&w->v.env, w->short_topic.bytes, KS_ID_BYTES);
+    witness_add_home(w->witness, "t", &w->topic);
     world_change_topic(w, &w->topic, false);
+    world_name_short_topic(w);
     world_change_topic(w, &w->short_topic, false);
     rate = (uint32_t) draw(w, 80000);
     for (int fault = KS_FAULT_ERROR_BEFORE; fault < KS_FAULT_COUNT; fault++) {
@@ -609,6 +560,23 @@ on_closed(void *arg)
 }
 
 static void
+count_witness(struct world *w)
+{
+    const struct witness_counts *counts = witness_counts(w->witness);
+
+    w->events->slots_deleted += counts->slots_deleted;
+    w->events->slots_again += counts->slots_again;
+    w->events->orphans_deleted += counts->orphans_deleted;
+    w->events->seals_below_mark += counts->seals_void;
+    w->events->bundles += counts->bundles_registered;
+    w->events->bundles_dropped += counts->bundles_dropped;
+    w->events->bundles_deleted += counts->bundles_deleted;
+    w->events->segments += counts->segments;
+    w->events->segments_deleted += counts->segments_deleted;
+    w->events->segments_again += counts->segments_again;
+}
+
+static void
 world_deinit(struct world *w)
 {
     w->events->transactions_lost += w->flaky.lost;
@@ -622,6 +590,8 @@ world_deinit(struct world *w)
     ks_meta_close(w->meta, on_closed, NULL);
     ks_store_close(w->store, on_closed, NULL);
     virtual_env_run_for(&w->v, 60000);
+    count_witness(w);
+    witness_free(w->witness);
     ks_meta_bucket_free(w->meta_bucket);
     ks_memory_bucket_unref(w->bucket);
 }
@@ -645,7 +615,8 @@ step(struct world *w)
 
     if (dice < 60) {
         for (int i = 0; i < WORLD_BROKERS * WORLD_PRODUCERS; i++) {
-            producer_step(&w->producers[draw(w, WORLD_PRODUCERS)], &w->brokers[i % WORLD_BROKERS]);
+            world_producer_step(&w->producers[draw(w, WORLD_PRODUCERS)],
+                                &w->brokers[i % WORLD_BROKERS]);
         }
     } else if (dice < 66) {
         producer_repeat(&w->producers[draw(w, WORLD_PRODUCERS)], b);
@@ -654,13 +625,15 @@ step(struct world *w)
     } else if (dice < 78 && w->is_peaceful && draw(w, 3) > 0) {
         world_hand_off(b);
     } else if (dice < 76) {
-        broker_crash(b);
+        world_broker_crash(b);
     } else if (dice < 78) {
         broker_stop(b);
     } else if (dice < 80 && ks_log_status(b->log) != KAFSCALE_OK && !b->is_stopping) {
-        broker_crash(b);
+        world_broker_crash(b);
     } else if (dice < 88) {
         reader_step(w, b);
+    } else if (dice < 91) {
+        world_raise_start(w);
     } else if (dice < 95) {
         world_loose_step(w, b);
     } else if (dice < 96 && !w->is_peaceful) {
@@ -685,9 +658,10 @@ world_run(uint64_t seed, struct world_events *events, char reason_out[200])
     world_init(w, seed);
     for (int i = 0; i < STEPS && !w->is_broken; i++) {
         step(w);
+        witness_settle(w->witness);
     }
     if (!w->is_broken) {
-        finish(w);
+        world_finish(w);
     }
     is_good = !w->is_broken;
     world_deinit(w);

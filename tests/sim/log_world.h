@@ -30,6 +30,7 @@ struct world_events {
     uint64_t fenced;
     uint64_t seals_won;
     uint64_t seals_found;
+    uint64_t seals_void; /* by a mark that passed them */
     uint64_t own_nonce_seen;
     uint64_t crashes;
     uint64_t stops;
@@ -51,6 +52,18 @@ struct world_events {
     uint64_t returned;            /* of these, with another owner in between */
     uint64_t transactions_lost;   /* answers of transactions that happened */
     uint64_t transactions_undone; /* and of those that did not */
+    uint64_t starts_raised;       /* log_start of a partition, as by retention */
+    uint64_t starts_inside;       /* of these, to the middle of a batch */
+    uint64_t slots_deleted;
+    uint64_t slots_again; /* by PUTs that were later than the DELETE */
+    uint64_t orphans_deleted;
+    uint64_t seals_below_mark;
+    uint64_t bundles; /* registered */
+    uint64_t bundles_dropped;
+    uint64_t bundles_deleted;
+    uint64_t segments;
+    uint64_t segments_deleted;
+    uint64_t segments_again;
     uint64_t operations;
 };
 

@@ -3,6 +3,7 @@
 #include "sim/log_world_internal.h"
 
 #include <assert.h>
+#include <stdio.h>
 
 static void
 on_txn(void *arg, enum kafscale_status status, uint64_t revision,
@@ -54,7 +55,7 @@ world_loose_step(struct world *w, struct broker *b)
     struct ks_partition_name name = { .topic = w->short_topic };
     struct ks_partition *partition = b->is_stopping ? NULL : ks_log_find(b->log, &name);
     struct producer nobody = { .id = -1 };
-    struct sent_batch batch = { .producer = &nobody };
+    struct sent_batch batch = { .producer = &nobody, .count = 1 };
     struct loose *loose = &w->loose[w->loose_count];
     struct kafscale_error error = { 0 };
 
@@ -70,6 +71,17 @@ world_loose_step(struct world *w, struct broker *b)
         world_broken(w, error.text, 0, 0);
     }
     ks_log_append(b->log, partition, &loose->append);
+}
+
+void
+world_name_short_topic(struct world *w)
+{
+    char hex[KS_ID_HEX_BYTES];
+
+    ks_id_to_hex(&w->short_topic, hex);
+    snprintf(w->short_prefix, sizeof w->short_prefix, w->short_topics == 0 ? "short" : "short@%.8s",
+             hex);
+    witness_add_home(w->witness, w->short_prefix, &w->short_topic);
 }
 
 void
@@ -96,5 +108,6 @@ world_replace_short_topic(struct world *w)
         }
     }
     ks_env_random(&w->v.env, w->short_topic.bytes, KS_ID_BYTES);
+    world_name_short_topic(w);
     world_change_topic(w, &w->short_topic, false);
 }

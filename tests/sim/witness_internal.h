@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The inside of a witness, shared by its files. */
+#ifndef KS_TESTS_SIM_WITNESS_INTERNAL_H
+#define KS_TESTS_SIM_WITNESS_INTERNAL_H
+
+#include "log/bundle_format.h"
+#include "log/index_format.h"
+#include "sim/witness.h"
+
+#define WITNESS_KEY_BYTES 900
+
+enum witness_kind {
+    WITNESS_OTHER,
+    WITNESS_SLOT,
+    WITNESS_BUNDLE,
+    WITNESS_INDEX,
+    WITNESS_BODY,
+};
+
+/* An object of the store, with what it held last after it has gone. */
+struct witness_object {
+    struct ks_table_node node;
+    struct ks_list link; /* in order of their first PUT */
+    enum witness_kind kind;
+    struct kafscale_blob *bytes;
+    bool exists;
+    bool was_deleted;
+    bool is_seal;
+    struct ks_id incarnation; /* of a slot or bundle */
+    uint64_t first;           /* slot, or the first of a bundle */
+    uint64_t last;
+    struct ks_partition_name name; /* of a segment; its topic is zero when not known */
+    int64_t base_offset;
+    char key[];
+};
+
+struct witness_home {
+    char prefix[300];
+    struct ks_id topic;
+};
+
+/* A mark that moved: what it passed is judged when the transaction is whole. */
+struct witness_passed {
+    struct ks_list link;
+    struct ks_id incarnation;
+    uint64_t from, to;
+};
+
+struct witness {
+    struct witness_options options;
+    struct kafscale_store_ops ops;
+    struct kafscale_store inner;
+    struct kafscale_meta meta;
+    struct ks_table objects;
+    struct ks_list object_list;
+    struct ks_table registers; /* key to value, as last told */
+    struct ks_list passed;
+    struct witness_home homes[64];
+    size_t home_count;
+    struct witness_counts counts;
+};
+
+void witness_broken(struct witness *witness, const char *what, const char *key);
+
+/* The object of this key, there or gone, or NULL. */
+struct witness_object *witness_find(const struct witness *witness, const char *key);
+
+/* The register's value as it is now; false: there is none. */
+bool witness_register(const struct witness *witness, const char *key,
+                      struct kafscale_slice *value_out);
+
+uint64_t witness_mark(const struct witness *witness, const struct ks_id *incarnation);
+bool witness_topic_lives(const struct witness *witness, const struct ks_id *topic);
+
+/* False: there is no such register. Deinit it afterwards. */
+bool witness_part(const struct witness *witness, const struct ks_partition_name *name,
+                  struct ks_register *reg_out);
+
+/* A slot of this log holds a seal that is not void. */
+bool witness_is_sealed(const struct witness *witness, const struct ks_id *incarnation,
+                       uint64_t below);
+
+/* --- witness_registers.c --- */
+void witness_watch(struct witness *witness);
+void witness_unwatch(struct witness *witness);
+
+#endif
