@@ -25,6 +25,7 @@ typedef int command_run(const struct cli *cli);
 command_run command_check_store;
 command_run command_dump;
 command_run command_ls;
+command_run command_verify;
 
 /* Says on stderr what went wrong, and gives the exit status for it. */
 int fail(const struct kafscale_error *error);

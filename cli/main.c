@@ -25,6 +25,9 @@ static const struct command commands[] = {
     { "dump", "[--batches|--records] KEY...", "what is in objects", command_dump },
     { "ls", "[PREFIX]", "the objects below a prefix of the namespace, with their sizes",
       command_ls },
+    { "verify", "[--quick] [--all]",
+      "whether every record is where brokers look for it; --all shows garbage too",
+      command_verify },
 };
 
 static void

@@ -191,3 +191,14 @@ kafscale_tools_check_store(struct kafscale_tools *tools, struct kafscale_error *
 
     return ks_session_probe(&tools->session, error == NULL ? &unused : error);
 }
+
+enum kafscale_status
+kafscale_tools_verify(struct kafscale_tools *tools, bool is_quick, kafscale_tools_found *found,
+                      void *arg, struct kafscale_verify_summary *summary_out,
+                      struct kafscale_error *error)
+{
+    struct kafscale_error unused = { 0 };
+
+    return ks_tools_verify(&tools->session, is_quick, found, arg, summary_out,
+                           error == NULL ? &unused : error);
+}

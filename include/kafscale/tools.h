@@ -68,6 +68,44 @@ KAFSCALE_EXPORT KAFSCALE_MUST_CHECK enum kafscale_status kafscale_tools_dump(
 KAFSCALE_EXPORT KAFSCALE_MUST_CHECK enum kafscale_status kafscale_tools_check_store(
     struct kafscale_tools *tools, struct kafscale_error *error);
 
+enum kafscale_finding_weight {
+    KAFSCALE_FINDING_GARBAGE, /* nobody needs it, and brokers will remove it in time */
+    KAFSCALE_FINDING_ODD,     /* nothing is lost, but somebody should know */
+    KAFSCALE_FINDING_DAMAGE   /* records are damaged or missing, or a broker would refuse */
+};
+
+/* Something that verify came upon; borrowed for the call. */
+struct kafscale_finding {
+    enum kafscale_finding_weight weight;
+    const char *key; /* of an object or register */
+    const char *text;
+};
+
+typedef void kafscale_tools_found(void *arg, const struct kafscale_finding *finding);
+
+/* What was looked at, and how many findings there were of each weight. */
+struct kafscale_verify_summary {
+    uint64_t topics;
+    uint64_t partitions;
+    uint64_t objects;
+    uint64_t object_bytes;
+    uint64_t segments;
+    uint64_t bundles;
+    uint64_t slots; /* write-ahead objects that hold records */
+    uint64_t seals;
+    uint64_t findings[3];
+};
+
+/*
+ * Walks the namespace: checksums, chains of write-ahead objects and bundles, gaps between segments
+ * and up to the end of each partition, objects that belong to nobody. `is_quick` doesn't read the
+ * bodies of segments. When brokers change the store meanwhile, what looks damaged is looked at
+ * again; what is told is what the last look found. KAFSCALE_OK: it went through, whatever it found.
+ */
+KAFSCALE_EXPORT KAFSCALE_MUST_CHECK enum kafscale_status kafscale_tools_verify(
+    struct kafscale_tools *tools, bool is_quick, kafscale_tools_found *found, void *arg,
+    struct kafscale_verify_summary *summary_out, struct kafscale_error *error);
+
 #ifdef __cplusplus
 }
 #endif

@@ -8,5 +8,6 @@
 
 #include "tools/dump.h"
 #include "tools/session.h"
+#include "tools/verify.h"
 
 #endif

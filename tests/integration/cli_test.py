@@ -15,12 +15,13 @@ CLI = os.path.abspath(sys.argv[2])
 COULD_NOT, WRONG_USE = 1, 2
 
 
-def cli(root, *arguments, code=0, store=None):
+def cli(root, *arguments, code=0, store=None, output=False):
+    """Its output or, if it fails and that isn't asked for, its complaint."""
     store = store or "dir:" + os.path.join(root, "data")
     done = subprocess.run([CLI, "--set", "store=" + store, *arguments], capture_output=True,
                           text=True, timeout=daemon.LIMIT_S, check=False, env=clean_environment())
     assert done.returncode == code, (arguments, done.returncode, done.stdout, done.stderr)
-    return done.stdout if code == 0 else done.stderr
+    return done.stdout if code == 0 or output else done.stderr
 
 
 def dumped(root, *arguments):
@@ -74,16 +75,80 @@ def what_the_metadata_says_is_readable(root):
 def damage_is_named_where_it_is(root):
     filled(root).stop()
     key = keys(root, "__kafscale/wal/")[0]
-    path = os.path.join(root, "data", "objects", key)
-    os.chmod(path, 0o600)
-    with open(path, "r+b") as file:
-        file.seek(-30, os.SEEK_END)
-        byte = file.read(1)
-        file.seek(-30, os.SEEK_END)
-        file.write(bytes([byte[0] ^ 1]))
+    flip_a_bit(path_of(root, key), 30)
     slot = dumped(root, "--batches", key)[0]
     assert slot["damage"] == "the checksum of the object is wrong", slot
     assert slot["sections"][0]["batches"][-1]["damage"] == "the checksum is wrong", slot
+
+
+def path_of(root, key):
+    return os.path.join(root, "data", "objects", key)
+
+
+def flip_a_bit(path, from_end):
+    os.chmod(path, 0o600)
+    with open(path, "r+b") as file:
+        file.seek(-from_end, os.SEEK_END)
+        byte = file.read(1)
+        file.seek(-from_end, os.SEEK_END)
+        file.write(bytes([byte[0] ^ 1]))
+
+
+def runs(root, count):
+    """A log of several incarnations, one of them killed."""
+    for i in range(count):
+        broker = start(root)
+        for j in range(5):
+            kcat(broker.address, "-P", "-t", "numbers", "-p", "0", text=numbers(10))
+        if i == 1:
+            broker.process.kill()
+            broker.ended()
+        else:
+            assert broker.stop() == 0
+
+
+def a_whole_store_has_no_findings(root):
+    runs(root, 3)
+    lines = cli(root, "verify", "--all").splitlines()
+    assert lines[-1].startswith("damage 0, odd 0"), lines
+    assert "1 topics" in lines[-2] and "1 seals" in lines[-2], lines
+
+
+def every_damaged_object_is_found(root):
+    runs(root, 3)
+    for key in keys(root, "__kafscale/wal/"):
+        if "seal" == dumped(root, key)[0]["kind"]:
+            continue
+        for from_end in (5, 17, 100):
+            flip_a_bit(path_of(root, key), from_end)
+            found = cli(root, "verify", code=COULD_NOT, output=True)
+            assert "damage" in found and key in found, found
+            flip_a_bit(path_of(root, key), from_end)
+    cli(root, "verify")
+
+
+def a_missing_object_is_a_gap(root):
+    runs(root, 3)
+    slots = [key for key in keys(root, "__kafscale/wal/")
+             if dumped(root, key)[0]["kind"] != "seal"]
+    for key in slots:
+        os.rename(path_of(root, key), os.path.join(root, "aside"))
+        assert "damage  " in cli(root, "verify", code=COULD_NOT, output=True), key
+        os.rename(os.path.join(root, "aside"), path_of(root, key))
+    cli(root, "verify")
+
+
+def strangers_are_named(root):
+    filled(root).stop()
+    for name in ("stranger", "orders/0/segment-00000000000000000000.kfs", "__kafscale/wal/what"):
+        path = path_of(root, "default/" + name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as file:
+            file.write(b"?")
+    found = cli(root, "verify", "--all")
+    for part in ("odd      default/stranger: none of", "garbage  default/orders/0/",
+                 "wal/what: none"):
+        assert part in found, (part, found)
 
 
 def mistakes_are_named_and_make_nothing(root):
@@ -103,4 +168,6 @@ if __name__ == "__main__":
         every_record_is_found_in_what_is_dumped,
         a_store_can_be_looked_into_while_a_broker_serves_it,
         what_the_metadata_says_is_readable, damage_is_named_where_it_is,
+        a_whole_store_has_no_findings, every_damaged_object_is_found, a_missing_object_is_a_gap,
+        strangers_are_named,
         mistakes_are_named_and_make_nothing]))

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The logs of all incarnations: registered bundles, then slots from the trim mark up to the first
+ * that is empty or sealed. Each object must carry the checksum of the one before it. The batches
+ * that count for a partition are those in sections of an epoch that its chain names.
+ */
+#include "tools/verify_pass.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+/* The log that is being read, and where its chain of checksums stands. */
+struct log_walk {
+    struct verify_pass *pass;
+    struct verify_log *log;
+    size_t first_slot; /* array place of the first slot from the trim mark on */
+    bool has_chain;
+    uint32_t chain; /* which the next object carries */
+    bool is_over;
+    size_t left_over; /* objects after the end */
+};
+
+static const struct ks_chain_element *
+element_of(const struct verify_partition *partition, const struct ks_id *incarnation, int32_t epoch,
+           int64_t *end_out)
+{
+    const struct ks_register *reg = &partition->reg;
+
+    for (size_t i = 0; i < reg->chain_count; i++) {
+        const struct ks_chain_element *element = &reg->chain[i];
+
+        if (element->epoch != epoch || !element->is_activated ||
+            !ks_id_equals(&element->incarnation, incarnation)) {
+            continue;
+        }
+        *end_out = INT64_MAX;
+        for (size_t j = i + 1; j < reg->chain_count; j++) {
+            if (reg->chain[j].is_activated) {
+                *end_out = reg->chain[j].base_offset;
+                break;
+            }
+        }
+        return element;
+    }
+    return NULL;
+}
+
+/* A batch that lies in a log, of an epoch of its partition's. */
+static void
+take_batch(struct log_walk *walk, const struct ks_partition_name *name, int32_t epoch,
+           int64_t base_offset, int64_t last_offset)
+{
+    struct verify_partition *partition = verify_partition_of(walk->pass, name);
+    struct verify_range *range;
+    int64_t end;
+
+    if (partition == NULL || element_of(partition, &walk->log->incarnation, epoch, &end) == NULL ||
+        base_offset >= end) {
+        return;
+    }
+    range = partition->range_count > 0 ? &partition->ranges[partition->range_count - 1] : NULL;
+    if (range != NULL && range->last_offset + 1 == base_offset) {
+        range->last_offset = last_offset;
+        return;
+    }
+    range = verify_add(walk->pass, (void **) &partition->ranges, &partition->range_count,
+                       &partition->range_capacity, sizeof *range);
+    if (range != NULL) {
+        *range = (struct verify_range){ .base_offset = base_offset, .last_offset = last_offset };
+    }
+}
+
+static void
+join_chain(struct log_walk *walk, const char *key, uint32_t before, uint32_t after)
+{
+    if (walk->has_chain && walk->chain != before) {
+        verify_find(walk->pass, KAFSCALE_FINDING_DAMAGE, key,
+                    "it does not follow the object before it: %08" PRIx32 " instead of %08" PRIx32,
+                    before, walk->chain);
+    }
+    walk->has_chain = true;
+    walk->chain = after;
+}
+
+/* --- Bundles --- */
+
+static void
+take_bundle_section(struct log_walk *walk, struct kafscale_slice object,
+                    const struct ks_bundle_section *section)
+{
+    struct ks_partition_name name = { .topic = section->topic, .index = section->partition };
+    struct ks_cursor entries =
+        ks_cursor(ks_slice(object.data + section->entries_position, section->entries_bytes));
+    struct ks_bundle_entry entry;
+
+    while (ks_bundle_next_entry(&entries, &entry)) {
+        take_batch(walk, &name, section->leader_epoch, entry.batch.base_offset,
+                   entry.batch.last_offset);
+    }
+}
+
+static void
+take_bundle(struct log_walk *walk, const char *key, const struct verify_slots *bundle,
+            struct kafscale_slice object)
+{
+    struct kafscale_error error = { 0 };
+    struct ks_bundle_header header;
+    struct ks_bundle_section section;
+    struct kafscale_slice directory;
+    struct ks_cursor cursor;
+
+    if (ks_bundle_check(object, &error) != KAFSCALE_OK ||
+        ks_bundle_read_head(object, &header, &directory, &error) != KAFSCALE_OK) {
+        verify_find(walk->pass, KAFSCALE_FINDING_DAMAGE, key, "%s", error.text);
+        walk->has_chain = false;
+        return;
+    }
+    if (header.first != bundle->first || header.last != bundle->last ||
+        !ks_id_equals(&header.incarnation, &walk->log->incarnation)) {
+        verify_find(walk->pass, KAFSCALE_FINDING_DAMAGE, key, "it is the bundle of other slots");
+        return;
+    }
+    join_chain(walk, key, header.chain_before, header.chain_after);
+    cursor = ks_cursor(directory);
+    while (ks_bundle_next_section(&cursor, &header, &section)) {
+        take_bundle_section(walk, object, &section);
+    }
+    walk->pass->summary.bundles++;
+}
+
+static enum kafscale_status
+walk_bundles(struct log_walk *walk, struct kafscale_error *error)
+{
+    uint64_t next = 0;
+
+    for (size_t i = 0; i < walk->log->bundle_count; i++) {
+        const struct verify_slots *bundle = &walk->log->bundles[i];
+        char key[KS_BUNDLE_KEY_BYTES];
+        struct kafscale_get get = { .key = key, .size_max = SIZE_MAX };
+        struct kafscale_error why = { 0 };
+        struct kafscale_blob *body;
+        enum kafscale_status status;
+        uint64_t object_bytes;
+
+        ks_bundle_key(walk->pass->session->ns, &walk->log->incarnation, bundle->first, bundle->last,
+                      key);
+        walk->has_chain &= bundle->first == next;
+        next = bundle->last + 1;
+        status = ks_session_get(walk->pass->session, &get, &body, &object_bytes, &why);
+        if (status == KAFSCALE_NOT_FOUND) {
+            verify_find(walk->pass, KAFSCALE_FINDING_DAMAGE, key,
+                        "a register names this bundle, and it is not there");
+            walk->has_chain = false;
+        } else if (status != KAFSCALE_OK) {
+            return ks_error_set(error, status, "%s", why.text);
+        } else {
+            take_bundle(walk, key, bundle, kafscale_blob_slice(body));
+            kafscale_blob_unref(body);
+        }
+    }
+    walk->has_chain &= walk->log->bundle_count > 0 && next == walk->log->trim;
+    return KAFSCALE_OK;
+}
+
+/* --- Slots --- */
+
+static void
+take_slot(struct log_walk *walk, const char *key, const struct verify_slots *slot,
+          struct kafscale_slice object)
+{
+    struct kafscale_error error = { 0 };
+    struct kafscale_slice directory;
+    struct ks_wal_section section;
+    struct ks_wal_header header;
+    struct ks_wal_entry entry;
+    struct ks_cursor cursor;
+
+    if (ks_wal_check(object, &error) != KAFSCALE_OK ||
+        ks_wal_read_head(object, &header, &directory, &error) != KAFSCALE_OK) {
+        verify_find(walk->pass, KAFSCALE_FINDING_DAMAGE, key, "%s", error.text);
+        walk->has_chain = false;
+        return;
+    }
+    if (header.sequence != slot->first ||
+        !ks_id_equals(&header.incarnation, &walk->log->incarnation)) {
+        verify_find(walk->pass, KAFSCALE_FINDING_DAMAGE, key, "it is the object of another slot");
+        return;
+    }
+    if ((header.flags & KS_WAL_SEAL) != 0) {
+        walk->pass->summary.seals++;
+        walk->is_over = true;
+        return;
+    }
+    join_chain(walk, key, header.chain, header.crc);
+    walk->pass->summary.slots++;
+    walk->log->end = slot->first + 1;
+    cursor = ks_cursor(directory);
+    while (ks_wal_next_section(&cursor, &section)) {
+        struct ks_partition_name name = { .topic = section.topic, .index = section.partition };
+        struct ks_cursor entries = ks_cursor(section.entries);
+
+        while (ks_wal_next_entry(&entries, &entry)) {
+            take_batch(walk, &name, section.leader_epoch, entry.base_offset, entry.last_offset);
+        }
+    }
+}
+
+static void
+on_slot(void *arg, size_t index, enum kafscale_status status, struct kafscale_blob *body,
+        const struct kafscale_error *error)
+{
+    struct log_walk *walk = arg;
+    const struct verify_slots *slot = &walk->log->slots[walk->first_slot + index];
+    char key[KS_WAL_KEY_BYTES];
+
+    if (walk->is_over) {
+        walk->left_over++;
+        return;
+    }
+    ks_wal_key(walk->pass->session->ns, &walk->log->incarnation, slot->first, key);
+    if (status != KAFSCALE_OK) {
+        verify_find(walk->pass, KAFSCALE_FINDING_DAMAGE, key, "can't be read: %s", error->text);
+        walk->has_chain = false;
+        return;
+    }
+    take_slot(walk, key, slot, kafscale_blob_slice(body));
+}
+
+/* The keys of an unbroken run of slots; what lies after a gap was never acknowledged. */
+static const char **
+keys_of_run(struct log_walk *walk, size_t *count_out)
+{
+    const struct verify_log *log = walk->log;
+    const char **keys = ks_arena_alloc_array(&walk->pass->arena, log->slot_count + 1, sizeof *keys);
+    size_t count = 0;
+
+    while (keys != NULL && walk->first_slot + count < log->slot_count &&
+           log->slots[walk->first_slot + count].first == log->trim + count) {
+        char key[KS_WAL_KEY_BYTES];
+
+        ks_wal_key(walk->pass->session->ns, &log->incarnation, log->trim + count, key);
+        keys[count++] = ks_arena_copy_text(&walk->pass->arena, key, strlen(key));
+    }
+    *count_out = count;
+    return keys;
+}
+
+static enum kafscale_status
+walk_slots(struct log_walk *walk, struct kafscale_error *error)
+{
+    struct verify_log *log = walk->log;
+    char key[KS_WAL_KEY_BYTES];
+    enum kafscale_status status;
+    const char **keys;
+    size_t count;
+
+    while (walk->first_slot < log->slot_count && log->slots[walk->first_slot].first < log->trim) {
+        walk->first_slot++;
+    }
+    log->end = log->trim;
+    keys = keys_of_run(walk, &count);
+    if (ks_arena_failed(&walk->pass->arena)) {
+        return ks_error_set(error, KAFSCALE_NO_MEMORY, "not enough memory to check the store");
+    }
+    walk->has_chain |= log->trim == 0;
+    status = ks_session_get_many(walk->pass->session, keys, count, on_slot, walk);
+    if (status != KAFSCALE_OK) {
+        return ks_error_set(error, status, "not enough memory to check the store");
+    }
+    ks_wal_key(walk->pass->session->ns, &log->incarnation, log->trim, key);
+    if (walk->first_slot > 0) {
+        verify_find(walk->pass, KAFSCALE_FINDING_GARBAGE, key,
+                    "%zu objects below this one are trimmed and not deleted yet", walk->first_slot);
+    }
+    walk->left_over += log->slot_count - walk->first_slot - count;
+    if (walk->left_over > 0) {
+        verify_find(walk->pass, KAFSCALE_FINDING_GARBAGE, key,
+                    "%zu objects of this log lie after its end: never acknowledged",
+                    walk->left_over);
+    }
+    return KAFSCALE_OK;
+}
+
+static int
+by_first(const void *a, const void *b)
+{
+    const struct verify_slots *left = a;
+    const struct verify_slots *right = b;
+
+    return (left->first > right->first) - (left->first < right->first);
+}
+
+enum kafscale_status
+verify_logs(struct verify_pass *pass, struct kafscale_error *error)
+{
+    enum kafscale_status status = KAFSCALE_OK;
+
+    for (struct ks_list *node = pass->logs.next; status == KAFSCALE_OK && node != &pass->logs;
+         node = node->next) {
+        struct verify_log *log = KS_CONTAINER(node, struct verify_log, link);
+        struct log_walk walk = { .pass = pass, .log = log };
+
+        if (log->bundle_count > 0) {
+            qsort(log->bundles, log->bundle_count, sizeof *log->bundles, by_first);
+        }
+        status = walk_bundles(&walk, error);
+        if (status == KAFSCALE_OK) {
+            status = walk_slots(&walk, error);
+        }
+    }
+    return status;
+}

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Whether a fresh reader would find every record: segments from the start of the log to
+ * `compacted_upto` without a gap, and batches from there to the end that the chain promises.
+ */
+#include "tools/verify_pass.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+/* The segments of one partition, in order. */
+struct segment_walk {
+    struct verify_pass *pass;
+    const struct verify_partition *partition;
+    struct ks_segment_home home;
+    int64_t next_offset; /* the first that no segment so far holds */
+};
+
+/* --- Segments --- */
+
+static enum kafscale_status
+get_object(struct segment_walk *walk, int64_t base_offset, enum ks_segment_kind kind,
+           struct kafscale_blob **body_out, struct kafscale_error *error)
+{
+    char key[KS_SEGMENT_KEY_BYTES];
+    struct kafscale_get get = { .key = key, .size_max = SIZE_MAX };
+    uint64_t object_bytes;
+
+    ks_segment_key(&walk->home, base_offset, kind, key);
+    return ks_session_get(walk->pass->session, &get, body_out, &object_bytes, error);
+}
+
+/* The index as stored or, where there is none, as made from the body; what is wrong is told. */
+static bool
+load_index(struct segment_walk *walk, const struct verify_segment *segment, const char *key,
+           struct ks_index *index_out)
+{
+    enum ks_segment_kind kind = segment->has_index ? KS_SEGMENT_INDEX : KS_SEGMENT_BODY;
+    struct kafscale_error error = { 0 };
+    struct kafscale_blob *body;
+    enum kafscale_status status;
+
+    status = get_object(walk, segment->base_offset, kind, &body, &error);
+    if (status == KAFSCALE_OK) {
+        status = kind == KS_SEGMENT_INDEX
+                     ? ks_index_decode(kafscale_blob_slice(body), index_out, &error)
+                     : ks_index_rebuild(kafscale_blob_slice(body), segment->base_offset, index_out,
+                                        &error);
+        kafscale_blob_unref(body);
+    }
+    if (status != KAFSCALE_OK) {
+        verify_find(walk->pass, KAFSCALE_FINDING_DAMAGE, key, "index: %s", error.text);
+    }
+    return status == KAFSCALE_OK;
+}
+
+/* Where an index without extension ends stands in the body only. */
+static bool
+find_last_offset(struct segment_walk *walk, const struct verify_segment *segment, const char *key,
+                 const struct ks_index *index, int64_t *last_offset_out)
+{
+    struct kafscale_error error = { 0 };
+    struct ks_index rebuilt;
+    struct kafscale_blob *body;
+    bool is_right;
+
+    if (index->is_ours || !segment->has_index) {
+        *last_offset_out = index->last_offset;
+        return true;
+    }
+    if (get_object(walk, segment->base_offset, KS_SEGMENT_BODY, &body, &error) != KAFSCALE_OK) {
+        verify_find(walk->pass, KAFSCALE_FINDING_DAMAGE, key, "%s", error.text);
+        return false;
+    }
+    is_right = ks_index_rebuild(kafscale_blob_slice(body), segment->base_offset, &rebuilt,
+                                &error) == KAFSCALE_OK;
+    if (is_right) {
+        *last_offset_out = rebuilt.last_offset;
+        ks_index_deinit(&rebuilt);
+    } else {
+        verify_find(walk->pass, KAFSCALE_FINDING_DAMAGE, key, "%s", error.text);
+    }
+    kafscale_blob_unref(body);
+    return is_right;
+}
+
+static void
+check_body(struct segment_walk *walk, const struct verify_segment *segment, const char *key,
+           const struct ks_index *index)
+{
+    struct kafscale_error error = { 0 };
+    struct kafscale_blob *body;
+
+    if (!segment->has_body) {
+        verify_find(walk->pass, KAFSCALE_FINDING_DAMAGE, key, "an index without its segment");
+        return;
+    }
+    if (walk->pass->is_quick || !segment->has_index) {
+        return;
+    }
+    if (get_object(walk, segment->base_offset, KS_SEGMENT_BODY, &body, &error) != KAFSCALE_OK) {
+        verify_find(walk->pass, KAFSCALE_FINDING_DAMAGE, key, "%s", error.text);
+        return;
+    }
+    if (ks_segment_check(kafscale_blob_slice(body), index, &error) != KAFSCALE_OK) {
+        verify_find(walk->pass, KAFSCALE_FINDING_DAMAGE, key, "%s", error.text);
+    }
+    kafscale_blob_unref(body);
+}
+
+/* Whether it is of this topic's life, or imported. */
+static bool
+is_of_partition(const struct segment_walk *walk, const struct ks_index *index)
+{
+    const struct verify_partition *partition = walk->partition;
+
+    if (index->is_ours && index->has_partition) {
+        return ks_id_equals(&index->name.topic, &partition->name.topic) &&
+               index->name.index == partition->name.index;
+    }
+    return index->base_offset < partition->reg.imported_end ||
+           index->topic_tag == ks_segment_topic_tag(&partition->name.topic);
+}
+
+static void
+check_segment(struct segment_walk *walk, const struct verify_segment *segment, const char *key,
+              const struct ks_index *index)
+{
+    const struct ks_register *reg = &walk->partition->reg;
+    int64_t last_offset;
+
+    if (!is_of_partition(walk, index)) {
+        verify_find(walk->pass, KAFSCALE_FINDING_DAMAGE, key, "it belongs to another topic");
+        return;
+    }
+    if (!find_last_offset(walk, segment, key, index, &last_offset)) {
+        return;
+    }
+    if (last_offset < reg->log_start) {
+        verify_find(walk->pass, KAFSCALE_FINDING_GARBAGE, key, "below the start of the log");
+        return;
+    }
+    if (segment->base_offset > walk->next_offset) {
+        verify_find(walk->pass, KAFSCALE_FINDING_DAMAGE, key,
+                    "offsets %" PRId64 " to %" PRId64 " before it are missing", walk->next_offset,
+                    segment->base_offset - 1);
+    }
+    if (!segment->has_index) {
+        verify_find(walk->pass, KAFSCALE_FINDING_ODD, key,
+                    "a segment without index: other readers of KafScale refuse the partition");
+    }
+    if (last_offset >= walk->next_offset) {
+        walk->next_offset = last_offset + 1;
+    }
+    walk->pass->summary.segments++;
+    check_body(walk, segment, key, index);
+}
+
+static void
+walk_segments(struct segment_walk *walk)
+{
+    const struct verify_partition *partition = walk->partition;
+    const struct ks_register *reg = &partition->reg;
+
+    for (size_t i = 0; i < partition->segment_count; i++) {
+        const struct verify_segment *segment = &partition->segments[i];
+        char key[KS_SEGMENT_KEY_BYTES];
+        struct ks_index index;
+
+        ks_segment_key(&walk->home, segment->base_offset,
+                       segment->has_body ? KS_SEGMENT_BODY : KS_SEGMENT_INDEX, key);
+        if (segment->base_offset >= reg->compacted_upto) {
+            verify_find(walk->pass, KAFSCALE_FINDING_GARBAGE, key, "not finished yet");
+        } else if (load_index(walk, segment, key, &index)) {
+            check_segment(walk, segment, key, &index);
+            ks_index_deinit(&index);
+        }
+    }
+    if (walk->next_offset < reg->compacted_upto) {
+        verify_find(walk->pass, KAFSCALE_FINDING_DAMAGE, partition->register_key,
+                    "topic '%s': offsets %" PRId64 " to %" PRId64 " are in no segment",
+                    partition->topic_name, walk->next_offset, reg->compacted_upto - 1);
+    }
+}
+
+/* --- Bundles and write-ahead objects --- */
+
+static int
+by_base(const void *a, const void *b)
+{
+    const struct verify_range *left = a;
+    const struct verify_range *right = b;
+
+    return (left->base_offset > right->base_offset) - (left->base_offset < right->base_offset);
+}
+
+/* Up to where records were handed to the next owner, which found them all. */
+static int64_t
+promised_end(const struct ks_register *reg)
+{
+    int64_t end = reg->compacted_upto;
+
+    for (size_t i = 0; i < reg->chain_count; i++) {
+        if (reg->chain[i].is_activated && reg->chain[i].base_offset > end) {
+            end = reg->chain[i].base_offset;
+        }
+    }
+    return end;
+}
+
+static void
+check_tail(struct verify_pass *pass, struct verify_partition *partition)
+{
+    int64_t next_offset = partition->reg.compacted_upto;
+    int64_t end = promised_end(&partition->reg);
+
+    if (partition->range_count > 0) {
+        qsort(partition->ranges, partition->range_count, sizeof *partition->ranges, by_base);
+    }
+    for (size_t i = 0; i < partition->range_count; i++) {
+        const struct verify_range *range = &partition->ranges[i];
+
+        if (range->last_offset < next_offset) {
+            continue;
+        }
+        if (range->base_offset > next_offset) {
+            verify_find(pass, KAFSCALE_FINDING_DAMAGE, partition->register_key,
+                        "topic '%s': offsets %" PRId64 " to %" PRId64
+                        " are in no bundle or write-ahead object",
+                        partition->topic_name, next_offset, range->base_offset - 1);
+        }
+        next_offset = range->last_offset + 1;
+    }
+    if (next_offset < end) {
+        verify_find(pass, KAFSCALE_FINDING_DAMAGE, partition->register_key,
+                    "topic '%s': offsets %" PRId64 " to %" PRId64
+                    " are in no bundle or write-ahead object",
+                    partition->topic_name, next_offset, end - 1);
+    }
+}
+
+/* Slots below the end at which an owner closed its part must be there. */
+static void
+check_closed_ends(struct verify_pass *pass, const struct verify_partition *partition)
+{
+    const struct ks_register *reg = &partition->reg;
+
+    for (size_t i = 0; i < reg->chain_count; i++) {
+        const struct ks_chain_element *element = &reg->chain[i];
+        bool is_last = i + 1 == reg->chain_count;
+        const struct verify_log *log;
+
+        if (element->closed_end == KS_END_OPEN || !element->is_activated ||
+            (!is_last && reg->chain[i + 1].base_offset <= reg->compacted_upto)) {
+            continue;
+        }
+        log = verify_log_of(pass, &element->incarnation);
+        if (log != NULL && log->end < element->closed_end) {
+            verify_find(pass, KAFSCALE_FINDING_DAMAGE, partition->register_key,
+                        "topic '%s': the log of an owner ends at slot %" PRIu64
+                        ", and it was closed at %" PRIu64,
+                        partition->topic_name, log->end, element->closed_end);
+        }
+    }
+}
+
+enum kafscale_status
+verify_partitions(struct verify_pass *pass, struct kafscale_error *error)
+{
+    (void) error;
+    for (struct ks_list *node = pass->partitions.next; node != &pass->partitions;
+         node = node->next) {
+        struct verify_partition *partition = KS_CONTAINER(node, struct verify_partition, link);
+        struct segment_walk walk = {
+            .pass = pass,
+            .partition = partition,
+            .home = { .ns = pass->session->ns,
+                      .prefix = partition->prefix,
+                      .partition = partition->name.index },
+            .next_offset = partition->reg.log_start,
+        };
+
+        walk_segments(&walk);
+        check_tail(pass, partition);
+        check_closed_ends(pass, partition);
+    }
+    return KAFSCALE_OK;
+}
