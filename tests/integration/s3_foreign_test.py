@@ -8,6 +8,7 @@ import os
 import socket
 import sys
 
+import botocore
 import botocore.config
 import botocore.session
 from botocore.exceptions import ClientError
@@ -175,6 +176,48 @@ def large_object_goes_both_ways():
     s3.delete_object(Bucket=BUCKET, Key="large")
 
 
+def keys_from(**environment):
+    """botocore's client with the keys that it finds by itself in this environment."""
+    before = dict(os.environ)
+    os.environ.update(environment, AWS_SHARED_CREDENTIALS_FILE="/nowhere",
+                      AWS_CONFIG_FILE="/nowhere")
+    try:
+        session = botocore.session.get_session()
+        found = session.get_credentials()
+        assert found is not None, environment
+        return session.create_client("s3", endpoint_url=SERVER.endpoint, verify=SERVER.authority,
+                                     region_name=SERVER.region), found
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def services_hand_out_keys_as_those_of_aws_do():
+    if not SERVER.services:
+        return "%s has no such services" % SERVER.name
+    for kind, environment in (
+            ("container", {"AWS_CONTAINER_CREDENTIALS_FULL_URI": SERVER.services + "/container",
+                           "AWS_CONTAINER_AUTHORIZATION_TOKEN": "stub-container"}),
+            ("instance", {"AWS_EC2_METADATA_SERVICE_ENDPOINT": SERVER.services})):
+        before = SERVER.stats()["keys_given"][kind]
+        s3, found = keys_from(**environment)
+        assert found.token and found.access_key.startswith("STUB")
+        s3.put_object(Bucket=BUCKET, Key="k", Body=b"with a token")
+        assert SERVER.stats()["keys_given"][kind] == before + 1
+    sts = botocore.session.get_session().create_client(
+        "sts", endpoint_url=SERVER.services, region_name=SERVER.region,
+        config=botocore.config.Config(signature_version=botocore.UNSIGNED))
+    asked = {"RoleArn": "arn:aws:iam::1:role/r", "RoleSessionName": "name"}
+    keys = sts.assume_role_with_web_identity(WebIdentityToken="stub-identity", **asked)
+    keys = keys["Credentials"]
+    client = SERVER.client(access_key=keys["AccessKeyId"], secret_key=keys["SecretAccessKey"],
+                           token=keys["SessionToken"])
+    assert client.put("k", b"with a role").status == 200
+    code = refused(sts.assume_role_with_web_identity, WebIdentityToken="another", **asked)
+    assert code == "InvalidIdentityToken", code
+    return None
+
+
 def look_up_loopback(_host, port, *_arguments, **_more):
     """Names below localhost, which not every resolver knows."""
     return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", port))]
@@ -200,6 +243,7 @@ TESTS = (
     many_are_deleted_at_once, put_if_absent_lets_one_win, put_if_match_sees_what_changed,
     wrong_signature_is_refused, damaged_body_is_refused, bucket_is_made_once_and_lost_when_empty,
     lifecycle_is_kept_and_told, large_object_goes_both_ways, virtual_host_names_the_bucket,
+    services_hand_out_keys_as_those_of_aws_do,
 )
 
 

@@ -57,6 +57,7 @@ class Admin:
             "operations": {name: counts.as_json() for name, counts in server.counts.items()},
             "requests": sum(counts.requests for counts in server.counts.values()),
             "faults": dict(server.plan.fired),
+            "keys_given": server.services.given,
             "in_flight": server.in_flight,
             "in_flight_max": server.in_flight_max,
             "connections": len(server.connections),
@@ -105,7 +106,8 @@ class Admin:
 
     async def post_settings(self, _request, sent):
         server = self.server
-        unknown = set(sent) - {"seed", "away", "requests_per_s", "clock_offset_s", "read_only"}
+        unknown = set(sent) - {"seed", "away", "requests_per_s", "clock_offset_s", "read_only",
+                               "keys_live_s"}
         if unknown or sent.get("away") not in AWAY:
             raise ValueError("no such setting: %s" % (unknown or sent["away"]))
         if "seed" in sent:
@@ -115,6 +117,7 @@ class Admin:
             server.limit.at_s = time.monotonic()
         server.clock_offset_s = sent.get("clock_offset_s", server.clock_offset_s)
         server.read_only = sent.get("read_only", server.read_only)
+        server.services.keys_live_s = sent.get("keys_live_s", server.services.keys_live_s)
         if "away" in sent:
             await self.go(sent["away"])
         return {}

@@ -2,8 +2,8 @@
 """An S3 server for tests: it checks every signature, keeps the promises that S3 makes, and breaks
 them where a test says so (faults.py).
 
-It prints "s3stub listening on ADDRESS:PORT, admin ADDRESS:PORT" when it is ready. Tests talk to
-it through the admin port, in JSON:
+It prints "s3stub listening on ADDRESS:PORT, admin ADDRESS:PORT, services ADDRESS:PORT" when it is
+ready; the services hand out keys (services.py). Tests talk to it through the admin port, in JSON:
 
     GET    /stats             requests, bytes and statuses of each operation, faults that happened
     DELETE /stats             begins to count anew
@@ -12,7 +12,7 @@ it through the admin port, in JSON:
     DELETE /faults            removes all rules
     POST   /release           performs now what is late or to be repeated and has no time
     POST   /settings          changes some of: seed, away (null, "refuse", "reset", "silent"),
-                              requests_per_s (null), clock_offset_s, read_only
+                              requests_per_s (null), clock_offset_s, read_only, keys_live_s
     GET    /log               the last requests: operation, key, status, milliseconds
     POST   /keys              adds an access key: access_key, secret_key, token, expires_in_s
     GET    /objects?BUCKET    keys and sizes
@@ -28,6 +28,7 @@ import time
 import admin
 import faults
 import http1
+import services
 import sigv4
 from errors import S3Error
 from operations import Call, Operations
@@ -80,6 +81,7 @@ class Server:
         self.region = arguments.region
         self.domains = arguments.domain or ["localhost", "s3.test"]
         self.keys = {arguments.access_key: sigv4.Key(arguments.secret_key)}
+        self.services = services.Services(self)
         self.clock_offset_s = 0
         self.storage = Storage(arguments.folder, arguments.memory << 20)
         self.operations = Operations(self.storage, self.region, self.now_s,
@@ -347,8 +349,10 @@ async def run(arguments):
     await listener.open()
     control = admin.Admin(server, listener)
     admin_port = await control.open(arguments.address, arguments.admin_port)
-    print("s3stub listening on %s:%d, admin %s:%d" % (
-        arguments.address, listener.port, arguments.address, admin_port), flush=True)
+    services_port = await server.services.open(arguments.address, 0)
+    print("s3stub listening on %s:%d, admin %s:%d, services %s:%d" % (
+        arguments.address, listener.port, arguments.address, admin_port, arguments.address,
+        services_port), flush=True)
     await asyncio.Event().wait()
 
 

@@ -8,7 +8,7 @@ As a program it runs a command against one of them, whose place it tells in the 
 
     S3_TEST_SERVER, S3_TEST_ENDPOINT, S3_TEST_REGION, S3_TEST_BUCKET (which exists),
     S3_TEST_ACCESS_KEY, S3_TEST_SECRET_KEY, S3_TEST_AUTHORITY (the certificate, under TLS),
-    S3_TEST_ADMIN (of the stub, for faults and counts)
+    S3_TEST_ADMIN, S3_TEST_SERVICES (of the stub: faults and counts, and where keys come from)
 
 A server that this machine can't have makes it print a TAP plan that is skipped, with the reason.
 """
@@ -69,7 +69,8 @@ class Server:
     def __init__(self):
         self.folder = tempfile.mkdtemp(prefix="s3-%s-" % self.name)
         self.processes = []
-        self.endpoint = self.access_key = self.secret_key = self.admin = None
+        self.endpoint = self.access_key = self.secret_key = None
+        self.admin = self.services = None
 
     def __enter__(self):
         return self
@@ -137,7 +138,7 @@ class Server:
     def environment(self, bucket=BUCKET):
         told = {"SERVER": self.name, "ENDPOINT": self.endpoint, "REGION": self.region,
                 "BUCKET": bucket, "ACCESS_KEY": self.access_key, "SECRET_KEY": self.secret_key,
-                "AUTHORITY": self.authority, "ADMIN": self.admin}
+                "AUTHORITY": self.authority, "ADMIN": self.admin, "SERVICES": self.services}
         return {"S3_TEST_" + name: value for name, value in told.items() if value}
 
 
@@ -160,12 +161,13 @@ class Stub(Server):
                              "--secret-key", self.secret_key_given,
                              stdout=subprocess.PIPE, text=True)
         words = process.stdout.readline().split()
-        if len(words) != 6:
+        if len(words) != 8:
             said = self.said("stub")
             self.stop()
             raise AssertionError("the stub did not start: %s" % said)
         self.endpoint = "%s://%s" % ("https" if tls else "http", words[3].rstrip(","))
-        self.admin = words[5]
+        self.admin = words[5].rstrip(",")
+        self.services = "http://" + words[7]
         self.access_key, self.secret_key = self.access_key_given, self.secret_key_given
 
     def make_certificate(self):
