@@ -111,6 +111,7 @@ set_options(struct world *w, struct ks_broker_options *options)
     options->flush_bytes = 1 + world_draw(w, 2500);
     options->unflushed_bytes_max = 1000 + world_draw(w, 5000);
     options->cache_bytes_max = world_draw(w, 3) * 700;
+    options->bundle_slots = (uint32_t) world_draw(w, 3) * 2;
     options->is_single_writer = w->scenario->never_look;
     options->freshness_ms = 100 + (int64_t) world_draw(w, WORLD_FRESHNESS_MS - 99);
 }
@@ -542,18 +543,53 @@ set_faults(struct world *w, uint64_t seed)
 }
 
 static void
+on_witness_broken(void *arg, const char *what, const char *key)
+{
+    struct world *w = arg;
+    char text[200];
+
+    snprintf(text, sizeof text, "%s: %s", what, key);
+    world_broken(w, text, w->v.now_ms, 0);
+}
+
+static void
+on_topic_made(void *arg, const struct ks_id *topic, struct kafscale_slice value)
+{
+    struct world *w = arg;
+    struct ks_topic_record record = { 0 };
+    struct kafscale_error error = { 0 };
+    char prefix[KS_TOPIC_PREFIX_BYTES];
+
+    if (ks_topic_record_decode(value, &record, &error) == KAFSCALE_OK) {
+        ks_topic_prefix(record.name, topic, record.is_later_life, prefix);
+        witness_add_home(w->witness, prefix, topic);
+        if (strcmp(record.name, "stays") == 0) {
+            w->stays = *topic;
+        }
+    }
+    ks_topic_record_deinit(&record);
+}
+
+static struct kafscale_store
+new_witness(struct world *w)
+{
+    struct witness_options options = {
+        .ns = "sim", .broken = on_witness_broken, .topic_made = on_topic_made, .arg = w
+    };
+
+    return witness_new(&options, ks_memory_store_new(&w->v.env, w->bucket), &w->witness);
+}
+
+static void
 world_init(struct world *w, uint64_t seed)
 {
-    struct kafscale_store store;
-
     virtual_env_init(&w->v, seed);
     if (getenv("SIM_LOG") != NULL) {
         w->v.env.logger =
             (struct ks_logger){ .write = write_log, .arg = w, .level = KAFSCALE_LOG_DEBUG };
     }
     w->bucket = ks_memory_bucket_new();
-    store = ks_memory_store_new(&w->v.env, w->bucket);
-    w->store = ks_store_new(&w->v.env, ks_fault_store_new(&w->v.env, store, &w->faults));
+    w->store = ks_store_new(&w->v.env, ks_fault_store_new(&w->v.env, new_witness(w), &w->faults));
     assert(w->store != NULL);
     set_faults(w, seed);
     w->meta_chunk_entries = 2 + (uint32_t) world_draw(w, 20);
@@ -593,6 +629,7 @@ world_deinit(struct world *w)
     w->is_broken = was_broken;
     ks_store_close(w->store, on_closed, NULL);
     virtual_env_run_for(&w->v, 60000);
+    witness_free(w->witness);
     ks_memory_bucket_unref(w->bucket);
     for (int i = 0; i <= WORLD_LOOSE; i++) {
         history_deinit(&w->histories[i]);

@@ -141,11 +141,32 @@ check_loose(struct world *w)
     }
 }
 
+static void
+note_batch(void *arg, const struct witness_batch *batch)
+{
+    (void) arg;
+    (void) batch;
+}
+
+/* The store by itself holds what readers were given, to the last record. */
+static void
+walk_partition(struct world *w, int index)
+{
+    struct ks_partition_name name = { .topic = w->stays, .index = index };
+    int64_t end;
+
+    if (witness_walk(w->witness, &name, "stays", note_batch, NULL, &end) &&
+        end < history_end_at(&w->histories[index], w->v.now_ms)) {
+        world_broken(w, "the store holds less than was acknowledged", index, end);
+    }
+}
+
 void
 world_check_all(struct world *w)
 {
     for (int index = 0; index < WORLD_PARTITIONS && !w->is_broken; index++) {
         check_partition(w, index);
+        walk_partition(w, index);
     }
     if (!w->is_broken) {
         check_loose(w);

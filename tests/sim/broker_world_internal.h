@@ -10,6 +10,7 @@
 #include "record/record.h"
 #include "sim/broker_world.h"
 #include "sim/process.h"
+#include "sim/witness.h"
 
 #define WORLD_PARTITIONS 3 /* of the topic that stays, "stays" */
 #define WORLD_LOOSE 3      /* the one partition of the topic that goes and comes, "goes" */
@@ -186,6 +187,8 @@ struct world {
     bool is_broken;
     bool is_over; /* no trouble and nothing new any more */
     struct ks_memory_bucket *bucket;
+    struct witness *witness;
+    struct ks_id stays; /* the topic of this name */
     struct ks_fault_store *faults;
     struct ks_store *store;
     uint32_t meta_chunk_entries;

@@ -52,6 +52,18 @@ find_home(const struct witness *witness, struct witness_object *object)
     }
 }
 
+static bool
+is_entry(const struct witness *witness, struct witness_object *object)
+{
+    char prefix[WITNESS_KEY_BYTES];
+
+    snprintf(prefix, sizeof prefix, "%s/__kafscale/meta/log/", witness->options.ns);
+    object->first = strncmp(object->key, prefix, strlen(prefix)) == 0
+                        ? strtoull(object->key + strlen(prefix), NULL, 10)
+                        : 0;
+    return object->first > 0;
+}
+
 static void
 classify(const struct witness *witness, struct witness_object *object)
 {
@@ -73,6 +85,8 @@ classify(const struct witness *witness, struct witness_object *object)
     } else if (ks_segment_parse_key(object->key, KS_SEGMENT_BODY, &object->base_offset)) {
         object->kind = WITNESS_BODY;
         find_home(witness, object);
+    } else if (is_entry(witness, object)) {
+        object->kind = WITNESS_ENTRY;
     }
 }
 
@@ -127,7 +141,10 @@ is_same(struct kafscale_blob *a, struct kafscale_blob *b)
     return x.size == y.size && memcmp(x.data, y.data, x.size) == 0;
 }
 
-/* Below the mark a slot may get a seal, which is void then, or its data again. */
+/*
+ * Below the mark a slot may get a seal, which is void then, or its data again. An entry of the
+ * metadata log may come where another was trimmed, and is void, too.
+ */
 static void
 check_content(struct witness *witness, const struct witness_object *object,
               struct kafscale_blob *bytes)
@@ -137,6 +154,9 @@ check_content(struct witness *witness, const struct witness_object *object,
     }
     if (object->kind == WITNESS_SLOT && (object->is_seal || is_seal(bytes)) &&
         object->first < witness_mark(witness, &object->incarnation)) {
+        return;
+    }
+    if (object->kind == WITNESS_ENTRY && !object->exists) {
         return;
     }
     witness_broken(witness, object->exists ? "an object was replaced" : "a key has other content",
@@ -200,6 +220,8 @@ see_put(struct witness *witness, const char *key, struct kafscale_blob *bytes)
     object->is_seal = object->kind == WITNESS_SLOT && is_seal(bytes);
     if (object->kind == WITNESS_BODY) {
         check_index_first(witness, object);
+    } else if (object->kind == WITNESS_ENTRY) {
+        witness_see_entry(witness, object);
     }
     count_put(witness, object);
 }
@@ -297,9 +319,6 @@ see_remove(struct witness *witness, const char *key)
     }
     object->exists = false;
     object->was_deleted = true;
-    if (witness->options.meta == NULL) {
-        return;
-    }
     switch (object->kind) {
     case WITNESS_SLOT:
         check_slot_goes(witness, object);
@@ -474,15 +493,19 @@ witness_free(struct witness *witness)
         free(object);
     }
     ks_table_deinit(&witness->objects);
+    ks_meta_state_deinit(&witness->state);
+    free(witness->homes);
     free(witness);
 }
 
 void
 witness_add_home(struct witness *witness, const char *prefix, const struct ks_id *topic)
 {
-    struct witness_home *home = &witness->homes[witness->home_count++];
+    struct witness_home *home;
 
-    assert(witness->home_count <= sizeof witness->homes / sizeof witness->homes[0]);
+    witness->homes = realloc(witness->homes, (witness->home_count + 1) * sizeof *witness->homes);
+    assert(witness->homes != NULL);
+    home = &witness->homes[witness->home_count++];
     snprintf(home->prefix, sizeof home->prefix, "%s", prefix);
     home->topic = *topic;
 }

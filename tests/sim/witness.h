@@ -26,7 +26,9 @@ struct witness;
 struct witness_options {
     const char *ns;
     struct ks_env *env;
-    struct ks_meta_bucket *meta; /* NULL: only what can be said without registers is checked */
+    struct ks_meta_bucket *meta; /* NULL: metadata is a log in the store */
+    /* A register of a topic was written; NULL: homes are added by hand. */
+    void (*topic_made)(void *arg, const struct ks_id *topic, struct kafscale_slice value);
     /* A promise is broken. Any number of times; the object's key is borrowed. */
     void (*broken)(void *arg, const char *what, const char *key);
     void *arg;

@@ -5,6 +5,7 @@
 
 #include "log/bundle_format.h"
 #include "log/index_format.h"
+#include "meta/entry.h"
 #include "sim/witness.h"
 
 #define WITNESS_KEY_BYTES 900
@@ -15,6 +16,7 @@ enum witness_kind {
     WITNESS_BUNDLE,
     WITNESS_INDEX,
     WITNESS_BODY,
+    WITNESS_ENTRY,
 };
 
 /* An object of the store, with what it held last after it has gone. */
@@ -27,7 +29,7 @@ struct witness_object {
     bool was_deleted;
     bool is_seal;
     struct ks_id incarnation; /* of a slot or bundle */
-    uint64_t first;           /* slot, or the first of a bundle */
+    uint64_t first;           /* slot, the first of a bundle, or the number of an entry */
     uint64_t last;
     struct ks_partition_name name; /* of a segment; its topic is zero when not known */
     int64_t base_offset;
@@ -55,7 +57,8 @@ struct witness {
     struct ks_list object_list;
     struct ks_table registers; /* key to value, as last told */
     struct ks_list passed;
-    struct witness_home homes[64];
+    struct ks_meta_state state;
+    struct witness_home *homes;
     size_t home_count;
     struct witness_counts counts;
 };
@@ -83,5 +86,12 @@ bool witness_is_sealed(const struct witness *witness, const struct ks_id *incarn
 /* --- witness_registers.c --- */
 void witness_watch(struct witness *witness);
 void witness_unwatch(struct witness *witness);
+
+/* A register was changed, or deleted. */
+void witness_changed(struct witness *witness, const struct kafscale_meta_entry *entry,
+                     bool is_delete);
+
+/* --- witness_meta.c --- */
+void witness_see_entry(struct witness *witness, const struct witness_object *object);
 
 #endif

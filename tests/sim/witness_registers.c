@@ -371,9 +371,19 @@ get_register(struct witness *witness, const char *key)
 }
 
 static void
-on_changed(void *arg, const struct kafscale_meta_entry *entry, bool is_delete)
+tell_topic(struct witness *witness, const struct kafscale_meta_entry *entry)
 {
-    struct witness *witness = arg;
+    struct ks_id topic;
+
+    if (witness->options.topic_made != NULL && strncmp(entry->key, "topic/", 6) == 0 &&
+        ks_id_from_hex(entry->key + 6, &topic)) {
+        witness->options.topic_made(witness->options.arg, &topic, entry->value);
+    }
+}
+
+void
+witness_changed(struct witness *witness, const struct kafscale_meta_entry *entry, bool is_delete)
+{
     struct held_register *held = get_register(witness, entry->key);
     struct kafscale_blob *old = held->value;
     struct kafscale_slice before = { 0 };
@@ -385,12 +395,21 @@ on_changed(void *arg, const struct kafscale_meta_entry *entry, bool is_delete)
     if (!is_delete) {
         held->value = kafscale_blob_new(entry->value.size);
         assert(held->value != NULL);
-        memcpy(kafscale_blob_data(held->value), entry->value.data, entry->value.size);
+        if (entry->value.size > 0) {
+            memcpy(kafscale_blob_data(held->value), entry->value.data, entry->value.size);
+        }
+        tell_topic(witness, entry);
     }
     if (old != NULL || !is_delete) {
         judge(witness, held->key, old != NULL ? &before : NULL, is_delete ? NULL : &entry->value);
     }
     kafscale_blob_unref(old);
+}
+
+static void
+on_changed(void *arg, const struct kafscale_meta_entry *entry, bool is_delete)
+{
+    witness_changed(arg, entry, is_delete);
 }
 
 void
