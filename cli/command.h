@@ -24,6 +24,7 @@ typedef int command_run(const struct cli *cli);
 
 command_run command_check_store;
 command_run command_dump;
+command_run command_import;
 command_run command_ls;
 command_run command_verify;
 

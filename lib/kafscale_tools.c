@@ -94,6 +94,7 @@ open_stores(struct kafscale_tools *tools, const struct kafscale_options *options
     }
     ks_env_random(session->env, meta_options.incarnation.bytes, KS_ID_BYTES);
     meta = ks_meta_log_new(session->env, session->store, &meta_options);
+    session->backend = meta.ops == NULL ? NULL : meta.ops->name;
     session->meta = meta.ops == NULL ? NULL : ks_meta_new(session->env, meta);
     if (session->meta == NULL) {
         if (meta.ops != NULL) {
@@ -200,5 +201,15 @@ kafscale_tools_verify(struct kafscale_tools *tools, bool is_quick, kafscale_tool
     struct kafscale_error unused = { 0 };
 
     return ks_tools_verify(&tools->session, is_quick, found, arg, summary_out,
+                           error == NULL ? &unused : error);
+}
+
+enum kafscale_status
+kafscale_tools_import(struct kafscale_tools *tools, const char *topic, bool is_dry_run,
+                      kafscale_tools_imported *imported, void *arg, struct kafscale_error *error)
+{
+    struct kafscale_error unused = { 0 };
+
+    return ks_tools_import(&tools->session, topic, is_dry_run, imported, arg,
                            error == NULL ? &unused : error);
 }

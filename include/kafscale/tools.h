@@ -106,6 +106,32 @@ KAFSCALE_EXPORT KAFSCALE_MUST_CHECK enum kafscale_status kafscale_tools_verify(
     struct kafscale_tools *tools, bool is_quick, kafscale_tools_found *found, void *arg,
     struct kafscale_verify_summary *summary_out, struct kafscale_error *error);
 
+/* One partition that was imported; borrowed for the call. */
+struct kafscale_imported {
+    const char *topic;
+    int32_t partition;
+    uint64_t segments;
+    uint64_t indexes_written; /* that were missing */
+    int64_t log_start;
+    int64_t end_offset; /* of the next record that a broker will append */
+};
+
+typedef void kafscale_tools_imported(void *arg, const struct kafscale_imported *imported);
+
+/*
+ * Registers the topics that lie in the namespace as segments of KafScale and are known to no broker
+ * of ours, so that brokers serve them and append to them. Objects are never changed; indexes that
+ * are missing are written. `topic` NULL: every topic, else this one. With `is_dry_run` nothing is
+ * written. Each topic becomes known at once with all its partitions, or not at all: after a failure
+ * the same call goes on where it stopped. Whoever wrote the segments must write no more.
+ *
+ * KAFSCALE_CORRUPT names the first object that can't be read; its topic is not imported.
+ * KAFSCALE_EXISTS: `topic` is known already. KAFSCALE_NOT_FOUND: there is nothing of `topic`.
+ */
+KAFSCALE_EXPORT KAFSCALE_MUST_CHECK enum kafscale_status kafscale_tools_import(
+    struct kafscale_tools *tools, const char *topic, bool is_dry_run,
+    kafscale_tools_imported *imported, void *arg, struct kafscale_error *error);
+
 #ifdef __cplusplus
 }
 #endif

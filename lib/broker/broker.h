@@ -21,7 +21,6 @@
 #include "broker/topic_config.h"
 #include "broker/topic_create.h"
 #include "broker/topic_delete.h"
-#include "broker/topic_record.h"
 #include "broker/topics.h"
 #include "broker/waiting.h"
 

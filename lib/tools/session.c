@@ -6,6 +6,8 @@
  */
 #include "tools/session.h"
 
+#include "broker/formats.h"
+
 #include <assert.h>
 #include <stdio.h>
 
@@ -320,6 +322,24 @@ ks_session_probe(struct ks_session *session, struct kafscale_error *error)
         return ks_error_set(error, status, "no memory for a probe");
     }
     wait_for(&call);
+    return answer(&call, error);
+}
+
+enum kafscale_status
+ks_session_identify(struct ks_session *session, struct kafscale_error *error)
+{
+    struct call call = { .session = session };
+    struct ks_identity identity = { .env = session->env,
+                                    .store = session->store,
+                                    .meta = session->meta,
+                                    .ns = session->ns,
+                                    .backend = session->backend };
+    uint32_t tries = 0;
+
+    do {
+        ks_identity_check(&identity, on_written, &call);
+        wait_for(&call);
+    } while (may_try_again(&call, &tries));
     return answer(&call, error);
 }
 

@@ -26,6 +26,7 @@ struct ks_session {
     struct ks_store *store;
     struct ks_meta *meta;
     const char *ns;
+    const char *backend; /* the name of the metadata's */
     struct ks_session_driver driver;
 };
 
@@ -72,6 +73,13 @@ KAFSCALE_MUST_CHECK enum kafscale_status ks_session_get_many(struct ks_session *
 /* Whether the store keeps its promises (store/probe.h). */
 KAFSCALE_MUST_CHECK enum kafscale_status ks_session_probe(struct ks_session *session,
                                                           struct kafscale_error *error);
+
+/*
+ * Compares the cluster's object and its key, as a broker does at its start, and makes both where
+ * there are none yet. Before anything is registered.
+ */
+KAFSCALE_MUST_CHECK enum kafscale_status ks_session_identify(struct ks_session *session,
+                                                             struct kafscale_error *error);
 
 /* --- Metadata --- */
 

@@ -7,6 +7,7 @@
 #define KS_TOOLS_TOOLS_H
 
 #include "tools/dump.h"
+#include "tools/import.h"
 #include "tools/session.h"
 #include "tools/verify.h"
 

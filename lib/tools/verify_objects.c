@@ -5,7 +5,7 @@
  */
 #include "tools/verify_pass.h"
 
-#include "broker/broker.h"
+#include "broker/formats.h"
 
 #include <inttypes.h>
 #include <stdio.h>

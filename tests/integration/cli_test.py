@@ -5,6 +5,7 @@ Usage: cli_test.py KAFSCALED KAFSCALE-CLI
 """
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -12,6 +13,8 @@ import daemon
 from daemon import clean_environment, kcat, main, numbers, start
 
 CLI = os.path.abspath(sys.argv[2])
+UPSTREAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "data", "upstream",
+                        "default")
 COULD_NOT, WRONG_USE = 1, 2
 
 
@@ -138,6 +141,42 @@ def a_missing_object_is_a_gap(root):
     cli(root, "verify")
 
 
+def bucket_of_kafscale(root):
+    filled(root, 1).stop()
+    shutil.copytree(UPSTREAM, path_of(root, "default"), dirs_exist_ok=True)
+
+
+def topics_of_kafscale_are_imported_as_they_are(root):
+    bucket_of_kafscale(root)
+    missing = "samples-none/0/segment-00000000000000000222.index"
+    os.unlink(path_of(root, "default/" + missing))
+    before = cli(root, "ls", "samples-")
+    assert "would import 5 partitions" in cli(root, "import", "--dry-run")
+    assert cli(root, "ls", "samples-") == before, "a dry run changes nothing"
+    told = cli(root, "import")
+    for line in ("topic=samples-none partition=0 segments=4 indexes_written=1 log_start=0 end=870",
+                 "topic=samples-zstd partition=0 segments=1 indexes_written=0 log_start=0 end=1444",
+                 "imported 5 partitions"):
+        assert line in told, (line, told)
+    with open(path_of(root, "default/" + missing), "rb") as ours, \
+            open(os.path.join(UPSTREAM, missing), "rb") as theirs:
+        assert ours.read() == theirs.read()
+    assert "damage 0, odd 0" in cli(root, "verify")
+    assert "known already" in cli(root, "import", "--topic", "samples-lz4", code=COULD_NOT)
+    assert cli(root, "import") == "imported 0 partitions\n"
+
+
+def a_damaged_segment_is_not_imported_and_the_others_are(root):
+    bucket_of_kafscale(root)
+    flip_a_bit(path_of(root, "default/samples-lz4/0/segment-00000000000000000796.kfs"), 200)
+    assert "segment-00000000000000000796.kfs" in cli(root, "import", code=COULD_NOT)
+    assert "no segments of topic 'nothing'" in cli(root, "import", "--topic", "nothing",
+                                                   code=COULD_NOT)
+    cli(root, "import", "--topic", "samples-zstd")
+    assert '"topic": "samples-lz4"' not in json.dumps(
+        dumped(root, *keys(root, "__kafscale/meta/log/")))
+
+
 def strangers_are_named(root):
     filled(root).stop()
     for name in ("stranger", "orders/0/segment-00000000000000000000.kfs", "__kafscale/wal/what"):
@@ -169,5 +208,6 @@ if __name__ == "__main__":
         a_store_can_be_looked_into_while_a_broker_serves_it,
         what_the_metadata_says_is_readable, damage_is_named_where_it_is,
         a_whole_store_has_no_findings, every_damaged_object_is_found, a_missing_object_is_a_gap,
-        strangers_are_named,
+        topics_of_kafscale_are_imported_as_they_are,
+        a_damaged_segment_is_not_imported_and_the_others_are, strangers_are_named,
         mistakes_are_named_and_make_nothing]))
