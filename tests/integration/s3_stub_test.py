@@ -174,6 +174,15 @@ def bodies_are_cut_and_shortened():
         assert w.get().body == BODY
 
 
+def connection_ends_behind_an_answer():
+    with World() as w:
+        w.stub.fault("close_after", count=1)
+        answer = w.expect(w.put, 200)
+        assert answer.headers.get("connection") != "close"
+        assert w.is_lost(w.get)
+        assert w.get().body == BODY
+
+
 def one_bit_flips():
     with World() as w:
         w.put()
@@ -510,7 +519,7 @@ TESTS = (
     lost_answer_and_cut_request_differ_in_their_effect, late_put_acts_after_its_caller_gave_up,
     late_delete_takes_what_came_meanwhile, what_is_late_comes_by_itself_after_its_time,
     repeated_put_comes_back_after_a_delete, damaged_put_is_noticed_by_its_checksum,
-    bodies_are_cut_and_shortened, one_bit_flips,
+    bodies_are_cut_and_shortened, connection_ends_behind_an_answer, one_bit_flips,
     another_object_or_none_is_given, pages_end_early_and_lead_on, rules_choose_their_calls,
     seed_decides_what_is_random, delays_are_waited_and_spread, slow_calls_do_not_hold_up_others,
     store_goes_away_and_comes_back, rate_is_limited, clock_of_the_store_differs,

@@ -19,6 +19,7 @@ decides, but delays: these add up, and the call goes on.
     cut_body       the right length, "bytes" of the body (half), and the connection ends
     stalled_body   the same, after "after_ms" of silence
     short_body     "bytes" of the body (half), and a length that agrees with them
+    close_after    a good answer, and the connection ends without having said so
     flip_bit       one bit of the body is another: of what is sent, or of what is received
     wrong_object   the bytes of another object
     short_page     a list ends after "entries" (1) entries, with a token to go on
@@ -48,8 +49,8 @@ NAMED_ERRORS = {
 DEFAULT_CODES = {500: "InternalError", 502: "BadGateway", 503: "SlowDown", 504: "GatewayTimeout",
                  400: "RequestTimeout", 429: "TooManyRequests"}
 FAULTS = {"delay", "error", "error_after", "cut_request", "lost_answer", "late", "repeat",
-          "cut_body", "stalled_body", "short_body", "flip_bit", "wrong_object", "short_page",
-          *NAMED_ERRORS}
+          "close_after", "cut_body", "stalled_body", "short_body", "flip_bit", "wrong_object",
+          "short_page", *NAMED_ERRORS}
 FIELDS = {"fault", "operation", "key", "skip", "count", "probability", "ms", "p50_ms", "p99_ms",
           "after", "status", "code", "after_ms", "bytes", "entries"}
 

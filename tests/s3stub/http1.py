@@ -53,7 +53,7 @@ class Request:
 
 class Response:
     """One answer. `sent_bytes` below the body's size: the connection ends after so many of them, at
-    once or after `stall_s`.
+    once or after `stall_s`. `ends`: it ends although nothing in the answer says so.
     """
 
     def __init__(self, status, headers=(), body=b""):
@@ -63,10 +63,10 @@ class Response:
         self.has_body = True
         self.sent_bytes = None
         self.stall_s = 0
-        self.file = None
+        self.ends = False
 
     def size(self):
-        return self.file.size if self.file is not None else len(self.body)
+        return len(self.body)
 
     def head(self, now_s):
         lines = ["HTTP/1.1 %d %s" % (self.status, http.client.responses.get(self.status, "?"))]
@@ -175,4 +175,4 @@ async def send(channel, response, now_s=None):
     if response.sent_bytes is not None:
         body = body[:response.sent_bytes]
     await channel.send(head, body)
-    return response.sent_bytes is None
+    return response.sent_bytes is None and not response.ends

@@ -220,6 +220,7 @@ class Server:
             return None
         if rule.fault == "error_after":
             return rule.error().response()
+        response.ends = rule.fault == "close_after"
         if response.status < 300 and response.has_body:
             self.damage(rule, response)
         return response
