@@ -91,7 +91,8 @@ def lists_are_paged_and_sorted():
     for size in (1, 2, 3, 100):
         names, found = listed(PaginationConfig={"PageSize": size})
         assert names == keys, (size, names)
-        assert len(found) == (len(keys) + size - 1) // size
+        # Some servers find out only with an empty page that there is no more.
+        assert len(found) - (len(keys) + size - 1) // size in (0, 1), (size, len(found))
     assert listed(StartAfter="list/b/1")[0] == keys[3:]
     names, found = listed(Delimiter="/", PaginationConfig={"PageSize": 2})
     assert names == [key for key in keys if not key.startswith("list/b/")]
