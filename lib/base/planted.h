@@ -22,6 +22,9 @@ enum ks_planted_fault {
     KS_PLANTED_UNCONDITIONAL_PUT,     /* overwrite what is there */
     KS_PLANTED_INCARNATION_REUSE,     /* go on in the log of the last run */
     KS_PLANTED_EARLY_DUPLICATE,       /* answer a duplicate before its original is durable */
+    KS_PLANTED_START_BEFORE_DELETE,   /* delete segments before the log start is above them */
+    KS_PLANTED_COMPARE_TOPIC,         /* change registers of deleted topics */
+    KS_PLANTED_OWN_PREFIX,            /* every life of a name under the same prefix */
     KS_PLANTED_START_ONLY_RISES,      /* let a log start sink */
     KS_PLANTED_START_LIFTS_COMPACTED, /* leave compacted_upto below the log start */
     KS_PLANTED_VALIDATE_SEAL,         /* the mark isn't read again after the seal */

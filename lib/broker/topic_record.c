@@ -28,6 +28,7 @@ ks_topic_prefix(const char *name, const struct ks_id *id, bool is_later_life,
     char hex[KS_ID_HEX_BYTES];
 
     ks_id_to_hex(id, hex);
+    is_later_life = is_later_life && !ks_is_planted(KS_PLANTED_OWN_PREFIX);
     snprintf(prefix_out, KS_TOPIC_PREFIX_BYTES, is_later_life ? "%.249s@%.8s" : "%.249s", name,
              hex);
 }

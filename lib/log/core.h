@@ -116,6 +116,8 @@ struct ks_log {
     struct ks_changes changes;
     struct ks_list raises; /* of log starts */
     struct ks_retentions retention;
+    struct ks_list sweeps;      /* the first is under way */
+    struct ks_list dead_topics; /* being buried */
 
     struct ks_list cache; /* committed batches in memory, oldest first */
     size_t cache_bytes;
@@ -219,6 +221,12 @@ void ks_retention_note(struct ks_log *log, const struct ks_partition *partition)
 /* Nothing is checked any more. */
 void ks_retention_end(struct ks_log *log);
 
+/* --- sweep.c and dead_topic.c --- */
+/* The log drains: what waits for its timer gives up. */
+void ks_sweeps_hurry(struct ks_log *log);
+/* For a log that is going: waits for nothing but requests under way. */
+void ks_sweeps_silence(struct ks_log *log);
+
 /* --- open.c --- */
 /* For a log that is going: waits for nothing but requests under way. */
 void ks_openings_silence(struct ks_log *log);
@@ -245,5 +253,7 @@ void ks_looks_drop(struct ks_log *log);
 void ks_releases_drop(struct ks_log *log);
 void ks_raises_drop(struct ks_log *log); /* before the changes */
 void ks_changes_drop(struct ks_log *log);
+void ks_sweeps_drop(struct ks_log *log);
+void ks_dead_topics_drop(struct ks_log *log);
 
 #endif

@@ -89,6 +89,8 @@ ks_log_new(struct ks_env *env, struct ks_store *store, struct ks_meta *meta,
     ks_changes_init(log);
     ks_list_init(&log->raises);
     ks_retention_init(log);
+    ks_list_init(&log->sweeps);
+    ks_list_init(&log->dead_topics);
     if (ks_trimmer_begin(log) != KAFSCALE_OK) {
         really_free(log);
         return NULL;
@@ -127,6 +129,7 @@ ks_log_free(struct ks_log *log)
     ks_readings_silence(log);
     ks_releases_silence(log);
     ks_raises_silence(log);
+    ks_sweeps_silence(log);
     ks_changes_silence(log);
     ks_openings_silence(log);
     ks_log_end(log);
@@ -144,6 +147,8 @@ ks_log_abandon(struct ks_log *log)
     ks_looks_drop(log);
     ks_releases_drop(log);
     ks_raises_drop(log);
+    ks_sweeps_drop(log);
+    ks_dead_topics_drop(log);
     ks_changes_drop(log);
     ks_openings_drop(log);
     really_free(log);

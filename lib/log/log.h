@@ -213,6 +213,22 @@ KAFSCALE_MUST_CHECK enum kafscale_status ks_log_raise_start(struct ks_log *log,
                                                             int64_t offset, ks_log_raise_done *done,
                                                             void *arg);
 
+/*
+ * Deletes what is left of a topic that was deleted: its segments, the stored states of its
+ * producers and its registers. `prefix` is that of its life. Objects that don't say that they are
+ * its own stay and are named in the log.
+ *
+ * To tell apart: EXISTS, there is a topic of this id, and nothing was deleted; STOPPED, or how else
+ * the log ended; others: it failed on the way. It may be asked for again, as often as one likes.
+ */
+typedef void ks_log_bury_done(void *arg, enum kafscale_status status);
+
+/* NO_MEMORY: nothing was begun, and `done` will not be called. */
+KAFSCALE_MUST_CHECK enum kafscale_status ks_log_bury_topic(struct ks_log *log,
+                                                           const struct ks_id *id,
+                                                           const char *prefix,
+                                                           ks_log_bury_done *done, void *arg);
+
 const struct ks_partition_name *ks_partition_name_of(const struct ks_partition *partition);
 int32_t ks_partition_leader_epoch(const struct ks_partition *partition);
 int64_t ks_partition_log_start(const struct ks_partition *partition);

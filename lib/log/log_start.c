@@ -6,6 +6,7 @@
  */
 #include "log/changes.h"
 #include "log/producer_put.h"
+#include "log/sweep.h"
 
 #include <assert.h>
 
@@ -14,6 +15,7 @@ struct ks_raise {
     struct ks_list link;
     struct ks_log *log;
     int64_t offset;
+    bool has_segments; /* below the offset, of live records */
     struct ks_producer_put state;
     bool is_state_due; /* it is being stored */
     ks_log_raise_done *done;
@@ -25,6 +27,26 @@ raise_free(struct ks_raise *raise)
 {
     ks_list_remove(&raise->link);
     ks_free(raise);
+}
+
+/* What memory doesn't suffice for goes with the next raise. */
+static void
+sweep_below(const struct ks_raise *raise)
+{
+    const struct ks_partition *partition = raise->change.partition;
+    struct ks_segment_home home = { .ns = raise->log->ns,
+                                    .prefix = partition->prefix,
+                                    .partition = partition->name.index };
+    struct ks_sweep_order order = { .topic = partition->name.topic,
+                                    .log_start = raise->offset,
+                                    .compacted_upto = partition->reg.compacted_upto,
+                                    .imported_end = partition->reg.imported_end };
+
+    ks_segment_list_prefix(&home, order.prefix);
+    if (ks_sweep_start(raise->log, &order, NULL, NULL) != KAFSCALE_OK) {
+        ks_log(&raise->log->env->logger, KAFSCALE_LOG_WARN,
+               "segments below a log start not deleted yet: out of memory");
+    }
 }
 
 static void
@@ -42,6 +64,9 @@ finish(struct ks_raise *raise, enum kafscale_status status)
         raise->log->counters.starts_raised++;
         ks_partition_drop_places(partition, partition->reg.log_start);
         ks_trim_advance(raise->log);
+        if (raise->has_segments) {
+            sweep_below(raise);
+        }
     }
     raise_free(raise);
     if (!is_freed) {
@@ -59,6 +84,7 @@ decide(struct ks_change *change, struct ks_register *reg)
     if (reg->log_start >= raise->offset && !ks_is_planted(KS_PLANTED_START_ONLY_RISES)) {
         return KS_CHANGE_HOLDS;
     }
+    raise->has_segments = reg->log_start < reg->compacted_upto;
     reg->log_start = raise->offset;
     if (reg->compacted_upto < raise->offset && !ks_is_planted(KS_PLANTED_START_LIFTS_COMPACTED)) {
         reg->compacted_upto = raise->offset;
@@ -106,6 +132,9 @@ begin(struct ks_raise *raise)
 {
     const struct ks_partition *partition = raise->change.partition;
 
+    if (ks_is_planted(KS_PLANTED_START_BEFORE_DELETE)) {
+        sweep_below(raise);
+    }
     if (raise->offset <= partition->reg.compacted_upto) {
         ks_change_submit(raise->log, &raise->change);
         return;

@@ -83,11 +83,13 @@ ks_move_add(struct ks_move *move, void *item, const struct ks_register_place *pl
     copy = ks_buffer_failed(&value) ? NULL : ks_arena_alloc(&move->arena, value.size);
     if (copy != NULL) {
         memcpy(copy, value.data, value.size);
-        compares[0] =
-            (struct kafscale_meta_compare){ .key = place->topic_key, .any_version = true };
-        compares[1] =
+        if (!ks_is_planted(KS_PLANTED_COMPARE_TOPIC)) {
+            *compares++ =
+                (struct kafscale_meta_compare){ .key = place->topic_key, .any_version = true };
+        }
+        *compares++ =
             (struct kafscale_meta_compare){ .key = place->key, .version = place->version };
-        move->txn.compare_count += 2;
+        move->txn.compare_count = (size_t) (compares - move->compares);
         move->operations[move->item_count] =
             (struct kafscale_meta_operation){ .key = place->key,
                                               .value = ks_slice(copy, value.size) };

@@ -96,6 +96,7 @@ ks_log_stop(struct ks_log *log, int64_t give_up_ms, void (*done)(void *arg), voi
     ks_openings_hurry(log);
     ks_retention_end(log);
     ks_raises_hurry(log);
+    ks_sweeps_hurry(log);
     ks_changes_hurry(log);
     ks_stop_continue(log);
 }
