@@ -55,6 +55,8 @@ must_have_happened(const struct world_events *events, uint64_t count)
         { "slot there again after its deletion", events->slots_again },
         { "seal void by a trim", events->seals_void },
         { "seal placed below the mark", events->seals_below_mark },
+        { "object damaged at rest", events->damages },
+        { "and told of", events->damages_told },
         { "client operations per seed, in 200s", events->operations / count / 200 },
     };
     bool all = true;

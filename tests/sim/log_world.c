@@ -56,7 +56,9 @@ on_failed(void *arg, const struct kafscale_error *error)
 {
     struct broker *b = arg;
 
-    world_broken(b->world, error->text, 0, 0);
+    if (!b->world->is_damaged) {
+        world_broken(b->world, error->text, 0, 0);
+    }
 }
 
 static void
@@ -165,7 +167,7 @@ on_opened(void *arg, enum kafscale_status status, const struct kafscale_error *e
         b->world->events->opens_overtaken +=
             b->results[i] == KAFSCALE_FENCED && ks_log_status(b->log) == KAFSCALE_OK;
         b->world->events->opens_lost += b->results[i] != KAFSCALE_OK;
-        if (b->results[i] == KAFSCALE_CORRUPT) {
+        if (b->results[i] == KAFSCALE_CORRUPT && !b->world->is_damaged) {
             world_broken(b->world, "a partition could not be replayed", b->names[i].index, 0);
         }
     }
@@ -489,6 +491,9 @@ on_witness_broken(void *arg, const char *what, const char *key)
     struct world *w = arg;
     char text[200];
 
+    if (w->is_damaged) {
+        return; /* it knows of none of that */
+    }
     snprintf(text, sizeof text, "%s: %s", what, key);
     world_broken(w, text, w->v.now_ms, 0);
 }
@@ -662,6 +667,9 @@ world_run(uint64_t seed, struct world_events *events, char reason_out[200])
     }
     if (!w->is_broken) {
         world_finish(w);
+    }
+    if (!w->is_broken) {
+        world_damage(w);
     }
     is_good = !w->is_broken;
     world_deinit(w);

@@ -64,6 +64,8 @@ struct world_events {
     uint64_t segments;
     uint64_t segments_deleted;
     uint64_t segments_again;
+    uint64_t damages;      /* of an object at rest */
+    uint64_t damages_told; /* of these, so that something could not be read */
     uint64_t operations;
 };
 

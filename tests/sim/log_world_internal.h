@@ -107,6 +107,7 @@ struct world {
     char *reason;
     bool is_broken;
     bool is_over;
+    bool is_damaged; /* an object was, on purpose */
 };
 
 /* A promise was broken; the first reason is kept. */
@@ -139,6 +140,10 @@ int64_t world_read_from(struct world *w, struct ks_log *log, struct ks_partition
 /* --- log_world_end.c --- */
 /* One broker takes all, everything is sent again, read and compared. */
 void world_finish(struct world *w);
+
+/* --- log_world_damage.c --- */
+/* Damages an object, and looks what becomes of it. */
+void world_damage(struct world *w);
 
 /* --- log_world_start.c --- */
 /* Lets the beginning of a partition go that some broker has. */

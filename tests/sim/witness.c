@@ -111,6 +111,12 @@ get_object(struct witness *witness, const char *key)
     assert(object != NULL);
     memcpy(object->key, key, strlen(key) + 1);
     classify(witness, object);
+    if (witness->objects.count % 64 == 0) {
+        witness->numbered =
+            realloc(witness->numbered, (witness->objects.count + 64) * sizeof *witness->numbered);
+        assert(witness->numbered != NULL);
+    }
+    witness->numbered[witness->objects.count] = object;
     ks_list_append(&witness->object_list, &object->link);
     status = ks_table_insert(&witness->objects, &object->node, ks_slice(object->key, strlen(key)));
     assert(status == KAFSCALE_OK);
@@ -495,6 +501,7 @@ witness_free(struct witness *witness)
     ks_table_deinit(&witness->objects);
     ks_meta_state_deinit(&witness->state);
     free(witness->homes);
+    free(witness->numbered);
     free(witness);
 }
 
@@ -514,4 +521,22 @@ const struct witness_counts *
 witness_counts(const struct witness *witness)
 {
     return &witness->counts;
+}
+
+size_t
+witness_object_count(const struct witness *witness)
+{
+    return witness->objects.count;
+}
+
+const char *
+witness_object(const struct witness *witness, size_t number, struct kafscale_slice *bytes_out)
+{
+    const struct witness_object *object = witness->numbered[number];
+
+    if (!object->exists) {
+        return NULL;
+    }
+    *bytes_out = kafscale_blob_slice(object->bytes);
+    return object->key;
 }

@@ -63,6 +63,11 @@ void witness_add_home(struct witness *witness, const char *prefix, const struct 
 /* Judges what changed in the last transaction; call it between steps. */
 void witness_settle(struct witness *witness);
 
+/* Objects by number, in order of their first PUT; the key, or NULL for one that has gone. */
+size_t witness_object_count(const struct witness *witness);
+const char *witness_object(const struct witness *witness, size_t number,
+                           struct kafscale_slice *bytes_out);
+
 const struct witness_counts *witness_counts(const struct witness *witness);
 
 /* One batch of a partition, wherever it lies. */

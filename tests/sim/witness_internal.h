@@ -55,7 +55,8 @@ struct witness {
     struct kafscale_meta meta;
     struct ks_table objects;
     struct ks_list object_list;
-    struct ks_table registers; /* key to value, as last told */
+    struct witness_object **numbered; /* the same */
+    struct ks_table registers;        /* key to value, as last told */
     struct ks_list passed;
     struct ks_meta_state state;
     struct witness_home *homes;
