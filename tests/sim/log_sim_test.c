@@ -50,6 +50,7 @@ must_have_happened(const struct world_events *events, uint64_t count)
         { "transaction whose answer was lost", events->transactions_lost },
         { "transaction that was lost", events->transactions_undone },
         { "log_start raised", events->starts_raised },
+        { "and by retention", events->starts_retained },
         { "to the middle of a batch", events->starts_inside },
         { "slot deleted", events->slots_deleted },
         { "slot there again after its deletion", events->slots_again },

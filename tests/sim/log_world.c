@@ -78,7 +78,8 @@ broker_new(struct broker *b)
                                       .cache_bytes_max = draw(w, 3) * 700,
                                       .bundle_slots = (uint32_t) draw(w, 3) * 2,
                                       .producers_max = 100,
-                                      .producer_expiration_ms = 86400000 };
+                                      .producer_expiration_ms = 86400000,
+                                      .retention_check_ms = 20 };
 
     options.incarnation = b->incarnation;
     if (b->log == NULL || !ks_is_planted(KS_PLANTED_INCARNATION_REUSE)) {
@@ -163,6 +164,7 @@ on_opened(void *arg, enum kafscale_status status, const struct kafscale_error *e
         b->world->events->opens += b->results[i] == KAFSCALE_OK;
         if (b->results[i] == KAFSCALE_OK) {
             world_note_open(b, &b->names[i]);
+            world_set_retention(b, &b->names[i]);
         }
         b->world->events->opens_overtaken +=
             b->results[i] == KAFSCALE_FENCED && ks_log_status(b->log) == KAFSCALE_OK;
@@ -527,6 +529,7 @@ world_init(struct world *w, uint64_t seed)
                                                                        draw(w, 2) == 0 ? 4 : 0),
                                                     &w->flaky));
     w->is_peaceful = draw(w, 2) == 0;
+    w->retention_bytes = draw(w, 3) == 0 ? 1000 + (int64_t) draw(w, 20000) : -1;
     ks_env_random(&w->v.env, w->cluster.bytes, KS_ID_BYTES);
     ks_env_random(&w->v.env, w->topic.bytes, KS_ID_BYTES);
     memset(w->seen_id, 0xff, sizeof w->seen_id);

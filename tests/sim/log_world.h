@@ -53,6 +53,7 @@ struct world_events {
     uint64_t transactions_lost;   /* answers of transactions that happened */
     uint64_t transactions_undone; /* and of those that did not */
     uint64_t starts_raised;       /* log_start of a partition, as by retention */
+    uint64_t starts_retained;     /* raised by retention */
     uint64_t starts_inside;       /* of these, to the middle of a batch */
     uint64_t slots_deleted;
     uint64_t slots_again; /* by PUTs that were later than the DELETE */

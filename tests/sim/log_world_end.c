@@ -108,9 +108,11 @@ read_partition(struct world *w, struct broker *b, int index)
     int64_t start = partition == NULL ? 0 : ks_partition_log_start(partition);
     int64_t end = partition == NULL ? -1 : ks_partition_high_watermark(partition);
 
-    if (start < w->start_floor[index] || start > w->start_wanted[index]) {
+    if (start < w->start_floor[index] ||
+        (start > w->start_wanted[index] && w->retention_bytes < 0)) {
         world_broken(w, "log_start isn't where it was put", start, w->start_floor[index]);
     }
+    w->events->starts_retained += start > w->start_wanted[index];
     for (int64_t offset = start; offset < end && !w->is_broken;) {
         int64_t next = world_read_from(w, b->log, partition, index, offset);
 

@@ -86,7 +86,8 @@ struct world {
     struct ks_meta_bucket *meta_bucket;
     struct ks_meta *meta;
     struct flaky_meta_control flaky;
-    bool is_peaceful; /* nobody claims what another living broker has */
+    bool is_peaceful;        /* nobody claims what another living broker has */
+    int64_t retention_bytes; /* negative: no limit */
     struct ks_id cluster;
     struct ks_id topic;
     struct ks_id short_topic; /* deleted and followed by another now and then */
@@ -148,6 +149,8 @@ void world_damage(struct world *w);
 /* --- log_world_start.c --- */
 /* Lets the beginning of a partition go that some broker has. */
 void world_raise_start(struct world *w);
+/* As the topic's configuration has it; in some worlds partitions forget by themselves. */
+void world_set_retention(struct broker *b, const struct ks_partition_name *name);
 
 /* --- log_world_handoff.c --- */
 /* Whether a living broker has it, or is about to. */

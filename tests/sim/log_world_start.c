@@ -84,3 +84,14 @@ world_raise_start(struct world *w)
         }
     }
 }
+
+void
+world_set_retention(struct broker *b, const struct ks_partition_name *name)
+{
+    struct ks_retention retention = { .ms = -1, .bytes = b->world->retention_bytes };
+    struct ks_partition *partition = ks_log_find(b->log, name);
+
+    if (partition != NULL && retention.bytes >= 0) {
+        ks_log_set_retention(b->log, partition, &retention);
+    }
+}
