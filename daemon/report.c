@@ -84,6 +84,17 @@ report_from_library(void *arg, enum kafscale_log_level level, const char *line)
     report_line(level, line);
 }
 
+/* A bucket is a choice of the store too. */
+static bool
+is_unconfigured(const struct kafscale_options *options, const struct kafscale_option *option)
+{
+    if (strcmp(option->key, "store") == 0 &&
+        kafscale_options_get(options, "s3.bucket")[0] != '\0') {
+        return false;
+    }
+    return strcmp(kafscale_options_get(options, option->key), option->default_value) == 0;
+}
+
 void
 report_unconfigured(const struct kafscale_options *options)
 {
@@ -94,7 +105,7 @@ report_unconfigured(const struct kafscale_options *options)
         if (strcmp(option.key, "listen") != 0 && strcmp(option.key, "store") != 0) {
             continue;
         }
-        if (strcmp(kafscale_options_get(options, option.key), option.default_value) == 0) {
+        if (is_unconfigured(options, &option)) {
             snprintf(line, sizeof line, "using the default %s=%s", option.key,
                      option.default_value);
             report_line(KAFSCALE_LOG_INFO, line);

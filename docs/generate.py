@@ -41,7 +41,8 @@ Topics have [configurations of their own](topic-configuration.md).
 KINDS = {
     "STRING": "text", "SECRET": "text, secret", "BOOL": "`true` or `false`",
     "FRACTION": "0 to 1", "ADDRESSES": "`host:port`, several separated by commas",
-    "STORE": "`memory` or `dir:PATH`", "NAMESPACE": "1 to 63 letters, digits, `-`, `_` or `.`",
+    "STORE": "`memory`, `dir:PATH` or `s3`",
+    "NAMESPACE": "1 to 63 letters, digits, `-`, `_` or `.`",
 }
 NUMBERS = {
     "INT16_MAX": 2**15 - 1, "INT32_MIN": -2**31, "INT32_MAX": 2**31 - 1, "INT64_MAX": 2**63 - 1,

@@ -36,7 +36,7 @@ struct option_line {
     enum kafscale_option_effect effect;
 };
 
-#define NO_S3 "the S3 store is not part of this version"
+#define NO_HEALTH "nothing is refused for what the store did before"
 #define NO_ETCD "metadata is kept in the store"
 #define NO_ACL "access control is not part of this version"
 #define NO_METRICS "there are no metrics yet"
@@ -172,7 +172,8 @@ check_store(const struct option_line *line, const char *value, int64_t *number_o
 {
     (void) line;
     (void) number_out;
-    return strcmp(value, "memory") == 0 || (strncmp(value, "dir:", 4) == 0 && value[4] != '\0');
+    return strcmp(value, "memory") == 0 || strcmp(value, "s3") == 0 ||
+           (strncmp(value, "dir:", 4) == 0 && value[4] != '\0');
 }
 
 /* A namespace is one component of a key in the store. */
@@ -204,7 +205,7 @@ static const struct kind kinds[] = {
     [KIND_ADDRESSES] = { "addresses",
                          "host:port, [IPv6]:port or :port, several separated by commas",
                          check_addresses },
-    [KIND_STORE] = { "store", "memory or dir:PATH", check_store },
+    [KIND_STORE] = { "store", "memory, dir:PATH or s3", check_store },
     [KIND_NAMESPACE] = { "name",
                          "1 to 63 letters, digits, '-', '_' and '.', not beginning with '.' or "
                          "'__'",
@@ -253,7 +254,7 @@ value_set(struct kafscale_options *options, const struct option_line *line, cons
         return ks_error_set(
             error, KAFSCALE_INVALID, "option '%s': '%.80s' is not allowed, it takes %s%s",
             line->key, line->kind == KIND_SECRET ? "..." : text, allowed,
-            line->kind == KIND_STORE && strncmp(text, "s3", 2) == 0 ? "; " NO_S3 : "");
+            line->kind == KIND_STORE && strncmp(text, "s3", 2) == 0 ? " (with s3.bucket)" : "");
     }
     copy = ks_copy_text(text);
     if (copy == NULL) {
@@ -547,10 +548,9 @@ check_together(const struct kafscale_options *options, struct kafscale_error *er
                             ks_option_text(options, KS_OPTION_memory_bytes),
                             ks_option_text(options, KS_OPTION_socket_request_max_bytes));
     }
-    if (ks_option_text(options, KS_OPTION_s3_bucket)[0] != '\0' &&
-        !ks_option_is_set(options, KS_OPTION_store)) {
-        return ks_error_set(error, KAFSCALE_UNSUPPORTED,
-                            "option 's3.bucket': " NO_S3 "; set store to memory or dir:PATH");
+    if (ks_options_store_is_s3(options) &&
+        ks_option_text(options, KS_OPTION_s3_bucket)[0] == '\0') {
+        return ks_error_set(error, KAFSCALE_INVALID, "option 's3.bucket': store=s3 needs one");
     }
     return KAFSCALE_OK;
 }
@@ -593,6 +593,11 @@ kafscale_options_check(const struct kafscale_options *options, kafscale_log_writ
             return ks_error_set(error, KAFSCALE_UNSUPPORTED, "option '%s': %s", line->key,
                                 line->why);
         }
+    }
+    if (ks_option_text(options, KS_OPTION_s3_bucket)[0] != '\0' &&
+        !ks_options_store_is_s3(options)) {
+        ks_log(&logger, KAFSCALE_LOG_WARN, "option has no effect key=s3.bucket reason=\"store=%s\"",
+               ks_option_text(options, KS_OPTION_store));
     }
     return check_together(options, error);
 }

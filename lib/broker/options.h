@@ -42,7 +42,10 @@ enum kafscale_log_level ks_options_log_level(const struct kafscale_options *opti
 /* broker.id, or the ordinal of the pod, or 0. */
 int32_t ks_options_broker_id(const struct kafscale_options *options);
 
-/* The path of a directory store, or NULL for the memory store. */
+/* store=s3, or a bucket and nothing said about the store. */
+bool ks_options_store_is_s3(const struct kafscale_options *options);
+
+/* The path of a directory store, or NULL for the memory store; not for the S3 store. */
 const char *ks_options_store_directory(const struct kafscale_options *options);
 
 /* The address of the listener of this index; false past the last one. Names are not looked up. */

@@ -44,6 +44,15 @@ ks_options_broker_id(const struct kafscale_options *options)
     return *end == '\0' && ordinal <= INT32_MAX ? (int32_t) ordinal : 0;
 }
 
+bool
+ks_options_store_is_s3(const struct kafscale_options *options)
+{
+    if (!ks_option_is_set(options, KS_OPTION_store)) {
+        return ks_option_text(options, KS_OPTION_s3_bucket)[0] != '\0';
+    }
+    return strcmp(ks_option_text(options, KS_OPTION_store), "s3") == 0;
+}
+
 const char *
 ks_options_store_directory(const struct kafscale_options *options)
 {

@@ -52,45 +52,6 @@ struct answer {
 static const char *const operation_names[KS_STORE_OPERATION_COUNT] = { "PUT", "GET", "LIST",
                                                                        "DELETE" };
 
-static bool
-text_is_printable(const char *text)
-{
-    for (const char *c = text; *c != '\0'; c++) {
-        if (*c < 0x20 || *c > 0x7e) {
-            return false;
-        }
-    }
-    return strlen(text) <= KAFSCALE_STORE_KEY_BYTES_MAX;
-}
-
-static bool
-component_is_valid(const char *component, size_t size)
-{
-    if (size == 0 || (size == 1 && component[0] == '.')) {
-        return false;
-    }
-    return !(size == 2 && component[0] == '.' && component[1] == '.');
-}
-
-bool
-ks_store_key_is_valid(const char *key)
-{
-    if (!text_is_printable(key)) {
-        return false;
-    }
-    for (const char *component = key;;) {
-        const char *end = strchr(component, '/');
-
-        if (end == NULL) {
-            return component_is_valid(component, strlen(component));
-        }
-        if (!component_is_valid(component, (size_t) (end - component))) {
-            return false;
-        }
-        component = end + 1;
-    }
-}
-
 static void
 free_calls(struct ks_list *calls)
 {
@@ -581,8 +542,8 @@ ks_store_list(struct ks_store *store, const struct kafscale_list *list, kafscale
     bool refused;
 
     assert(store->close_done == NULL);
-    assert(text_is_printable(list->prefix));
-    assert(list->start_after == NULL || text_is_printable(list->start_after));
+    assert(ks_store_prefix_is_valid(list->prefix));
+    assert(list->start_after == NULL || ks_store_prefix_is_valid(list->start_after));
     assert(list->count_max > 0);
 
     call = take_call(store, KS_STORE_LIST, arg, &refused);

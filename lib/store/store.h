@@ -17,6 +17,7 @@
 #include "kafscale/store.h"
 #include "store/directory_store.h"
 #include "store/fault_store.h"
+#include "store/key.h"
 #include "store/memory_store.h"
 #include "store/operation.h"
 #include "store/probe.h"
@@ -80,8 +81,5 @@ const char *ks_store_name(const struct ks_store *store);
 uint32_t ks_store_window(const struct ks_store *store);
 uint32_t ks_store_flush_interval_ms(const struct ks_store *store);
 const struct ks_store_counters *ks_store_counters(const struct ks_store *store);
-
-/* Whether a key has the form of KAFSCALE_STORE_KEY_BYTES_MAX in kafscale/store.h. */
-bool ks_store_key_is_valid(const char *key);
 
 #endif

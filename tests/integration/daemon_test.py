@@ -145,7 +145,7 @@ def wrong_configurations_end_at_once_with_the_reason(root):
             (("--set", "no.such.key=1"), "no.such.key"),
             (("--config", config), "line 2"),
             (("--config", config + ".absent"), "config.absent"),
-            (("--set", "store=s3://bucket"), "S3 store is not part of this version"),
+            (("--set", "store=s3://bucket"), "s3 (with s3.bucket)"),
             (("--set", "s3.secret.key=x"), "s3.secret.key"),
             (("--port", "1"), "--port")):
         done = run(*arguments, code=2)

@@ -18,9 +18,11 @@ LINKINGS = ("shared", "static")
 
 # What a package of it would hold, versions and architecture left out.
 INSTALLED = (
+    r"bin/kafscale-cli",
     r"bin/kafscaled",
     r"include/kafscale/\w+\.(h|def)",
     r"lib.*/libkafscale\.(a|so|so\.\d+|so\.\d+\.\d+\.\d+)",
+    r"lib.*/kafscale/libkafscale-s3\.so",
     r"lib.*/pkgconfig/libkafscale\.pc",
     r"share/doc/kafscale/LICENSE",
     r"share/man/man1/kafscaled\.1",
@@ -80,10 +82,21 @@ class Installation:
         assert re.fullmatch(r"kafscaled \d+\.\d+\.\d+\n", said), said
 
 
+    def open_s3_store(self):
+        """The plug-in is found beside the library: what the daemon complains of is the bucket."""
+        done = subprocess.run(
+            [os.path.join(self.prefix, "bin", "kafscaled"), "--set", "s3.bucket=b!",
+             "--set", "s3.region=r", "--set", "s3.access.key=a", "--set", "listen=127.0.0.1:0"],
+            env={"LD_LIBRARY_PATH": self.library_folder, "KAFSCALE_S3_SECRET_KEY": "s"},
+            capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 1 and "'b!' is no name of a bucket" in done.stderr, done
+
+
 def checks(installation, source):
     """(what it shows, what it does or None, why not) of each check."""
     yield "only what belongs there is installed", installation.check_files, None
     yield "the installed daemon runs", installation.run_daemon, None
+    yield "it loads the S3 plug-in beside it", installation.open_s3_store, None
     for compiler, language in COMPILERS:
         for linking in LINKINGS:
             title = "%s builds a program with the %s library, and it runs" % (compiler, linking)

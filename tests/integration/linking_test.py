@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the shared library needs and what it shows, compared with lists.
+"""What the shared library and its plug-ins need and what they show, compared with lists.
 
-Usage: linking_test.py LIBRARY
+Usage: linking_test.py LIBRARY PLUGIN...
 """
 import re
 import subprocess
@@ -22,8 +22,26 @@ def output(*command):
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
-def main(library):
-    wrong = []
+# What a plug-in may take of the library: what belongs to both sides of the border.
+SHARED = re.compile(r"kafscale_(blob|options)_\w+")
+
+
+def check_plugin(plugin):
+    """It shows its table, takes blobs and options from the library, and has the rest itself."""
+    name = re.search(r"libkafscale-(\w+)\.so$", plugin).group(1)
+    for line in output("nm", "-D", plugin).splitlines():
+        kind, symbol = line.split()[-2:]
+        symbol = symbol.split("@")[0]
+        if kind == "U" and symbol.startswith("kafscale_") and not SHARED.fullmatch(symbol):
+            yield "%s takes %s from the library" % (plugin, symbol)
+        if kind in "TDBRV" and symbol != "kafscale_plugin_" + name:
+            yield "%s shows %s" % (plugin, symbol)
+    if "U kafscale_blob_new@" not in output("nm", "-D", plugin):
+        yield "%s has blobs of its own" % plugin
+
+
+def main(library, *plugins):
+    wrong = [finding for plugin in plugins for finding in check_plugin(plugin)]
     linked = {line.split()[0].split("/")[-1].split(".so")[0]
               for line in output("ldd", library).splitlines()}
     linked = {name for name in linked if not SYSTEM.match(name)}
@@ -41,4 +59,4 @@ def main(library):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(*sys.argv[1:]))

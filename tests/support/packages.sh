@@ -3,7 +3,8 @@
 
 # shellcheck disable=SC2034
 build_packages=(gcc libc6-dev meson ninja-build pkg-config python3 libevent-dev libisal-dev
-    liblz4-dev libzstd-dev libsnappy-dev zlib1g-dev libssl-dev libexpat1-dev libyajl-dev)
+    liblz4-dev libzstd-dev libsnappy-dev zlib1g-dev libcurl4-openssl-dev libssl-dev
+    libexpat1-dev libyajl-dev)
 # shellcheck disable=SC2034
 test_packages=(clang libclang-rt-14-dev llvm clang-format g++ check librdkafka-dev kcat
     python3-kafka python3-lz4 python3-snappy python3-zstandard python3-venv

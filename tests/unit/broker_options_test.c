@@ -189,7 +189,7 @@ START_TEST(choices_are_taken_whole_in_any_case)
 }
 END_TEST
 
-START_TEST(a_store_is_memory_or_a_directory_and_s3_is_refused_in_clear_words)
+START_TEST(a_store_is_memory_a_directory_or_s3)
 {
     struct kafscale_options *options = kafscale_options_new();
 
@@ -198,10 +198,13 @@ START_TEST(a_store_is_memory_or_a_directory_and_s3_is_refused_in_clear_words)
     ck_assert_ptr_null(ks_options_store_directory(options));
     set(options, "store", "dir:/var/lib/x");
     ck_assert_str_eq(ks_options_store_directory(options), "/var/lib/x");
+    ck_assert(!ks_options_store_is_s3(options));
+    set(options, "store", "s3");
+    ck_assert(ks_options_store_is_s3(options));
     kafscale_options_free(options);
-    expect_refused("store", "dir:", "memory or dir:PATH");
-    expect_refused("store", "disk", "memory or dir:PATH");
-    expect_refused("store", "s3://bucket/prefix", "S3 store is not part of this version");
+    expect_refused("store", "dir:", "memory, dir:PATH or s3");
+    expect_refused("store", "disk", "memory, dir:PATH or s3");
+    expect_refused("store", "s3://bucket/prefix", "s3 (with s3.bucket)");
 }
 END_TEST
 
@@ -447,14 +450,34 @@ END_TEST
 
 /* --- The whole -------------------------------------------------------------------------------- */
 
-START_TEST(a_bucket_without_a_store_is_an_error_not_a_silent_substitute)
+START_TEST(a_bucket_chooses_the_s3_store_and_the_s3_store_needs_a_bucket)
 {
     struct kafscale_options *options = kafscale_options_new();
     struct kafscale_error error = { 0 };
 
+    ck_assert(!ks_options_store_is_s3(options));
     set(options, "s3.bucket", "b");
-    ck_assert_int_eq(kafscale_options_check(options, NULL, NULL, &error), KAFSCALE_UNSUPPORTED);
+    ck_assert(ks_options_store_is_s3(options));
+    ck_assert_int_eq(kafscale_options_check(options, NULL, NULL, NULL), KAFSCALE_OK);
+    set(options, "store", "s3");
+    ck_assert_int_eq(kafscale_options_check(options, NULL, NULL, NULL), KAFSCALE_OK);
+    set(options, "s3.bucket", "");
+    ck_assert_int_eq(kafscale_options_check(options, NULL, NULL, &error), KAFSCALE_INVALID);
     ck_assert_msg(strstr(error.text, "s3.bucket") != NULL, "%s", error.text);
+    kafscale_options_free(options);
+}
+END_TEST
+
+START_TEST(a_bucket_beside_another_store_is_told_of)
+{
+    struct kafscale_options *options = kafscale_options_new();
+    struct warnings warnings = { 0 };
+
+    set(options, "s3.bucket", "b");
+    set(options, "store", "memory");
+    ck_assert(!ks_options_store_is_s3(options));
+    ck_assert_int_eq(kafscale_options_check(options, on_warning, &warnings, NULL), KAFSCALE_OK);
+    ck_assert_str_eq(warnings.text, "option has no effect key=s3.bucket reason=\"store=memory\"\n");
     kafscale_options_free(options);
 }
 END_TEST
@@ -497,13 +520,14 @@ START_TEST(an_option_without_effect_gives_one_warning_that_says_why)
     struct kafscale_options *options = kafscale_options_new();
     struct warnings warnings = { 0 };
 
-    set(options, "s3.region", "eu");
-    set(options, "s3.region", "us");
+    set(options, "s3.health.window.sec", "1");
+    set(options, "s3.health.window.sec", "2");
     set(options, "num.partitions", "2");
     ck_assert_int_eq(kafscale_options_check(options, on_warning, &warnings, NULL), KAFSCALE_OK);
     ck_assert_uint_eq(warnings.count, 1);
-    ck_assert_str_eq(warnings.text, "option has no effect key=s3.region "
-                                    "reason=\"the S3 store is not part of this version\"\n");
+    ck_assert_str_eq(warnings.text,
+                     "option has no effect key=s3.health.window.sec "
+                     "reason=\"nothing is refused for what the store did before\"\n");
     kafscale_options_free(options);
 }
 END_TEST
@@ -648,7 +672,7 @@ values_case(void)
     tcase_add_test(values, booleans_take_the_words_of_kafscale);
     tcase_add_test(values, fractions_lie_between_0_and_1);
     tcase_add_test(values, choices_are_taken_whole_in_any_case);
-    tcase_add_test(values, a_store_is_memory_or_a_directory_and_s3_is_refused_in_clear_words);
+    tcase_add_test(values, a_store_is_memory_a_directory_or_s3);
     tcase_add_test(values, a_namespace_is_one_component_of_a_key);
     tcase_add_test(values, secrets_do_not_show_in_errors_and_are_marked);
     return values;
@@ -687,7 +711,8 @@ whole_case(void)
 {
     TCase *whole = tcase_create("whole");
 
-    tcase_add_test(whole, a_bucket_without_a_store_is_an_error_not_a_silent_substitute);
+    tcase_add_test(whole, a_bucket_chooses_the_s3_store_and_the_s3_store_needs_a_bucket);
+    tcase_add_test(whole, a_bucket_beside_another_store_is_told_of);
     tcase_add_test(whole, the_memory_account_holds_at_least_one_request_of_the_largest_size);
     tcase_add_test(whole, what_would_be_unsafe_to_ignore_is_refused_unless_it_is_the_default);
     tcase_add_test(whole, an_option_without_effect_gives_one_warning_that_says_why);
