@@ -28,6 +28,10 @@ static const struct command commands[] = {
       command_import },
     { "ls", "[PREFIX]", "the objects below a prefix of the namespace, with their sizes",
       command_ls },
+    { "restore",
+      "--topic NAME --target-topic NAME [--to TIME] [--partitions 0,1] [--namespace NS] "
+      "[--target-namespace NS]",
+      "a topic as it was at a time (RFC 3339) becomes a new topic", command_restore },
     { "verify", "[--quick] [--all]",
       "whether every record is where brokers look for it; --all shows garbage too",
       command_verify },

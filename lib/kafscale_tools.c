@@ -38,10 +38,21 @@ on_closed(void *arg)
 static void
 on_meta_closed(void *arg)
 {
-    struct kafscale_tools *tools = arg;
+    struct ks_session *session = arg;
 
-    tools->session.meta = NULL;
-    ks_loop_stop(tools->loop);
+    session->meta = NULL;
+    session->driver.wake(session->driver.self);
+}
+
+static void
+close_meta(struct ks_session *session)
+{
+    if (session->meta != NULL) {
+        ks_meta_close(session->meta, on_meta_closed, session);
+    }
+    while (session->meta != NULL) {
+        session->driver.run(session->driver.self);
+    }
 }
 
 void
@@ -50,12 +61,7 @@ kafscale_tools_close(struct kafscale_tools *tools)
     if (tools == NULL) {
         return;
     }
-    if (tools->session.meta != NULL) {
-        ks_meta_close(tools->session.meta, on_meta_closed, tools);
-    }
-    while (tools->session.meta != NULL) {
-        ks_loop_run(tools->loop);
-    }
+    close_meta(&tools->session);
     if (tools->session.store != NULL) {
         ks_store_close(tools->session.store, on_closed, tools);
     }
@@ -73,14 +79,33 @@ ignore_closed(void *arg)
     (void) arg;
 }
 
+/* The metadata of the session's namespace. */
+static enum kafscale_status
+open_meta(struct ks_session *session, struct kafscale_error *error)
+{
+    struct ks_meta_log_options options = { .ns = session->ns };
+    struct kafscale_meta meta;
+
+    ks_env_random(session->env, options.incarnation.bytes, KS_ID_BYTES);
+    meta = ks_meta_log_new(session->env, session->store, &options);
+    session->backend = meta.ops == NULL ? NULL : meta.ops->name;
+    session->meta = meta.ops == NULL ? NULL : ks_meta_new(session->env, meta);
+    if (session->meta == NULL) {
+        if (meta.ops != NULL) {
+            meta.ops->close(meta.self, ignore_closed, NULL);
+            ks_env_run_due(session->env);
+        }
+        return ks_error_set(error, KAFSCALE_NO_MEMORY, "metadata: no memory");
+    }
+    return KAFSCALE_OK;
+}
+
 static enum kafscale_status
 open_stores(struct kafscale_tools *tools, const struct kafscale_options *options,
             struct kafscale_error *error)
 {
     struct ks_session *session = &tools->session;
-    struct ks_meta_log_options meta_options = { .ns = tools->ns };
     struct kafscale_store store;
-    struct kafscale_meta meta;
     enum kafscale_status status = ks_open_store(session->env, options, true, &store, error);
 
     if (status != KAFSCALE_OK) {
@@ -92,18 +117,7 @@ open_stores(struct kafscale_tools *tools, const struct kafscale_options *options
         ks_env_run_due(session->env);
         return ks_error_set(error, KAFSCALE_NO_MEMORY, "store: no memory");
     }
-    ks_env_random(session->env, meta_options.incarnation.bytes, KS_ID_BYTES);
-    meta = ks_meta_log_new(session->env, session->store, &meta_options);
-    session->backend = meta.ops == NULL ? NULL : meta.ops->name;
-    session->meta = meta.ops == NULL ? NULL : ks_meta_new(session->env, meta);
-    if (session->meta == NULL) {
-        if (meta.ops != NULL) {
-            meta.ops->close(meta.self, ignore_closed, NULL);
-            ks_env_run_due(session->env);
-        }
-        return ks_error_set(error, KAFSCALE_NO_MEMORY, "metadata: no memory");
-    }
-    return KAFSCALE_OK;
+    return open_meta(session, error);
 }
 
 struct kafscale_tools *
@@ -212,4 +226,46 @@ kafscale_tools_import(struct kafscale_tools *tools, const char *topic, bool is_d
 
     return ks_tools_import(&tools->session, topic, is_dry_run, imported, arg,
                            error == NULL ? &unused : error);
+}
+
+/* A session of another namespace on the same store; its metadata is closed by close_meta. */
+static enum kafscale_status
+open_namespace(const struct kafscale_tools *tools, const char *ns, struct ks_session *session_out,
+               struct kafscale_error *error)
+{
+    struct ks_session session = tools->session;
+
+    session.meta = NULL;
+    session.ns = ns;
+    if (!ks_store_key_is_valid(ns) || strchr(ns, '/') != NULL) {
+        return ks_error_set(error, KAFSCALE_INVALID, "'%.100s' is no namespace", ns);
+    }
+    *session_out = session;
+    return open_meta(session_out, error);
+}
+
+enum kafscale_status
+kafscale_tools_restore(struct kafscale_tools *tools, const struct kafscale_restore *restore,
+                       kafscale_tools_restored *restored, void *arg, struct kafscale_error *error)
+{
+    const char *from = restore->source_namespace == NULL ? tools->ns : restore->source_namespace;
+    const char *to = restore->target_namespace == NULL ? from : restore->target_namespace;
+    bool is_same = strcmp(from, to) == 0;
+    struct kafscale_error unused = { 0 };
+    struct ks_session source = { 0 };
+    struct ks_session target = { 0 };
+    enum kafscale_status status;
+
+    error = error == NULL ? &unused : error;
+    status = open_namespace(tools, from, &source, error);
+    if (status == KAFSCALE_OK && !is_same) {
+        status = open_namespace(tools, to, &target, error);
+    }
+    if (status == KAFSCALE_OK) {
+        status =
+            ks_tools_restore(&source, is_same ? &source : &target, restore, restored, arg, error);
+    }
+    close_meta(&target);
+    close_meta(&source);
+    return status;
 }

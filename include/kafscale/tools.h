@@ -132,6 +132,42 @@ KAFSCALE_EXPORT KAFSCALE_MUST_CHECK enum kafscale_status kafscale_tools_import(
     struct kafscale_tools *tools, const char *topic, bool is_dry_run,
     kafscale_tools_imported *imported, void *arg, struct kafscale_error *error);
 
+/* What is to be restored, and how far. Everything is borrowed for the call. */
+struct kafscale_restore {
+    const char *topic;
+    const char *source_namespace; /* NULL: that of the options */
+    const char *target_topic;     /* which nobody may know yet */
+    const char *target_namespace; /* NULL: that of the source */
+    int64_t to_ms;                /* since 1970; INT64_MAX: everything */
+    const int32_t *partitions;    /* which of them; the others stay empty */
+    size_t partition_count;       /* 0: all */
+};
+
+/* One partition that was restored; borrowed for the call. */
+struct kafscale_restored {
+    int32_t partition;
+    uint64_t segments;
+    uint64_t records;
+    int64_t log_start;
+    int64_t end_offset;
+};
+
+typedef void kafscale_tools_restored(void *arg, const struct kafscale_restored *restored);
+
+/*
+ * Makes a new topic of what a topic was at a point in time: of each partition the records before
+ * the first one whose timestamp is later, at their offsets, with the topic's configuration. Reads
+ * segments, bundles and write-ahead objects; changes nothing of the topic. The new topic becomes
+ * known at the end, with all its partitions at once. What was copied when it fails stays as
+ * garbage that verify names; restoring again works all the same.
+ *
+ * KAFSCALE_NOT_FOUND: no such topic. KAFSCALE_EXISTS: the target is known. KAFSCALE_CORRUPT:
+ * records are damaged or missing, and the error says which.
+ */
+KAFSCALE_EXPORT KAFSCALE_MUST_CHECK enum kafscale_status kafscale_tools_restore(
+    struct kafscale_tools *tools, const struct kafscale_restore *restore,
+    kafscale_tools_restored *restored, void *arg, struct kafscale_error *error);
+
 #ifdef __cplusplus
 }
 #endif

@@ -7,8 +7,7 @@
  */
 #include "tools/import.h"
 
-#include "broker/formats.h"
-#include "log/formats.h"
+#include "tools/new_topic.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -284,94 +283,31 @@ read_partition(struct import *import, const struct found_topic *topic,
 
 /* --- One topic --- */
 
-/* One transaction on its way; all of it lies in the arena. */
-struct registration {
-    struct kafscale_meta_compare compares[2];
-    struct kafscale_meta_operation *operations;
-    size_t count;
-};
-
-static void
-add_operation(struct import *import, struct registration *registration, const char *key,
-              struct kafscale_slice value)
-{
-    struct kafscale_meta_operation *operation = &registration->operations[registration->count++];
-
-    operation->key = ks_arena_copy_text(&import->arena, key, strlen(key));
-    operation->value =
-        ks_slice(ks_arena_copy_text(&import->arena, value.data, value.size), value.size);
-}
-
-static void
-add_topic(struct import *import, struct registration *registration, const struct found_topic *topic,
-          const struct ks_id *id, struct ks_buffer *bytes)
-{
-    struct ks_name_record name = { .is_alive = true, .id = *id };
-    struct ks_topic_record record = { .id = *id, .partition_count = topic->partition_count };
-    uint8_t name_bytes[KS_NAME_RECORD_BYTES];
-    char key[KS_NAME_KEY_BYTES];
-
-    snprintf(record.name, sizeof record.name, "%s", topic->name);
-    ks_name_record_encode(&name, name_bytes);
-    ks_name_record_key(topic->name, key);
-    add_operation(import, registration, key, ks_slice(name_bytes, sizeof name_bytes));
-    registration->compares[0] =
-        (struct kafscale_meta_compare){ .key = registration->operations[0].key };
-    ks_topic_record_encode(&record, bytes);
-    ks_topic_record_key(id, key);
-    add_operation(import, registration, key, ks_buffer_slice(bytes));
-    registration->compares[1] =
-        (struct kafscale_meta_compare){ .key = registration->operations[1].key };
-}
-
-static void
-add_register(struct import *import, struct registration *registration,
-             const struct found_partition *partition, const struct ks_id *id,
-             struct ks_buffer *bytes)
-{
-    struct ks_partition_name name = { .topic = *id, .index = partition->index };
-    struct ks_register reg = { .log_start = partition->log_start,
-                               .compacted_upto = partition->end_offset,
-                               .imported_end = partition->end_offset };
-    char key[KS_REGISTER_KEY_BYTES];
-
-    ks_buffer_clear(bytes);
-    ks_register_encode(&reg, bytes);
-    ks_register_key(&name, key);
-    add_operation(import, registration, key, ks_buffer_slice(bytes));
-}
-
 static enum kafscale_status
 register_topic(struct import *import, const struct found_topic *topic, struct kafscale_error *error)
 {
-    struct registration registration = { 0 };
-    struct kafscale_meta_txn txn;
-    struct ks_buffer bytes;
-    enum kafscale_status status;
-    struct ks_id id;
+    struct ks_topic_record record = { .partition_count = topic->partition_count };
+    struct ks_new_partition *partitions =
+        ks_arena_alloc_array(&import->arena, topic->found_count, sizeof *partitions);
+    size_t count = 0;
 
-    registration.operations = ks_arena_alloc_array(&import->arena, topic->found_count + 2,
-                                                   sizeof *registration.operations);
-    if (registration.operations == NULL) {
+    if (partitions == NULL) {
         return ks_error_set(error, KAFSCALE_NO_MEMORY, "not enough memory to import");
     }
-    ks_env_random(import->session->env, id.bytes, sizeof id.bytes);
-    ks_buffer_init(&bytes, KAFSCALE_META_VALUE_BYTES_MAX);
-    add_topic(import, &registration, topic, &id, &bytes);
+    ks_env_random(import->session->env, record.id.bytes, sizeof record.id.bytes);
+    snprintf(record.name, sizeof record.name, "%s", topic->name);
     for (const struct ks_list *node = topic->partitions.next; node != &topic->partitions;
          node = node->next) {
-        add_register(import, &registration, KS_CONTAINER(node, struct found_partition, link), &id,
-                     &bytes);
+        const struct found_partition *partition = KS_CONTAINER(node, struct found_partition, link);
+
+        partitions[count++] = (struct ks_new_partition){
+            .index = partition->index,
+            .reg = { .log_start = partition->log_start,
+                     .compacted_upto = partition->end_offset,
+                     .imported_end = partition->end_offset },
+        };
     }
-    txn = (struct kafscale_meta_txn){ .compares = registration.compares,
-                                      .compare_count = 2,
-                                      .operations = registration.operations,
-                                      .operation_count = registration.count };
-    status = ks_buffer_failed(&bytes) || ks_arena_failed(&import->arena)
-                 ? ks_error_set(error, KAFSCALE_NO_MEMORY, "not enough memory to import")
-                 : ks_session_txn(import->session, &txn, error);
-    ks_buffer_deinit(&bytes);
-    return status;
+    return ks_tools_make_known(import->session, &record, partitions, count, error);
 }
 
 static void
@@ -412,23 +348,6 @@ import_topic(struct import *import, struct found_topic *topic, struct kafscale_e
     return status;
 }
 
-/* Whether a life of this name is known, alive or not: then its prefix is ours. */
-static enum kafscale_status
-is_known(struct import *import, const char *name, bool *is_known_out, struct kafscale_error *error)
-{
-    struct ks_session_entries entries = { 0 };
-    char key[KS_NAME_KEY_BYTES];
-    enum kafscale_status status;
-
-    ks_name_record_key(name, key);
-    status = ks_session_read(import->session, key, &entries, error);
-    if (status == KAFSCALE_OK) {
-        *is_known_out = ks_find_entry(entries.entries, entries.count, key) != NULL;
-        ks_session_entries_free(&entries);
-    }
-    return status;
-}
-
 static enum kafscale_status
 import_topics(struct import *import, struct kafscale_error *error)
 {
@@ -443,7 +362,7 @@ import_topics(struct import *import, struct kafscale_error *error)
         struct found_topic *topic = KS_CONTAINER(node, struct found_topic, link);
         bool has_name = false;
 
-        status = is_known(import, topic->name, &has_name, error);
+        status = ks_tools_is_known(import->session, topic->name, &has_name, error);
         if (status == KAFSCALE_OK && !has_name) {
             status = import_topic(import, topic, error);
         } else if (status == KAFSCALE_OK && import->wanted != NULL) {
@@ -471,7 +390,7 @@ ks_tools_import(struct ks_session *session, const char *topic, bool is_dry_run,
     ks_arena_init(&import.arena, SIZE_MAX);
     ks_list_init(&import.topics);
     if (!is_dry_run) {
-        status = ks_session_identify(session, error);
+        status = ks_session_identify(session, NULL, error);
     }
     if (status == KAFSCALE_OK) {
         status = find_topics(&import, error);

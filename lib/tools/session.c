@@ -326,7 +326,8 @@ ks_session_probe(struct ks_session *session, struct kafscale_error *error)
 }
 
 enum kafscale_status
-ks_session_identify(struct ks_session *session, struct kafscale_error *error)
+ks_session_identify(struct ks_session *session, struct ks_id *cluster_out,
+                    struct kafscale_error *error)
 {
     struct call call = { .session = session };
     struct ks_identity identity = { .env = session->env,
@@ -340,6 +341,9 @@ ks_session_identify(struct ks_session *session, struct kafscale_error *error)
         ks_identity_check(&identity, on_written, &call);
         wait_for(&call);
     } while (may_try_again(&call, &tries));
+    if (call.status == KAFSCALE_OK && cluster_out != NULL) {
+        *cluster_out = identity.record.cluster;
+    }
     return answer(&call, error);
 }
 

@@ -76,9 +76,10 @@ KAFSCALE_MUST_CHECK enum kafscale_status ks_session_probe(struct ks_session *ses
 
 /*
  * Compares the cluster's object and its key, as a broker does at its start, and makes both where
- * there are none yet. Before anything is registered.
+ * there are none yet. Before anything is registered. `cluster_out` may be NULL.
  */
 KAFSCALE_MUST_CHECK enum kafscale_status ks_session_identify(struct ks_session *session,
+                                                             struct ks_id *cluster_out,
                                                              struct kafscale_error *error);
 
 /* --- Metadata --- */

@@ -3,16 +3,17 @@
  * Whether a fresh reader would find every record: segments from the start of the log to
  * `compacted_upto` without a gap, and batches from there to the end that the chain promises.
  */
-#include "tools/verify_pass.h"
+#include "tools/verify_partitions.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 
 /* The segments of one partition, in order. */
 struct segment_walk {
-    struct verify_pass *pass;
-    const struct verify_partition *partition;
+    struct ks_survey *survey;
+    const struct ks_survey_partition *partition;
     struct ks_segment_home home;
+    bool is_quick;
     int64_t next_offset; /* the first that no segment so far holds */
 };
 
@@ -27,12 +28,12 @@ get_object(struct segment_walk *walk, int64_t base_offset, enum ks_segment_kind 
     uint64_t object_bytes;
 
     ks_segment_key(&walk->home, base_offset, kind, key);
-    return ks_session_get(walk->pass->session, &get, body_out, &object_bytes, error);
+    return ks_session_get(walk->survey->session, &get, body_out, &object_bytes, error);
 }
 
 /* The index as stored or, where there is none, as made from the body; what is wrong is told. */
 static bool
-load_index(struct segment_walk *walk, const struct verify_segment *segment, const char *key,
+load_index(struct segment_walk *walk, const struct ks_survey_segment *segment, const char *key,
            struct ks_index *index_out)
 {
     enum ks_segment_kind kind = segment->has_index ? KS_SEGMENT_INDEX : KS_SEGMENT_BODY;
@@ -49,15 +50,15 @@ load_index(struct segment_walk *walk, const struct verify_segment *segment, cons
         kafscale_blob_unref(body);
     }
     if (status != KAFSCALE_OK) {
-        verify_find(walk->pass, KAFSCALE_FINDING_DAMAGE, key, "index: %s", error.text);
+        ks_survey_find(walk->survey, KAFSCALE_FINDING_DAMAGE, key, "index: %s", error.text);
     }
     return status == KAFSCALE_OK;
 }
 
 /* Where an index without extension ends stands in the body only. */
 static bool
-find_last_offset(struct segment_walk *walk, const struct verify_segment *segment, const char *key,
-                 const struct ks_index *index, int64_t *last_offset_out)
+find_last_offset(struct segment_walk *walk, const struct ks_survey_segment *segment,
+                 const char *key, const struct ks_index *index, int64_t *last_offset_out)
 {
     struct kafscale_error error = { 0 };
     struct ks_index rebuilt;
@@ -69,7 +70,7 @@ find_last_offset(struct segment_walk *walk, const struct verify_segment *segment
         return true;
     }
     if (get_object(walk, segment->base_offset, KS_SEGMENT_BODY, &body, &error) != KAFSCALE_OK) {
-        verify_find(walk->pass, KAFSCALE_FINDING_DAMAGE, key, "%s", error.text);
+        ks_survey_find(walk->survey, KAFSCALE_FINDING_DAMAGE, key, "%s", error.text);
         return false;
     }
     is_right = ks_index_rebuild(kafscale_blob_slice(body), segment->base_offset, &rebuilt,
@@ -78,32 +79,32 @@ find_last_offset(struct segment_walk *walk, const struct verify_segment *segment
         *last_offset_out = rebuilt.last_offset;
         ks_index_deinit(&rebuilt);
     } else {
-        verify_find(walk->pass, KAFSCALE_FINDING_DAMAGE, key, "%s", error.text);
+        ks_survey_find(walk->survey, KAFSCALE_FINDING_DAMAGE, key, "%s", error.text);
     }
     kafscale_blob_unref(body);
     return is_right;
 }
 
 static void
-check_body(struct segment_walk *walk, const struct verify_segment *segment, const char *key,
+check_body(struct segment_walk *walk, const struct ks_survey_segment *segment, const char *key,
            const struct ks_index *index)
 {
     struct kafscale_error error = { 0 };
     struct kafscale_blob *body;
 
     if (!segment->has_body) {
-        verify_find(walk->pass, KAFSCALE_FINDING_DAMAGE, key, "an index without its segment");
+        ks_survey_find(walk->survey, KAFSCALE_FINDING_DAMAGE, key, "an index without its segment");
         return;
     }
-    if (walk->pass->is_quick || !segment->has_index) {
+    if (walk->is_quick || !segment->has_index) {
         return;
     }
     if (get_object(walk, segment->base_offset, KS_SEGMENT_BODY, &body, &error) != KAFSCALE_OK) {
-        verify_find(walk->pass, KAFSCALE_FINDING_DAMAGE, key, "%s", error.text);
+        ks_survey_find(walk->survey, KAFSCALE_FINDING_DAMAGE, key, "%s", error.text);
         return;
     }
     if (ks_segment_check(kafscale_blob_slice(body), index, &error) != KAFSCALE_OK) {
-        verify_find(walk->pass, KAFSCALE_FINDING_DAMAGE, key, "%s", error.text);
+        ks_survey_find(walk->survey, KAFSCALE_FINDING_DAMAGE, key, "%s", error.text);
     }
     kafscale_blob_unref(body);
 }
@@ -112,7 +113,7 @@ check_body(struct segment_walk *walk, const struct verify_segment *segment, cons
 static bool
 is_of_partition(const struct segment_walk *walk, const struct ks_index *index)
 {
-    const struct verify_partition *partition = walk->partition;
+    const struct ks_survey_partition *partition = walk->partition;
 
     if (index->is_ours && index->has_partition) {
         return ks_id_equals(&index->name.topic, &partition->name.topic) &&
@@ -123,63 +124,63 @@ is_of_partition(const struct segment_walk *walk, const struct ks_index *index)
 }
 
 static void
-check_segment(struct segment_walk *walk, const struct verify_segment *segment, const char *key,
+check_segment(struct segment_walk *walk, const struct ks_survey_segment *segment, const char *key,
               const struct ks_index *index)
 {
     const struct ks_register *reg = &walk->partition->reg;
     int64_t last_offset;
 
     if (!is_of_partition(walk, index)) {
-        verify_find(walk->pass, KAFSCALE_FINDING_DAMAGE, key, "it belongs to another topic");
+        ks_survey_find(walk->survey, KAFSCALE_FINDING_DAMAGE, key, "it belongs to another topic");
         return;
     }
     if (!find_last_offset(walk, segment, key, index, &last_offset)) {
         return;
     }
     if (last_offset < reg->log_start) {
-        verify_find(walk->pass, KAFSCALE_FINDING_GARBAGE, key, "below the start of the log");
+        ks_survey_find(walk->survey, KAFSCALE_FINDING_GARBAGE, key, "below the start of the log");
         return;
     }
     if (segment->base_offset > walk->next_offset) {
-        verify_find(walk->pass, KAFSCALE_FINDING_DAMAGE, key,
-                    "offsets %" PRId64 " to %" PRId64 " before it are missing", walk->next_offset,
-                    segment->base_offset - 1);
+        ks_survey_find(walk->survey, KAFSCALE_FINDING_DAMAGE, key,
+                       "offsets %" PRId64 " to %" PRId64 " before it are missing",
+                       walk->next_offset, segment->base_offset - 1);
     }
     if (!segment->has_index) {
-        verify_find(walk->pass, KAFSCALE_FINDING_ODD, key,
-                    "a segment without index: other readers of KafScale refuse the partition");
+        ks_survey_find(walk->survey, KAFSCALE_FINDING_ODD, key,
+                       "a segment without index: other readers of KafScale refuse the partition");
     }
     if (last_offset >= walk->next_offset) {
         walk->next_offset = last_offset + 1;
     }
-    walk->pass->summary.segments++;
+    walk->survey->summary.segments++;
     check_body(walk, segment, key, index);
 }
 
 static void
 walk_segments(struct segment_walk *walk)
 {
-    const struct verify_partition *partition = walk->partition;
+    const struct ks_survey_partition *partition = walk->partition;
     const struct ks_register *reg = &partition->reg;
 
     for (size_t i = 0; i < partition->segment_count; i++) {
-        const struct verify_segment *segment = &partition->segments[i];
+        const struct ks_survey_segment *segment = &partition->segments[i];
         char key[KS_SEGMENT_KEY_BYTES];
         struct ks_index index;
 
         ks_segment_key(&walk->home, segment->base_offset,
                        segment->has_body ? KS_SEGMENT_BODY : KS_SEGMENT_INDEX, key);
         if (segment->base_offset >= reg->compacted_upto) {
-            verify_find(walk->pass, KAFSCALE_FINDING_GARBAGE, key, "not finished yet");
+            ks_survey_find(walk->survey, KAFSCALE_FINDING_GARBAGE, key, "not finished yet");
         } else if (load_index(walk, segment, key, &index)) {
             check_segment(walk, segment, key, &index);
             ks_index_deinit(&index);
         }
     }
     if (walk->next_offset < reg->compacted_upto) {
-        verify_find(walk->pass, KAFSCALE_FINDING_DAMAGE, partition->register_key,
-                    "topic '%s': offsets %" PRId64 " to %" PRId64 " are in no segment",
-                    partition->topic_name, walk->next_offset, reg->compacted_upto - 1);
+        ks_survey_find(walk->survey, KAFSCALE_FINDING_DAMAGE, partition->register_key,
+                       "topic '%s': offsets %" PRId64 " to %" PRId64 " are in no segment",
+                       partition->topic_name, walk->next_offset, reg->compacted_upto - 1);
     }
 }
 
@@ -188,8 +189,8 @@ walk_segments(struct segment_walk *walk)
 static int
 by_base(const void *a, const void *b)
 {
-    const struct verify_range *left = a;
-    const struct verify_range *right = b;
+    const struct ks_survey_range *left = a;
+    const struct ks_survey_range *right = b;
 
     return (left->base_offset > right->base_offset) - (left->base_offset < right->base_offset);
 }
@@ -209,7 +210,7 @@ promised_end(const struct ks_register *reg)
 }
 
 static void
-check_tail(struct verify_pass *pass, struct verify_partition *partition)
+check_tail(struct ks_survey *survey, struct ks_survey_partition *partition)
 {
     int64_t next_offset = partition->reg.compacted_upto;
     int64_t end = promised_end(&partition->reg);
@@ -218,71 +219,71 @@ check_tail(struct verify_pass *pass, struct verify_partition *partition)
         qsort(partition->ranges, partition->range_count, sizeof *partition->ranges, by_base);
     }
     for (size_t i = 0; i < partition->range_count; i++) {
-        const struct verify_range *range = &partition->ranges[i];
+        const struct ks_survey_range *range = &partition->ranges[i];
 
         if (range->last_offset < next_offset) {
             continue;
         }
         if (range->base_offset > next_offset) {
-            verify_find(pass, KAFSCALE_FINDING_DAMAGE, partition->register_key,
-                        "topic '%s': offsets %" PRId64 " to %" PRId64
-                        " are in no bundle or write-ahead object",
-                        partition->topic_name, next_offset, range->base_offset - 1);
+            ks_survey_find(survey, KAFSCALE_FINDING_DAMAGE, partition->register_key,
+                           "topic '%s': offsets %" PRId64 " to %" PRId64
+                           " are in no bundle or write-ahead object",
+                           partition->topic_name, next_offset, range->base_offset - 1);
         }
         next_offset = range->last_offset + 1;
     }
     if (next_offset < end) {
-        verify_find(pass, KAFSCALE_FINDING_DAMAGE, partition->register_key,
-                    "topic '%s': offsets %" PRId64 " to %" PRId64
-                    " are in no bundle or write-ahead object",
-                    partition->topic_name, next_offset, end - 1);
+        ks_survey_find(survey, KAFSCALE_FINDING_DAMAGE, partition->register_key,
+                       "topic '%s': offsets %" PRId64 " to %" PRId64
+                       " are in no bundle or write-ahead object",
+                       partition->topic_name, next_offset, end - 1);
     }
 }
 
 /* Slots below the end at which an owner closed its part must be there. */
 static void
-check_closed_ends(struct verify_pass *pass, const struct verify_partition *partition)
+check_closed_ends(struct ks_survey *survey, const struct ks_survey_partition *partition)
 {
     const struct ks_register *reg = &partition->reg;
 
     for (size_t i = 0; i < reg->chain_count; i++) {
         const struct ks_chain_element *element = &reg->chain[i];
         bool is_last = i + 1 == reg->chain_count;
-        const struct verify_log *log;
+        const struct ks_survey_log *log;
 
         if (element->closed_end == KS_END_OPEN || !element->is_activated ||
             (!is_last && reg->chain[i + 1].base_offset <= reg->compacted_upto)) {
             continue;
         }
-        log = verify_log_of(pass, &element->incarnation);
+        log = ks_survey_log(survey, &element->incarnation);
         if (log != NULL && log->end < element->closed_end) {
-            verify_find(pass, KAFSCALE_FINDING_DAMAGE, partition->register_key,
-                        "topic '%s': the log of an owner ends at slot %" PRIu64
-                        ", and it was closed at %" PRIu64,
-                        partition->topic_name, log->end, element->closed_end);
+            ks_survey_find(survey, KAFSCALE_FINDING_DAMAGE, partition->register_key,
+                           "topic '%s': the log of an owner ends at slot %" PRIu64
+                           ", and it was closed at %" PRIu64,
+                           partition->topic_name, log->end, element->closed_end);
         }
     }
 }
 
-enum kafscale_status
-verify_partitions(struct verify_pass *pass, struct kafscale_error *error)
+void
+ks_verify_partitions(struct ks_survey *survey, bool is_quick)
 {
-    (void) error;
-    for (struct ks_list *node = pass->partitions.next; node != &pass->partitions;
+    for (struct ks_list *node = survey->partitions.next; node != &survey->partitions;
          node = node->next) {
-        struct verify_partition *partition = KS_CONTAINER(node, struct verify_partition, link);
+        struct ks_survey_partition *partition =
+            KS_CONTAINER(node, struct ks_survey_partition, link);
         struct segment_walk walk = {
-            .pass = pass,
+            .survey = survey,
             .partition = partition,
-            .home = { .ns = pass->session->ns,
+            .home = { .ns = survey->session->ns,
                       .prefix = partition->prefix,
                       .partition = partition->name.index },
+            .is_quick = is_quick,
             .next_offset = partition->reg.log_start,
         };
 
         walk_segments(&walk);
-        check_tail(pass, partition);
-        check_closed_ends(pass, partition);
+        check_tail(survey, partition);
+        check_closed_ends(survey, partition);
     }
-    return KAFSCALE_OK;
 }

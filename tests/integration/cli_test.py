@@ -9,6 +9,8 @@ import shutil
 import subprocess
 import sys
 
+import kafka
+
 import daemon
 from daemon import clean_environment, kcat, main, numbers, start
 
@@ -16,6 +18,7 @@ CLI = os.path.abspath(sys.argv[2])
 UPSTREAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "data", "upstream",
                         "default")
 COULD_NOT, WRONG_USE = 1, 2
+BEGAN_MS = 1700000000000  # 2023-11-14T22:13:20Z
 
 
 def cli(root, *arguments, code=0, store=None, output=False):
@@ -177,6 +180,55 @@ def a_damaged_segment_is_not_imported_and_the_others_are(root):
         dumped(root, *keys(root, "__kafscale/meta/log/")))
 
 
+def values_of(root, topic):
+    """Of a topic's segments, by partition and in order."""
+    found = {}
+    for key in keys(root, topic + "/"):
+        if key.endswith(".kfs"):
+            segment = dumped(root, "--records", key)[0]
+            found.setdefault(int(key.split("/")[2]), []).extend(
+                record["value"] for batch in segment["batches"] for record in batch["records"])
+    return found
+
+
+def a_topic_is_restored_to_the_record(root):
+    """Records a second apart, several in a batch: the cut lies inside of one."""
+    broker = start(root, "num.partitions=2")
+    producer = kafka.KafkaProducer(bootstrap_servers=broker.address, linger_ms=100,
+                                   compression_type="gzip")
+    for i in range(100):
+        producer.send("clock", str(i).encode(), partition=i % 2, timestamp_ms=BEGAN_MS + 1000 * i)
+    producer.close()
+    told = cli(root, "restore", "--topic", "clock", "--target-topic", "then",
+               "--to", "2023-11-14T22:14:02.500Z")
+    assert "partition=0 segments=1 records=22 log_start=0 last_offset=21" in told, told
+    assert values_of(root, "then") == {0: [str(i) for i in range(0, 43, 2)],
+                                       1: [str(i) for i in range(1, 43, 2)]}
+    cli(root, "restore", "--topic", "clock", "--target-topic", "also",
+        "--to=2023-11-15T00:14:02.5+02:00")
+    assert values_of(root, "also") == values_of(root, "then")
+    cli(root, "restore", "--topic", "clock", "--target-topic", "never",
+        "--to", "2023-11-14T22:13:19Z")
+    assert values_of(root, "never") == {}
+    assert "damage 0, odd 0, garbage 0" in cli(root, "verify")
+    assert broker.stop() == 0
+
+
+def a_topic_is_restored_from_the_logs_of_several_brokers(root):
+    runs(root, 3)
+    cli(root, "restore", "--topic", "numbers", "--target-topic", "again")
+    assert values_of(root, "again") == {0: 15 * numbers(10).split()}
+    cli(root, "restore", "--topic", "again", "--target-topic", "thrice",
+        "--target-namespace", "elsewhere", "--partitions", "0")
+    assert "known already" in cli(root, "restore", "--topic", "numbers", "--target-topic", "again",
+                                  code=COULD_NOT)
+    assert "no topic 'nothing'" in cli(root, "restore", "--topic", "nothing", "--target-topic", "x",
+                                       code=COULD_NOT)
+    for namespace in ("default", "elsewhere"):
+        assert "damage 0, odd 0, garbage 0" in cli(root, "--set", "s3.namespace=" + namespace,
+                                                   "verify")
+
+
 def strangers_are_named(root):
     filled(root).stop()
     for name in ("stranger", "orders/0/segment-00000000000000000000.kfs", "__kafscale/wal/what"):
@@ -209,5 +261,6 @@ if __name__ == "__main__":
         what_the_metadata_says_is_readable, damage_is_named_where_it_is,
         a_whole_store_has_no_findings, every_damaged_object_is_found, a_missing_object_is_a_gap,
         topics_of_kafscale_are_imported_as_they_are,
-        a_damaged_segment_is_not_imported_and_the_others_are, strangers_are_named,
+        a_damaged_segment_is_not_imported_and_the_others_are, a_topic_is_restored_to_the_record,
+        a_topic_is_restored_from_the_logs_of_several_brokers, strangers_are_named,
         mistakes_are_named_and_make_nothing]))

@@ -4,25 +4,27 @@
  * that is empty or sealed. Each object must carry the checksum of the one before it. The batches
  * that count for a partition are those in sections of an epoch that its chain names.
  */
-#include "tools/verify_pass.h"
+#include "tools/survey.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 
 /* The log that is being read, and where its chain of checksums stands. */
 struct log_walk {
-    struct verify_pass *pass;
-    struct verify_log *log;
+    struct ks_survey *survey;
+    struct ks_survey_log *log;
     size_t first_slot; /* array place of the first slot from the trim mark on */
     bool has_chain;
     uint32_t chain; /* which the next object carries */
     bool is_over;
-    size_t left_over; /* objects after the end */
+    size_t left_over;     /* objects after the end */
+    const char *key;      /* of the object at hand */
+    const char *kept_key; /* a copy of it in the arena, once something refers to it */
 };
 
 static const struct ks_chain_element *
-element_of(const struct verify_partition *partition, const struct ks_id *incarnation, int32_t epoch,
-           int64_t *end_out)
+element_of(const struct ks_survey_partition *partition, const struct ks_id *incarnation,
+           int32_t epoch, int64_t *end_out)
 {
     const struct ks_register *reg = &partition->reg;
 
@@ -45,28 +47,52 @@ element_of(const struct verify_partition *partition, const struct ks_id *incarna
     return NULL;
 }
 
-/* A batch that lies in a log, of an epoch of its partition's. */
+static void
+collect(struct log_walk *walk, struct ks_survey_partition *partition,
+        const struct ks_wal_entry *entry, uint64_t position)
+{
+    struct ks_survey_place *place;
+
+    if (walk->kept_key == NULL) {
+        walk->kept_key = ks_arena_copy_text(&walk->survey->arena, walk->key, strlen(walk->key));
+    }
+    place = ks_survey_add(walk->survey, (void **) &partition->places, &partition->place_count,
+                          &partition->place_capacity, sizeof *place);
+    if (place != NULL) {
+        *place = (struct ks_survey_place){ .base_offset = entry->base_offset,
+                                           .last_offset = entry->last_offset,
+                                           .key = walk->kept_key,
+                                           .position = position,
+                                           .size_bytes = entry->size_bytes };
+    }
+}
+
+/* A batch of the object at hand, in a section of this epoch; `position` is from its first byte. */
 static void
 take_batch(struct log_walk *walk, const struct ks_partition_name *name, int32_t epoch,
-           int64_t base_offset, int64_t last_offset)
+           const struct ks_wal_entry *entry, uint64_t position)
 {
-    struct verify_partition *partition = verify_partition_of(walk->pass, name);
-    struct verify_range *range;
+    struct ks_survey_partition *partition = ks_survey_partition(walk->survey, name);
+    struct ks_survey_range *range;
     int64_t end;
 
     if (partition == NULL || element_of(partition, &walk->log->incarnation, epoch, &end) == NULL ||
-        base_offset >= end) {
+        entry->base_offset >= end) {
         return;
+    }
+    if (ks_id_equals(&name->topic, &walk->survey->collected)) {
+        collect(walk, partition, entry, position);
     }
     range = partition->range_count > 0 ? &partition->ranges[partition->range_count - 1] : NULL;
-    if (range != NULL && range->last_offset + 1 == base_offset) {
-        range->last_offset = last_offset;
+    if (range != NULL && range->last_offset + 1 == entry->base_offset) {
+        range->last_offset = entry->last_offset;
         return;
     }
-    range = verify_add(walk->pass, (void **) &partition->ranges, &partition->range_count,
-                       &partition->range_capacity, sizeof *range);
+    range = ks_survey_add(walk->survey, (void **) &partition->ranges, &partition->range_count,
+                          &partition->range_capacity, sizeof *range);
     if (range != NULL) {
-        *range = (struct verify_range){ .base_offset = base_offset, .last_offset = last_offset };
+        *range = (struct ks_survey_range){ .base_offset = entry->base_offset,
+                                           .last_offset = entry->last_offset };
     }
 }
 
@@ -74,9 +100,10 @@ static void
 join_chain(struct log_walk *walk, const char *key, uint32_t before, uint32_t after)
 {
     if (walk->has_chain && walk->chain != before) {
-        verify_find(walk->pass, KAFSCALE_FINDING_DAMAGE, key,
-                    "it does not follow the object before it: %08" PRIx32 " instead of %08" PRIx32,
-                    before, walk->chain);
+        ks_survey_find(walk->survey, KAFSCALE_FINDING_DAMAGE, key,
+                       "it does not follow the object before it: %08" PRIx32
+                       " instead of %08" PRIx32,
+                       before, walk->chain);
     }
     walk->has_chain = true;
     walk->chain = after;
@@ -94,13 +121,12 @@ take_bundle_section(struct log_walk *walk, struct kafscale_slice object,
     struct ks_bundle_entry entry;
 
     while (ks_bundle_next_entry(&entries, &entry)) {
-        take_batch(walk, &name, section->leader_epoch, entry.batch.base_offset,
-                   entry.batch.last_offset);
+        take_batch(walk, &name, section->leader_epoch, &entry.batch, entry.batch.position);
     }
 }
 
 static void
-take_bundle(struct log_walk *walk, const char *key, const struct verify_slots *bundle,
+take_bundle(struct log_walk *walk, const char *key, const struct ks_survey_slots *bundle,
             struct kafscale_slice object)
 {
     struct kafscale_error error = { 0 };
@@ -109,15 +135,18 @@ take_bundle(struct log_walk *walk, const char *key, const struct verify_slots *b
     struct kafscale_slice directory;
     struct ks_cursor cursor;
 
+    walk->key = key;
+    walk->kept_key = NULL;
     if (ks_bundle_check(object, &error) != KAFSCALE_OK ||
         ks_bundle_read_head(object, &header, &directory, &error) != KAFSCALE_OK) {
-        verify_find(walk->pass, KAFSCALE_FINDING_DAMAGE, key, "%s", error.text);
+        ks_survey_find(walk->survey, KAFSCALE_FINDING_DAMAGE, key, "%s", error.text);
         walk->has_chain = false;
         return;
     }
     if (header.first != bundle->first || header.last != bundle->last ||
         !ks_id_equals(&header.incarnation, &walk->log->incarnation)) {
-        verify_find(walk->pass, KAFSCALE_FINDING_DAMAGE, key, "it is the bundle of other slots");
+        ks_survey_find(walk->survey, KAFSCALE_FINDING_DAMAGE, key,
+                       "it is the bundle of other slots");
         return;
     }
     join_chain(walk, key, header.chain_before, header.chain_after);
@@ -125,7 +154,7 @@ take_bundle(struct log_walk *walk, const char *key, const struct verify_slots *b
     while (ks_bundle_next_section(&cursor, &header, &section)) {
         take_bundle_section(walk, object, &section);
     }
-    walk->pass->summary.bundles++;
+    walk->survey->summary.bundles++;
 }
 
 static enum kafscale_status
@@ -134,7 +163,7 @@ walk_bundles(struct log_walk *walk, struct kafscale_error *error)
     uint64_t next = 0;
 
     for (size_t i = 0; i < walk->log->bundle_count; i++) {
-        const struct verify_slots *bundle = &walk->log->bundles[i];
+        const struct ks_survey_slots *bundle = &walk->log->bundles[i];
         char key[KS_BUNDLE_KEY_BYTES];
         struct kafscale_get get = { .key = key, .size_max = SIZE_MAX };
         struct kafscale_error why = { 0 };
@@ -142,14 +171,14 @@ walk_bundles(struct log_walk *walk, struct kafscale_error *error)
         enum kafscale_status status;
         uint64_t object_bytes;
 
-        ks_bundle_key(walk->pass->session->ns, &walk->log->incarnation, bundle->first, bundle->last,
-                      key);
+        ks_bundle_key(walk->survey->session->ns, &walk->log->incarnation, bundle->first,
+                      bundle->last, key);
         walk->has_chain &= bundle->first == next;
         next = bundle->last + 1;
-        status = ks_session_get(walk->pass->session, &get, &body, &object_bytes, &why);
+        status = ks_session_get(walk->survey->session, &get, &body, &object_bytes, &why);
         if (status == KAFSCALE_NOT_FOUND) {
-            verify_find(walk->pass, KAFSCALE_FINDING_DAMAGE, key,
-                        "a register names this bundle, and it is not there");
+            ks_survey_find(walk->survey, KAFSCALE_FINDING_DAMAGE, key,
+                           "a register names this bundle, and it is not there");
             walk->has_chain = false;
         } else if (status != KAFSCALE_OK) {
             return ks_error_set(error, status, "%s", why.text);
@@ -165,7 +194,7 @@ walk_bundles(struct log_walk *walk, struct kafscale_error *error)
 /* --- Slots --- */
 
 static void
-take_slot(struct log_walk *walk, const char *key, const struct verify_slots *slot,
+take_slot(struct log_walk *walk, const char *key, const struct ks_survey_slots *slot,
           struct kafscale_slice object)
 {
     struct kafscale_error error = { 0 };
@@ -175,24 +204,27 @@ take_slot(struct log_walk *walk, const char *key, const struct verify_slots *slo
     struct ks_wal_entry entry;
     struct ks_cursor cursor;
 
+    walk->key = key;
+    walk->kept_key = NULL;
     if (ks_wal_check(object, &error) != KAFSCALE_OK ||
         ks_wal_read_head(object, &header, &directory, &error) != KAFSCALE_OK) {
-        verify_find(walk->pass, KAFSCALE_FINDING_DAMAGE, key, "%s", error.text);
+        ks_survey_find(walk->survey, KAFSCALE_FINDING_DAMAGE, key, "%s", error.text);
         walk->has_chain = false;
         return;
     }
     if (header.sequence != slot->first ||
         !ks_id_equals(&header.incarnation, &walk->log->incarnation)) {
-        verify_find(walk->pass, KAFSCALE_FINDING_DAMAGE, key, "it is the object of another slot");
+        ks_survey_find(walk->survey, KAFSCALE_FINDING_DAMAGE, key,
+                       "it is the object of another slot");
         return;
     }
     if ((header.flags & KS_WAL_SEAL) != 0) {
-        walk->pass->summary.seals++;
+        walk->survey->summary.seals++;
         walk->is_over = true;
         return;
     }
     join_chain(walk, key, header.chain, header.crc);
-    walk->pass->summary.slots++;
+    walk->survey->summary.slots++;
     walk->log->end = slot->first + 1;
     cursor = ks_cursor(directory);
     while (ks_wal_next_section(&cursor, &section)) {
@@ -200,7 +232,8 @@ take_slot(struct log_walk *walk, const char *key, const struct verify_slots *slo
         struct ks_cursor entries = ks_cursor(section.entries);
 
         while (ks_wal_next_entry(&entries, &entry)) {
-            take_batch(walk, &name, section.leader_epoch, entry.base_offset, entry.last_offset);
+            take_batch(walk, &name, section.leader_epoch, &entry,
+                       (uint64_t) header.header_bytes + header.directory_bytes + entry.position);
         }
     }
 }
@@ -210,16 +243,17 @@ on_slot(void *arg, size_t index, enum kafscale_status status, struct kafscale_bl
         const struct kafscale_error *error)
 {
     struct log_walk *walk = arg;
-    const struct verify_slots *slot = &walk->log->slots[walk->first_slot + index];
+    const struct ks_survey_slots *slot = &walk->log->slots[walk->first_slot + index];
     char key[KS_WAL_KEY_BYTES];
 
     if (walk->is_over) {
         walk->left_over++;
         return;
     }
-    ks_wal_key(walk->pass->session->ns, &walk->log->incarnation, slot->first, key);
+    ks_wal_key(walk->survey->session->ns, &walk->log->incarnation, slot->first, key);
     if (status != KAFSCALE_OK) {
-        verify_find(walk->pass, KAFSCALE_FINDING_DAMAGE, key, "can't be read: %s", error->text);
+        ks_survey_find(walk->survey, KAFSCALE_FINDING_DAMAGE, key, "can't be read: %s",
+                       error->text);
         walk->has_chain = false;
         return;
     }
@@ -230,16 +264,17 @@ on_slot(void *arg, size_t index, enum kafscale_status status, struct kafscale_bl
 static const char **
 keys_of_run(struct log_walk *walk, size_t *count_out)
 {
-    const struct verify_log *log = walk->log;
-    const char **keys = ks_arena_alloc_array(&walk->pass->arena, log->slot_count + 1, sizeof *keys);
+    const struct ks_survey_log *log = walk->log;
+    const char **keys =
+        ks_arena_alloc_array(&walk->survey->arena, log->slot_count + 1, sizeof *keys);
     size_t count = 0;
 
     while (keys != NULL && walk->first_slot + count < log->slot_count &&
            log->slots[walk->first_slot + count].first == log->trim + count) {
         char key[KS_WAL_KEY_BYTES];
 
-        ks_wal_key(walk->pass->session->ns, &log->incarnation, log->trim + count, key);
-        keys[count++] = ks_arena_copy_text(&walk->pass->arena, key, strlen(key));
+        ks_wal_key(walk->survey->session->ns, &log->incarnation, log->trim + count, key);
+        keys[count++] = ks_arena_copy_text(&walk->survey->arena, key, strlen(key));
     }
     *count_out = count;
     return keys;
@@ -248,7 +283,7 @@ keys_of_run(struct log_walk *walk, size_t *count_out)
 static enum kafscale_status
 walk_slots(struct log_walk *walk, struct kafscale_error *error)
 {
-    struct verify_log *log = walk->log;
+    struct ks_survey_log *log = walk->log;
     char key[KS_WAL_KEY_BYTES];
     enum kafscale_status status;
     const char **keys;
@@ -259,24 +294,25 @@ walk_slots(struct log_walk *walk, struct kafscale_error *error)
     }
     log->end = log->trim;
     keys = keys_of_run(walk, &count);
-    if (ks_arena_failed(&walk->pass->arena)) {
+    if (ks_arena_failed(&walk->survey->arena)) {
         return ks_error_set(error, KAFSCALE_NO_MEMORY, "not enough memory to check the store");
     }
     walk->has_chain |= log->trim == 0;
-    status = ks_session_get_many(walk->pass->session, keys, count, on_slot, walk);
+    status = ks_session_get_many(walk->survey->session, keys, count, on_slot, walk);
     if (status != KAFSCALE_OK) {
         return ks_error_set(error, status, "not enough memory to check the store");
     }
-    ks_wal_key(walk->pass->session->ns, &log->incarnation, log->trim, key);
+    ks_wal_key(walk->survey->session->ns, &log->incarnation, log->trim, key);
     if (walk->first_slot > 0) {
-        verify_find(walk->pass, KAFSCALE_FINDING_GARBAGE, key,
-                    "%zu objects below this one are trimmed and not deleted yet", walk->first_slot);
+        ks_survey_find(walk->survey, KAFSCALE_FINDING_GARBAGE, key,
+                       "%zu objects below this one are trimmed and not deleted yet",
+                       walk->first_slot);
     }
     walk->left_over += log->slot_count - walk->first_slot - count;
     if (walk->left_over > 0) {
-        verify_find(walk->pass, KAFSCALE_FINDING_GARBAGE, key,
-                    "%zu objects of this log lie after its end: never acknowledged",
-                    walk->left_over);
+        ks_survey_find(walk->survey, KAFSCALE_FINDING_GARBAGE, key,
+                       "%zu objects of this log lie after its end: never acknowledged",
+                       walk->left_over);
     }
     return KAFSCALE_OK;
 }
@@ -284,21 +320,21 @@ walk_slots(struct log_walk *walk, struct kafscale_error *error)
 static int
 by_first(const void *a, const void *b)
 {
-    const struct verify_slots *left = a;
-    const struct verify_slots *right = b;
+    const struct ks_survey_slots *left = a;
+    const struct ks_survey_slots *right = b;
 
     return (left->first > right->first) - (left->first < right->first);
 }
 
 enum kafscale_status
-verify_logs(struct verify_pass *pass, struct kafscale_error *error)
+ks_survey_read_logs(struct ks_survey *survey, struct kafscale_error *error)
 {
     enum kafscale_status status = KAFSCALE_OK;
 
-    for (struct ks_list *node = pass->logs.next; status == KAFSCALE_OK && node != &pass->logs;
+    for (struct ks_list *node = survey->logs.next; status == KAFSCALE_OK && node != &survey->logs;
          node = node->next) {
-        struct verify_log *log = KS_CONTAINER(node, struct verify_log, link);
-        struct log_walk walk = { .pass = pass, .log = log };
+        struct ks_survey_log *log = KS_CONTAINER(node, struct ks_survey_log, link);
+        struct log_walk walk = { .survey = survey, .log = log };
 
         if (log->bundle_count > 0) {
             qsort(log->bundles, log->bundle_count, sizeof *log->bundles, by_first);
