@@ -39,6 +39,7 @@ end_service(struct ks_broker *broker, enum ks_broker_state state,
     ks_freshness_end(&broker->freshness, error->status);
     ks_appender_end(&broker->appender);
     ks_topics_end(&broker->topics);
+    ks_gone_topics_end(&broker->gone_topics);
     ks_start_answer(broker, error->status, error);
 }
 
@@ -141,6 +142,7 @@ on_meta_changed(void *arg, const struct kafscale_meta_entry *entry, bool is_dele
         }
         return;
     }
+    ks_gone_topics_apply(&broker->gone_topics, entry, is_delete);
     if (ks_topics_apply(&broker->topics, entry, is_delete) != KAFSCALE_OK) {
         ks_log(&broker->env->logger, KAFSCALE_LOG_WARN,
                "topic not taken over yet: out of memory key=%s", entry->key);
@@ -161,6 +163,8 @@ init_parts(struct ks_broker *broker)
     broker->topics.topic_partitions_max = broker->options.topic_partitions_max;
     broker->topics.partitions_max = broker->options.partitions_max;
     ks_opener_init(&broker->opener, broker->env, on_fenced, on_partition_opened, on_opened, broker);
+    ks_gone_topics_init(&broker->gone_topics, broker->env, broker->meta,
+                        broker->options.gone_again_ms);
     ks_producer_ids_init(&broker->producer_ids, broker->env, broker->meta);
     ks_meta_watch(broker->meta, on_meta_changed, broker);
 }

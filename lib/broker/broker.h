@@ -37,6 +37,7 @@ struct ks_broker_options {
     uint32_t producers_max; /* per partition */
     int64_t producer_expiration_ms;
     int64_t retention_check_ms; /* between looks for old records, at least */
+    int64_t gone_again_ms;      /* between the two times at which deleted topics are looked after */
     int64_t freshness_ms;
     bool is_single_writer; /* nobody else can be there: never look */
     bool auto_create_topics;

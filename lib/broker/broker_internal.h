@@ -7,6 +7,7 @@
 #define KS_BROKER_BROKER_INTERNAL_H
 
 #include "broker/broker.h"
+#include "broker/gone_topics.h"
 #include "broker/identity.h"
 #include "broker/opener.h"
 
@@ -40,6 +41,7 @@ struct ks_broker {
     struct ks_freshness_events freshness_events;
     struct ks_appender appender;
     struct ks_producer_ids producer_ids;
+    struct ks_gone_topics gone_topics;
 
     /* Start. */
     struct ks_identity identity;

@@ -21,6 +21,7 @@ ks_broker_options_init(struct ks_broker_options *options)
                                            .producers_max = 10000,
                                            .producer_expiration_ms = 24 * HOUR_MS,
                                            .retention_check_ms = 5 * MINUTE_MS,
+                                           .gone_again_ms = HOUR_MS,
                                            .freshness_ms = 1000,
                                            .auto_create_topics = true,
                                            .is_admin_allowed = true,

@@ -267,6 +267,7 @@ ks_start_opened(struct ks_broker *broker)
     if (broker->state != KS_BROKER_STARTING || broker->step != KS_START_OPEN) {
         return;
     }
+    ks_gone_topics_start(&broker->gone_topics, broker->log);
     ks_broker_move(broker, KS_BROKER_READY, NULL);
     ks_start_answer(broker, KAFSCALE_OK, NULL);
 }

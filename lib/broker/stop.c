@@ -17,6 +17,7 @@ on_store_closed(void *arg)
     ks_freshness_deinit(&broker->freshness);
     ks_appender_deinit(&broker->appender);
     ks_producer_ids_deinit(&broker->producer_ids);
+    ks_gone_topics_deinit(&broker->gone_topics);
     ks_opener_deinit(&broker->opener);
     ks_topics_deinit(&broker->topics);
     ks_broker_move(broker, KS_BROKER_STOPPED, NULL);
@@ -68,6 +69,7 @@ ks_broker_stop(struct ks_broker *broker, int64_t give_up_ms, void (*done)(void *
     ks_opener_end(&broker->opener);
     ks_appender_end(&broker->appender);
     ks_topics_end(&broker->topics);
+    ks_gone_topics_end(&broker->gone_topics);
     ks_producer_ids_end(&broker->producer_ids);
     broker->stop_task.run = begin;
     broker->stop_task.arg = broker;

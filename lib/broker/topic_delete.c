@@ -60,10 +60,13 @@ write_mark(struct ks_topic_delete *delete, uint64_t name_version)
     };
     delete->operations[1] =
         (struct kafscale_meta_operation){ .key = delete->topic_key, .is_delete = true };
+    delete->operations[2] = (struct kafscale_meta_operation){
+        .key = delete->gone_key, .value = ks_slice(delete->gone_record, delete->gone_bytes)
+    };
     delete->txn = (struct kafscale_meta_txn){ .compares = delete->compares,
                                               .compare_count = 2,
                                               .operations = delete->operations,
-                                              .operation_count = 2 };
+                                              .operation_count = 3 };
     delete->is_sent = true;
     ks_meta_txn(delete->topics->meta, &delete->txn, on_written, delete);
 }
@@ -115,6 +118,16 @@ on_task(void *arg)
     delete->done(delete, KS_BROKER_ERROR_UNKNOWN_TOPIC);
 }
 
+static void
+note_gone(struct ks_topic_delete *delete, const struct ks_topic *topic)
+{
+    struct ks_gone_record gone = { .is_later_life = topic->record.is_later_life };
+
+    memcpy(gone.name, topic->record.name, sizeof gone.name);
+    ks_gone_record_key(&delete->id, delete->gone_key);
+    delete->gone_bytes = ks_gone_record_encode(&gone, delete->gone_record);
+}
+
 void
 ks_topic_delete(struct ks_topics *topics, struct ks_topic_delete *delete)
 {
@@ -129,5 +142,6 @@ ks_topic_delete(struct ks_topics *topics, struct ks_topic_delete *delete)
     }
     ks_topic_record_key(&delete->id, delete->topic_key);
     ks_name_record_key(topic->record.name, delete->name_key);
+    note_gone(delete, topic);
     read_name(delete, false);
 }

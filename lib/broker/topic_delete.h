@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Deleting a topic: one transaction that removes `topic/<id>`, which closes the registers of all
- * its partitions, and leaves a mark in `name/<topic>`. The name can be given to a new topic at
- * once.
+ * its partitions, leaves a mark in `name/<topic>` and says in `gone/<id>` that something is left to
+ * be deleted (broker/gone_topics.h). The name can be given to a new topic at once.
  */
 #ifndef KS_BROKER_TOPIC_DELETE_H
 #define KS_BROKER_TOPIC_DELETE_H
@@ -26,9 +26,12 @@ struct ks_topic_delete {
     uint8_t name_record[KS_NAME_RECORD_BYTES];
     char name_key[KS_NAME_KEY_BYTES];
     char topic_key[KS_TOPIC_KEY_BYTES];
+    char gone_key[KS_TOPIC_KEY_BYTES];
+    uint8_t gone_record[KS_GONE_RECORD_BYTES_MAX];
+    size_t gone_bytes;
     struct kafscale_meta_read read;
     struct kafscale_meta_compare compares[2];
-    struct kafscale_meta_operation operations[2];
+    struct kafscale_meta_operation operations[3];
     struct kafscale_meta_txn txn;
 };
 

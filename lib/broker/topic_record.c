@@ -10,6 +10,7 @@
 #define RECORD_VERSION 1
 #define FLAG_LATER_LIFE 1u
 #define TOPIC_KEY_PREFIX "topic/"
+#define GONE_KEY_PREFIX "gone/"
 #define RESERVED_PREFIX "__kafscale"
 
 void
@@ -39,13 +40,34 @@ ks_name_record_key(const char *name, char key_out[KS_NAME_KEY_BYTES])
     snprintf(key_out, KS_NAME_KEY_BYTES, "name/%s", name);
 }
 
+static bool
+parse_key(const char *key, const char *prefix, struct ks_id *id_out)
+{
+    size_t size = strlen(prefix);
+
+    return strncmp(key, prefix, size) == 0 && strlen(key + size) == KS_ID_HEX_BYTES - 1 &&
+           ks_id_from_hex(key + size, id_out);
+}
+
 bool
 ks_topic_record_key_parse(const char *key, struct ks_id *id_out)
 {
-    size_t prefix = strlen(TOPIC_KEY_PREFIX);
+    return parse_key(key, TOPIC_KEY_PREFIX, id_out);
+}
 
-    return strncmp(key, TOPIC_KEY_PREFIX, prefix) == 0 &&
-           strlen(key + prefix) == KS_ID_HEX_BYTES - 1 && ks_id_from_hex(key + prefix, id_out);
+void
+ks_gone_record_key(const struct ks_id *id, char key_out[KS_TOPIC_KEY_BYTES])
+{
+    char hex[KS_ID_HEX_BYTES];
+
+    ks_id_to_hex(id, hex);
+    snprintf(key_out, KS_TOPIC_KEY_BYTES, GONE_KEY_PREFIX "%s", hex);
+}
+
+bool
+ks_gone_record_key_parse(const char *key, struct ks_id *id_out)
+{
+    return parse_key(key, GONE_KEY_PREFIX, id_out);
 }
 
 static void
@@ -158,6 +180,40 @@ ks_name_record_decode(struct kafscale_slice bytes, struct ks_name_record *record
         return ks_error_set(error, KAFSCALE_CORRUPT, "the record of a topic name is damaged");
     }
     *record_out = record;
+    return KAFSCALE_OK;
+}
+
+size_t
+ks_gone_record_encode(const struct ks_gone_record *record, uint8_t out[KS_GONE_RECORD_BYTES_MAX])
+{
+    size_t size = strlen(record->name);
+
+    out[0] = RECORD_VERSION;
+    out[1] = record->is_later_life ? FLAG_LATER_LIFE : 0;
+    ks_put_u64(out + 2, (uint64_t) record->buried_ms);
+    ks_put_u16(out + 10, (uint16_t) size);
+    memcpy(out + 12, record->name, size);
+    return 12 + size;
+}
+
+enum kafscale_status
+ks_gone_record_decode(struct kafscale_slice bytes, struct ks_gone_record *record_out,
+                      struct kafscale_error *error)
+{
+    struct ks_cursor cursor = ks_cursor(bytes);
+    uint8_t version = ks_cursor_u8(&cursor);
+    uint8_t flags = ks_cursor_u8(&cursor);
+    int64_t buried_ms = (int64_t) ks_cursor_u64(&cursor);
+    struct kafscale_slice name = ks_cursor_take(&cursor, ks_cursor_u16(&cursor));
+
+    if (ks_cursor_failed(&cursor) || version < RECORD_VERSION || buried_ms < 0 ||
+        !ks_topic_name_is_legal(name)) {
+        return ks_error_set(error, KAFSCALE_CORRUPT, "the record of a deleted topic is damaged");
+    }
+    record_out->is_later_life = (flags & FLAG_LATER_LIFE) != 0;
+    record_out->buried_ms = buried_ms;
+    memcpy(record_out->name, name.data, name.size);
+    record_out->name[name.size] = '\0';
     return KAFSCALE_OK;
 }
 

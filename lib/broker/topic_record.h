@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the metadata store keeps about topics: `topic/<id>` describes a living topic,
- * `name/<topic>` says which life of the name is the newest and whether it lives. Name records are
- * kept for ever, so that no two lives share a key in the store.
+ * `name/<topic>` says which life of the name is the newest and whether it lives, `gone/<id>` that
+ * something of a deleted topic may be left. Name records are kept for ever, so that no two lives
+ * share a key in the store.
  */
 #ifndef KS_BROKER_TOPIC_RECORD_H
 #define KS_BROKER_TOPIC_RECORD_H
@@ -13,6 +14,7 @@
 #define KS_TOPIC_KEY_BYTES 64
 #define KS_NAME_KEY_BYTES (KS_TOPIC_NAME_BYTES_MAX + 8)
 #define KS_NAME_RECORD_BYTES 18
+#define KS_GONE_RECORD_BYTES_MAX (KS_TOPIC_NAME_BYTES_MAX + 12)
 #define KS_TOPIC_PREFIX_BYTES (KS_TOPIC_NAME_BYTES_MAX + 10)
 
 struct ks_topic_record {
@@ -26,6 +28,14 @@ struct ks_topic_record {
 struct ks_name_record {
     bool is_alive;
     struct ks_id id; /* of the newest life */
+};
+
+/* A life that is over, while something of it may be left. */
+struct ks_gone_record {
+    struct ks_id id; /* in the key, not in the value */
+    char name[KS_TOPIC_NAME_BYTES_MAX + 1];
+    bool is_later_life;
+    int64_t buried_ms; /* wall time at which all that was found had been deleted; 0: not yet */
 };
 
 /*
@@ -59,6 +69,19 @@ void ks_name_record_encode(const struct ks_name_record *record, uint8_t out[KS_N
 
 KAFSCALE_MUST_CHECK enum kafscale_status ks_name_record_decode(struct kafscale_slice bytes,
                                                                struct ks_name_record *record_out,
+                                                               struct kafscale_error *error);
+
+/* "gone/<32 hex>"; the id in such a key, false for any other. */
+void ks_gone_record_key(const struct ks_id *id, char key_out[KS_TOPIC_KEY_BYTES]);
+bool ks_gone_record_key_parse(const char *key, struct ks_id *id_out);
+
+/* Returns how many bytes of `out` were written. */
+size_t ks_gone_record_encode(const struct ks_gone_record *record,
+                             uint8_t out[KS_GONE_RECORD_BYTES_MAX]);
+
+/* Gives everything but the id. */
+KAFSCALE_MUST_CHECK enum kafscale_status ks_gone_record_decode(struct kafscale_slice bytes,
+                                                               struct ks_gone_record *record_out,
                                                                struct kafscale_error *error);
 
 /*

@@ -94,12 +94,13 @@ static void
 remove_registers(struct ks_dead_topic *dead)
 {
     size_t count = dead->key_count - dead->key_next;
-    size_t count_max = removals_max(dead->log);
+    size_t count_max;
 
     if (is_over(dead) || count == 0) {
         finish(dead, count == 0 ? KAFSCALE_OK : KAFSCALE_STOPPED);
         return;
     }
+    count_max = removals_max(dead->log);
     count = count < count_max ? count : count_max;
     for (size_t i = 0; i < count; i++) {
         dead->operations[i] =
@@ -202,9 +203,9 @@ on_registers(void *arg, enum kafscale_status status, const struct kafscale_meta_
 
     (void) revision;
     (void) error;
-    if (status != KAFSCALE_OK) {
-        finish(dead, status);
-    } else if (!dead->log->is_freed && !take_registers(dead, entries, entry_count)) {
+    if (status != KAFSCALE_OK || is_over(dead)) {
+        finish(dead, status != KAFSCALE_OK ? status : KAFSCALE_STOPPED);
+    } else if (!take_registers(dead, entries, entry_count)) {
         finish(dead, KAFSCALE_NO_MEMORY);
     } else {
         sweep_segments(dead);
@@ -220,8 +221,11 @@ on_topic(void *arg, enum kafscale_status status, const struct kafscale_meta_entr
     (void) entries;
     (void) revision;
     (void) error;
-    if (status != KAFSCALE_OK || entry_count > 0) {
-        finish(dead, status != KAFSCALE_OK ? status : KAFSCALE_EXISTS);
+    if (status == KAFSCALE_OK && entry_count > 0) {
+        status = KAFSCALE_EXISTS;
+    }
+    if (status != KAFSCALE_OK || is_over(dead)) {
+        finish(dead, status != KAFSCALE_OK ? status : KAFSCALE_STOPPED);
         return;
     }
     dead->read =

@@ -125,6 +125,35 @@ START_TEST(each_life_of_a_name_has_a_prefix_of_its_own)
 }
 END_TEST
 
+START_TEST(records_of_deleted_topics_survive_encoding)
+{
+    struct ks_gone_record record = { .name = "a.b", .is_later_life = true, .buried_ms = 12345 };
+    struct ks_gone_record back = { 0 };
+    uint8_t bytes[KS_GONE_RECORD_BYTES_MAX];
+    size_t size = ks_gone_record_encode(&record, bytes);
+    char key[KS_TOPIC_KEY_BYTES];
+    struct ks_id id = { .bytes = { 7 } };
+    struct ks_id parsed;
+
+    ck_assert_int_eq(
+        ks_gone_record_decode(ks_slice(bytes, size), &back, &(struct kafscale_error){ 0 }),
+        KAFSCALE_OK);
+    ck_assert_str_eq(back.name, "a.b");
+    ck_assert(back.is_later_life);
+    ck_assert_int_eq(back.buried_ms, 12345);
+    for (size_t cut = 0; cut < size; cut++) {
+        ck_assert_int_eq(
+            ks_gone_record_decode(ks_slice(bytes, cut), &back, &(struct kafscale_error){ 0 }),
+            KAFSCALE_CORRUPT);
+    }
+    ks_gone_record_key(&id, key);
+    ck_assert(ks_gone_record_key_parse(key, &parsed));
+    ck_assert(ks_id_equals(&id, &parsed));
+    ck_assert(!ks_topic_record_key_parse(key, &parsed));
+    ck_assert(!ks_gone_record_key_parse("gone/12", &parsed));
+}
+END_TEST
+
 /* A topic record must come back as it was stored, also by a broker with another table. */
 START_TEST(topic_records_survive_encoding)
 {
@@ -267,6 +296,7 @@ suite_new(void)
     tcase_add_test(tests, values_with_a_zero_byte_or_too_long_are_refused);
     tcase_add_test(tests, a_topic_counts_before_the_broker_and_the_broker_before_the_table);
     tcase_add_test(tests, each_life_of_a_name_has_a_prefix_of_its_own);
+    tcase_add_test(tests, records_of_deleted_topics_survive_encoding);
     tcase_add_test(tests, topic_records_survive_encoding);
     tcase_add_test(tests, topic_names_are_checked);
     tcase_add_test(tests, states_move_only_as_the_table_says);
