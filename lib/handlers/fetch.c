@@ -139,14 +139,26 @@ answer(struct fetch *fetch)
 
 /* --- Reading ---------------------------------------------------------------------------------- */
 
+/* Since it was checked the topic may have gone, or the beginning of the partition. */
+static int16_t
+gone_code(const struct fetch *fetch, struct fetch_entry *entry)
+{
+    int16_t code = missing_code(fetch, entry,
+                                ks_find_partition(fetch->request, entry->topic,
+                                                  entry->asked->partition, &entry->partition));
+
+    if (code == KAFKA_ERROR_NONE &&
+        entry->asked->fetch_offset < ks_partition_log_start(entry->partition->log)) {
+        code = KAFKA_ERROR_OFFSET_OUT_OF_RANGE;
+    }
+    return code;
+}
+
 static void
 take_read(struct fetch *fetch, struct fetch_entry *entry, enum kafscale_status status)
 {
     if (status != KAFSCALE_OK) {
-        /* What was not found may have gone with its topic. */
-        entry->code = missing_code(fetch, entry,
-                                   ks_find_partition(fetch->request, entry->topic,
-                                                     entry->asked->partition, &entry->partition));
+        entry->code = gone_code(fetch, entry);
         if (entry->code == KAFKA_ERROR_NONE) {
             entry->code = ks_kafka_read_error(ks_broker_error_of_status(status));
         }
@@ -194,9 +206,7 @@ read_entry(struct fetch *fetch, struct fetch_entry *entry)
 
     note_ends(entry);
     if (entry->code == KAFKA_ERROR_NONE) {
-        entry->code = missing_code(
-            fetch, entry,
-            ks_find_partition(request, entry->topic, entry->asked->partition, &entry->partition));
+        entry->code = gone_code(fetch, entry);
     }
     if (entry->code != KAFKA_ERROR_NONE || fetch->has_no_memory ||
         (fetch->bytes_left == 0 && fetch->bytes_read > 0)) {
