@@ -56,15 +56,27 @@ daemon_now_ms(void)
 static void
 become_daemon(const struct daemon_process *daemon, int ready_fd)
 {
+    const char *words[2 * DAEMON_SETTINGS_MAX + 8] = { daemon->binary };
     char listen[64];
     char store[4096];
+    size_t count = 1;
     int log_fd = open(daemon->log_path, O_WRONLY | O_CREAT | O_APPEND, 0600);
 
     snprintf(listen, sizeof(listen), "listen=127.0.0.1:%u", daemon->port);
-    snprintf(store, sizeof(store), "store=dir:%s", daemon->directory);
+    words[count++] = "--set";
+    words[count++] = listen;
+    if (daemon->directory != NULL) {
+        snprintf(store, sizeof(store), "store=dir:%s", daemon->directory);
+        words[count++] = "--set";
+        words[count++] = store;
+    }
+    for (size_t i = 0; i < daemon->setting_count; i++) {
+        words[count++] = "--set";
+        words[count++] = daemon->settings[i];
+    }
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (log_fd >= 0 && dup2(ready_fd, STDOUT_FILENO) >= 0 && dup2(log_fd, STDERR_FILENO) >= 0) {
-        execl(daemon->binary, daemon->binary, "--set", listen, "--set", store, (char *) NULL);
+        execv(daemon->binary, (char *const *) words);
     }
     _exit(127);
 }

@@ -7,12 +7,17 @@
 #define KS_TESTS_CRASH_DAEMON_PROCESS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
+#define DAEMON_SETTINGS_MAX 32
+
 struct daemon_process {
     const char *binary;
-    const char *directory;
+    const char *directory;       /* of its store; NULL: its environment says */
+    const char *const *settings; /* "key=value" besides */
+    size_t setting_count;
     const char *log_path; /* takes what the daemon writes to stderr, appended */
     uint16_t port;
     pid_t pid; /* 0: not running */

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * kill_test DAEMON [--kills N] [--seed S] [--seconds N] [--keep]: loads a broker through
- * librdkafka, kills it with SIGKILL at random moments, also while it recovers, restarts it on the
- * same directory, and has the history judged (history.h). Prints TAP.
+ * kill_test DAEMON CLI [--kills N] [--seed S] [--seconds N] [--keep] [--set key=value]...: loads a
+ * broker through librdkafka, kills it with SIGKILL at random moments, also while it recovers,
+ * restarts it on the same store, has the history judged (history.h), and the store verified by
+ * kafscale-cli. The store is a directory or, with S3_TEST_ENDPOINT and its like in the environment
+ * (tests/support/s3_servers.py), a bucket. Prints TAP.
  *
  * The seed decides when and how each kill comes and what is sent; the machine's own timing stays
  * its own. So a seed that failed is worth trying again, and may take several tries.
@@ -16,6 +18,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -29,6 +32,10 @@ enum {
 
 struct run {
     const char *binary;
+    const char *cli;
+    const char *settings[DAEMON_SETTINGS_MAX];
+    size_t setting_count;
+    bool is_bucket;
     int64_t kill_count;
     uint64_t seed;
     int64_t second_count;
@@ -208,13 +215,67 @@ prepare(struct run *run)
     snprintf(run->log_path, sizeof(run->log_path), "%s/log", run->directory);
     run->daemon = (struct daemon_process){
         .binary = run->binary,
-        .directory = run->store_path,
+        .directory = run->is_bucket ? NULL : run->store_path,
+        .settings = run->settings,
+        .setting_count = run->setting_count,
         .log_path = run->log_path,
         .port = daemon_free_port(),
     };
     run->random = run->seed * 2 + 1;
     run->deadline_ms = daemon_now_ms() + run->second_count * 1000;
     run->clients = clients_new(run->daemon.port, "crash", run->seed);
+}
+
+/* What the environment says of a server becomes what daemon and tool read from theirs. */
+static void
+take_server(struct run *run)
+{
+    static const char *const names[][2] = {
+        { "S3_TEST_ENDPOINT", "KAFSCALE_S3_ENDPOINT" },
+        { "S3_TEST_REGION", "KAFSCALE_S3_REGION" },
+        { "S3_TEST_BUCKET", "KAFSCALE_S3_BUCKET" },
+        { "S3_TEST_ACCESS_KEY", "KAFSCALE_S3_ACCESS_KEY" },
+        { "S3_TEST_SECRET_KEY", "KAFSCALE_S3_SECRET_KEY" },
+        { "S3_TEST_AUTHORITY", "KAFSCALE_S3_CA_FILE" },
+    };
+    char namespace[64];
+
+    run->is_bucket = getenv("S3_TEST_ENDPOINT") != NULL;
+    for (size_t i = 0; run->is_bucket && i < sizeof(names) / sizeof(*names); i++) {
+        const char *value = getenv(names[i][0]);
+
+        if (value != NULL) {
+            setenv(names[i][1], value, 1);
+        }
+    }
+    if (run->is_bucket) {
+        snprintf(namespace, sizeof(namespace), "kill-%" PRIu64, run->seed);
+        setenv("KAFSCALE_S3_NAMESPACE", namespace, 1);
+    }
+}
+
+/* Whether the tool finds every record where brokers would. */
+static bool
+is_verified(const struct run *run)
+{
+    char store[PATH_MAX + 64];
+    int status;
+    pid_t pid;
+
+    snprintf(store, sizeof(store), "store=dir:%s", run->store_path);
+    fflush(stdout);
+    pid = fork();
+    if (pid == 0) {
+        dup2(STDERR_FILENO, STDOUT_FILENO);
+        if (run->is_bucket) {
+            execl(run->cli, run->cli, "verify", (char *) NULL);
+        } else {
+            execl(run->cli, run->cli, "--set", store, "verify", (char *) NULL);
+        }
+        _exit(127);
+    }
+    return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) &&
+           WEXITSTATUS(status) == 0;
 }
 
 static void
@@ -248,6 +309,8 @@ run_all(struct run *run)
         report_verdict(run);
         report(run, run->daemon.pid != 0 && daemon_stop(&run->daemon, STOP_MS),
                "the broker stops when asked to", "it had to be killed");
+        report(run, is_verified(run), "every record is where brokers look for it",
+               "kafscale-cli verify says otherwise");
     }
     clean_up(run);
     printf("1..%d\n", run->test_number);
@@ -280,10 +343,14 @@ parse_argument(struct run *run, int argc, char **argv, int *i)
         run->kill_count = parse_number(argv[++*i]);
     } else if (*i + 1 < argc && strcmp(name, "--seed") == 0) {
         run->seed = (uint64_t) parse_number(argv[++*i]);
+    } else if (*i + 1 < argc && strcmp(name, "--set") == 0 &&
+               run->setting_count < DAEMON_SETTINGS_MAX) {
+        run->settings[run->setting_count++] = argv[++*i];
     } else if (*i + 1 < argc && strcmp(name, "--seconds") == 0) {
         run->second_count = parse_number(argv[++*i]);
     } else {
-        fprintf(stderr, "usage: kill_test DAEMON [--kills N] [--seed S] [--seconds N] [--keep]\n");
+        fprintf(stderr, "usage: kill_test DAEMON CLI [--kills N] [--seed S] [--seconds N] [--keep] "
+                        "[--set key=value]...\n");
         exit(EXIT_FAILURE);
     }
 }
@@ -295,8 +362,10 @@ main(int argc, char **argv)
 
     run.seed = (uint64_t) time(NULL) % 1000000;
     run.binary = argc > 1 ? argv[1] : "kafscaled";
-    for (int i = 2; i < argc; i++) {
+    run.cli = argc > 2 ? argv[2] : "kafscale-cli";
+    for (int i = 3; i < argc; i++) {
         parse_argument(&run, argc, argv, &i);
     }
+    take_server(&run);
     return run_all(&run);
 }

@@ -4,7 +4,7 @@ RGW from Debian, and MinIO, which the Go toolchain builds once into ~/.cache.
 
 As a program it runs a command against one of them, whose place it tells in the environment:
 
-    s3_servers.py stub|stub-tls|rgw|rgw-bluestore|minio COMMAND...
+    s3_servers.py stub|stub-bad|stub-tls|rgw|rgw-bluestore|minio COMMAND...
 
     S3_TEST_SERVER, S3_TEST_ENDPOINT, S3_TEST_REGION, S3_TEST_BUCKET (which exists),
     S3_TEST_ACCESS_KEY, S3_TEST_SECRET_KEY, S3_TEST_AUTHORITY (the certificate, under TLS),
@@ -403,8 +403,26 @@ class Minio(Server):
         self.wait(self.answers, "it does not answer", "minio")
 
 
+class BadStub(Stub):
+    """As far away as S3 is (60 ms, 400 ms for one in a hundred), with an error in 1 % of requests:
+    each of ten kinds as often as the others."""
+
+    name = "stub-bad"
+    bad = ("error", "error_after", "slow_down", "cut_request", "lost_answer", "late", "repeat",
+           "cut_body", "short_body", "flip_bit")
+
+    def create_bucket(self):
+        super().create_bucket()
+        for fault in self.bad:
+            late = {"after_ms": 2000} if fault in ("late", "repeat") else {}
+            self.fault(fault, probability=0.001, count=None, **late)
+        self.fault("conflict", operation="PutObject", probability=0.001, count=None)
+        self.fault("delay", p50_ms=60, p99_ms=400, count=None)
+
+
 SERVERS = {
     "stub": Stub,
+    "stub-bad": BadStub,
     "stub-tls": lambda: Stub(tls=True),
     "rgw": Rgw,
     "rgw-bluestore": lambda: Rgw("bluestore"),
