@@ -31,6 +31,13 @@ enum ks_planted_fault {
     KS_PLANTED_REGISTER_AFTER_REPLAY, /* the register isn't read again after the logs */
     KS_PLANTED_TRIM_UNCOVERED,        /* the mark passes slots that are needed */
     KS_PLANTED_DELETE_BEFORE_TRIM,    /* slots are deleted before the mark has moved */
+    KS_PLANTED_REREAD_ON_404,         /* a bundle that isn't there is lost at once */
+    KS_PLANTED_LIVE_STATE,            /* a bundle gets what the producers have done by now */
+    KS_PLANTED_BUNDLE_NOT_DURABLE,    /* a bundle is registered, whatever its PUT has answered */
+    KS_PLANTED_BUNDLE_UNREGISTERED,   /* the mark moves, and the register isn't written */
+    KS_PLANTED_COMPARE_TRIM,          /* the mark moves without being compared */
+    KS_PLANTED_BUNDLE_COVERED,        /* a bundle goes when its first section is covered */
+    KS_PLANTED_OBJECT_FIRST,          /* its object goes before its register */
     KS_PLANTED_COUNT,
 };
 

@@ -24,6 +24,7 @@ struct list_entry {
     struct ks_topic_partition *partition;
     bool is_repeated;
     bool has_leader_epoch;
+    int64_t latest_ms; /* of all batches, when the search began */
     struct ks_log_read read;
 };
 
@@ -72,6 +73,9 @@ search_batch(const struct list_entry *entry, const struct ks_batch *batch,
     struct kafscale_error error = { 0 };
 
     if (entry->asked->timestamp == MAX_TIMESTAMP) {
+        if (batch->max_timestamp < entry->latest_ms) {
+            return KAFSCALE_NOT_FOUND;
+        }
         return ks_records_find_latest_time(batch, log_start, found_out, &error);
     }
     return ks_records_find_time(batch, entry->asked->timestamp, log_start, found_out, &error);
@@ -167,6 +171,8 @@ search(struct list_offsets *list, struct list_entry *entry)
 {
     int64_t offset =
         ks_partition_batch_by_time(entry->partition->log, time_for_log(entry->asked->timestamp));
+
+    entry->latest_ms = ks_partition_latest_ms(entry->partition->log);
 
     return offset < 0 || search_from(list, entry, offset);
 }

@@ -111,6 +111,9 @@ struct ks_log {
 
     struct ks_list answers;  /* appends whose answer is on its way through the loop */
     struct ks_list readings; /* from objects */
+    struct ks_list bundle_readings;
+    struct ks_list bundle_entries; /* of sections, kept for the next reader */
+    size_t bundle_entries_count;
     struct ks_list looks;
     struct ks_list releases; /* of partitions */
     struct ks_changes changes;
@@ -183,6 +186,15 @@ void ks_cache_add(struct ks_log *log, struct ks_cached_batch *cached);
 void ks_cache_drop_partition(struct ks_log *log, struct ks_partition *partition);
 
 /* --- read.c --- */
+/*
+ * The section to read an offset from when it isn't in memory; NULL: the place of its batch, or of
+ * the next one, says where it is.
+ */
+const struct ks_bundle_section *ks_log_section_at(const struct ks_log *log,
+                                                  const struct ks_partition *partition,
+                                                  int64_t offset, struct ks_bundle **bundle_out);
+/* As ks_log_read, for one that is under way and finds its batches moved: `done` comes. */
+void ks_log_read_on(struct ks_log *log, struct ks_log_read *read);
 void ks_readings_forget(struct ks_log *log, const struct ks_partition *partition);
 /* For a log that is going: nothing is asked again. */
 void ks_readings_silence(struct ks_log *log);
@@ -232,6 +244,13 @@ void ks_sweeps_silence(struct ks_log *log);
 void ks_openings_silence(struct ks_log *log);
 /* The log drains: what is being opened gives up without waiting for its timer. */
 void ks_openings_hurry(struct ks_log *log);
+
+/* --- bundle_read.c: as those of read.c --- */
+void ks_bundle_readings_forget(struct ks_log *log, const struct ks_partition *partition);
+void ks_bundle_readings_silence(struct ks_log *log);
+void ks_bundle_readings_drop(struct ks_log *log);
+/* Frees the entries that are kept. */
+void ks_bundle_entries_drop(struct ks_log *log);
 
 /* --- trim.c --- */
 /* Begins the log's own trail. */

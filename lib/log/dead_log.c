@@ -34,9 +34,6 @@ struct ks_dead_slot {
     uint32_t damaged_reads;
 };
 
-static void advance(struct ks_dead_log *dead);
-static void read_trim(struct ks_dead_log *dead);
-
 struct ks_dead_log *
 ks_dead_log_new(struct ks_log *log, const struct ks_id *incarnation)
 {
@@ -51,6 +48,7 @@ ks_dead_log_new(struct ks_log *log, const struct ks_id *incarnation)
     dead->incarnation = *incarnation;
     dead->source = source;
     ks_buffer_init(&dead->seal, 4096);
+    ks_list_init(&dead->bundles);
     return dead;
 }
 
@@ -75,6 +73,7 @@ ks_dead_log_free(struct ks_dead_log *dead)
     }
     assert(dead->in_flight == 0);
     free_slots(dead);
+    ks_dead_bundles_free(dead);
     ks_buffer_deinit(&dead->seal);
     ks_list_remove(&dead->link);
     ks_free(dead);
@@ -82,16 +81,15 @@ ks_dead_log_free(struct ks_dead_log *dead)
 
 /* --- Requests under way: the log counts them too, so that it isn't freed under them --- */
 
-static void
-begin(struct ks_dead_log *dead)
+void
+ks_dead_begin(struct ks_dead_log *dead)
 {
     dead->in_flight++;
     ks_log_begin(dead->log);
 }
 
-/* Must be the last word: it may complete the whole and free it. */
-static void
-end(struct ks_dead_log *dead)
+void
+ks_dead_end(struct ks_dead_log *dead)
 {
     struct ks_log *log = dead->log;
 
@@ -102,8 +100,8 @@ end(struct ks_dead_log *dead)
     ks_log_end(log);
 }
 
-static void
-give_up(struct ks_dead_log *dead, enum kafscale_status status)
+void
+ks_dead_give_up(struct ks_dead_log *dead, enum kafscale_status status)
 {
     if (!dead->is_ending) {
         dead->is_ending = true;
@@ -111,25 +109,24 @@ give_up(struct ks_dead_log *dead, enum kafscale_status status)
     }
 }
 
-/* Waits, then calls `on_due`; counts as under way meanwhile. */
-static void
-wait(struct ks_dead_log *dead, struct ks_timer *timer, void (*on_due)(void *), void *arg,
-     uint32_t attempts)
+void
+ks_dead_wait(struct ks_dead_log *dead, struct ks_timer *timer, void (*on_due)(void *), void *arg,
+             uint32_t attempts)
 {
     *timer = (struct ks_timer){ .on_due = on_due, .arg = arg };
-    begin(dead);
+    ks_dead_begin(dead);
     ks_env_set_timer(dead->log->env, timer,
                      ks_env_now_ms(dead->log->env) + ks_log_backoff_ms(dead->log, attempts));
 }
 
-static bool
-is_over(const struct ks_dead_log *dead)
+bool
+ks_dead_is_over(const struct ks_dead_log *dead)
 {
     return dead->is_ending || dead->log->is_freed || ks_log_status(dead->log) != KAFSCALE_OK;
 }
 
-static bool
-stop_waiting(struct ks_dead_log *dead, struct ks_timer *timer)
+bool
+ks_dead_stop_waiting(struct ks_dead_log *dead, struct ks_timer *timer)
 {
     if (!ks_env_timer_is_set(timer)) {
         return false;
@@ -141,26 +138,28 @@ stop_waiting(struct ks_dead_log *dead, struct ks_timer *timer)
 void
 ks_dead_log_silence(struct ks_dead_log *dead)
 {
-    size_t stopped = stop_waiting(dead, &dead->retry);
+    size_t stopped = ks_dead_stop_waiting(dead, &dead->retry);
 
+    stopped += ks_dead_bundles_silence(dead);
     for (size_t i = 0; i < dead->slot_count; i++) {
-        stopped += stop_waiting(dead, &dead->slots[i]->retry);
+        stopped += ks_dead_stop_waiting(dead, &dead->slots[i]->retry);
     }
     if (stopped > 0) {
-        give_up(dead, KAFSCALE_STOPPED);
+        ks_dead_give_up(dead, KAFSCALE_STOPPED);
     }
     /* The last one may free it all. */
     for (; stopped > 0; stopped--) {
-        end(dead);
+        ks_dead_end(dead);
     }
 }
 
 void
 ks_dead_log_drop(struct ks_dead_log *dead)
 {
-    (void) stop_waiting(dead, &dead->retry);
+    (void) ks_dead_stop_waiting(dead, &dead->retry);
+    (void) ks_dead_bundles_silence(dead);
     for (size_t i = 0; i < dead->slot_count; i++) {
-        (void) stop_waiting(dead, &dead->slots[i]->retry);
+        (void) ks_dead_stop_waiting(dead, &dead->slots[i]->retry);
     }
     dead->in_flight = 0;
 }
@@ -175,12 +174,12 @@ get_again(void *arg)
     struct ks_dead_slot *slot = arg;
     struct ks_dead_log *dead = slot->dead;
 
-    if (is_over(dead)) {
-        give_up(dead, KAFSCALE_STOPPED);
+    if (ks_dead_is_over(dead)) {
+        ks_dead_give_up(dead, KAFSCALE_STOPPED);
     } else {
         get_slot(slot, HEAD_BYTES_GUESS);
     }
-    end(dead);
+    ks_dead_end(dead);
 }
 
 /* Whether the header is what this key must hold. */
@@ -247,7 +246,7 @@ damaged(struct ks_dead_slot *slot, enum kafscale_status status, const struct kaf
     struct ks_dead_log *dead = slot->dead;
 
     (void) ks_error_set(&dead->error, status, "object '%s': %s", slot->key, error->text);
-    give_up(dead, status);
+    ks_dead_give_up(dead, status);
 }
 
 static void
@@ -260,9 +259,9 @@ on_slot(void *arg, enum kafscale_status status, struct kafscale_blob *body, uint
     size_t more = 0;
 
     (void) store_error;
-    if (is_over(dead)) {
-        give_up(dead, KAFSCALE_STOPPED);
-        end(dead);
+    if (ks_dead_is_over(dead)) {
+        ks_dead_give_up(dead, KAFSCALE_STOPPED);
+        ks_dead_end(dead);
         return;
     }
     if (status == KAFSCALE_OK) {
@@ -276,15 +275,15 @@ on_slot(void *arg, enum kafscale_status status, struct kafscale_blob *body, uint
     if (status == KAFSCALE_FULL) {
         get_slot(slot, more);
     } else if (status == KAFSCALE_OK) {
-        advance(dead);
+        ks_dead_log_advance(dead);
     } else if (status == KAFSCALE_FAILED ||
                ((status == KAFSCALE_CORRUPT || status == KAFSCALE_UNSUPPORTED) &&
                 ++slot->damaged_reads >= READS_MAX)) {
         damaged(slot, status, &error);
     } else {
-        wait(dead, &slot->retry, get_again, slot, slot->attempts++);
+        ks_dead_wait(dead, &slot->retry, get_again, slot, slot->attempts++);
     }
-    end(dead);
+    ks_dead_end(dead);
 }
 
 static void
@@ -292,7 +291,7 @@ get_slot(struct ks_dead_slot *slot, size_t size_max)
 {
     slot->state = DEAD_SLOT_ASKED;
     slot->get = (struct kafscale_get){ .key = slot->key, .size_max = size_max };
-    begin(slot->dead);
+    ks_dead_begin(slot->dead);
     ks_store_get(slot->dead->log->store, &slot->get, on_slot, slot);
 }
 
@@ -333,12 +332,12 @@ put_seal_again(void *arg)
 {
     struct ks_dead_log *dead = arg;
 
-    if (is_over(dead)) {
-        give_up(dead, KAFSCALE_STOPPED);
+    if (ks_dead_is_over(dead)) {
+        ks_dead_give_up(dead, KAFSCALE_STOPPED);
     } else {
         put_seal(dead);
     }
-    end(dead);
+    ks_dead_end(dead);
 }
 
 static void
@@ -346,12 +345,12 @@ on_seal(void *arg, enum kafscale_status status, const struct kafscale_error *err
 {
     struct ks_dead_log *dead = arg;
 
-    if (is_over(dead)) {
-        give_up(dead, KAFSCALE_STOPPED);
+    if (ks_dead_is_over(dead)) {
+        ks_dead_give_up(dead, KAFSCALE_STOPPED);
     } else if (status == KAFSCALE_OK) {
         dead->log->counters.seals_won++;
         dead->end = dead->frontier;
-        read_trim(dead);
+        ks_dead_log_read_mark(dead);
     } else if (status == KAFSCALE_EXISTS) {
         /* Data or a seal was faster (perhaps an earlier try of this one): look again. */
         dead->log->counters.seals_beaten++;
@@ -359,11 +358,11 @@ on_seal(void *arg, enum kafscale_status status, const struct kafscale_error *err
         get_slot(dead->slots[dead->frontier - dead->trim], HEAD_BYTES_GUESS);
     } else if (status == KAFSCALE_FAILED) {
         (void) ks_error_set(&dead->error, status, "%s", error->text);
-        give_up(dead, status);
+        ks_dead_give_up(dead, status);
     } else {
-        wait(dead, &dead->retry, put_seal_again, dead, dead->attempts++);
+        ks_dead_wait(dead, &dead->retry, put_seal_again, dead, dead->attempts++);
     }
-    end(dead);
+    ks_dead_end(dead);
 }
 
 static void
@@ -374,7 +373,7 @@ put_seal(struct ks_dead_log *dead)
                                .parts = &dead->seal_part,
                                .part_count = 1,
                                .if_absent = !ks_is_planted(KS_PLANTED_UNCONDITIONAL_PUT) };
-    begin(dead);
+    ks_dead_begin(dead);
     ks_store_put(dead->log->store, &dead->seal_put, on_seal, dead);
 }
 
@@ -398,7 +397,7 @@ seal(struct ks_dead_log *dead)
                          ks_crc32c(0, dead->seal.data, dead->seal.size));
     ks_buffer_append(&dead->seal, trailer, sizeof trailer);
     if (ks_buffer_failed(&dead->seal)) {
-        give_up(dead, KAFSCALE_NO_MEMORY);
+        ks_dead_give_up(dead, KAFSCALE_NO_MEMORY);
         return;
     }
     ks_wal_key(dead->log->ns, &dead->incarnation, dead->frontier, dead->seal_key);
@@ -411,6 +410,14 @@ seal(struct ks_dead_log *dead)
 static bool
 chain_holds(const struct ks_dead_log *dead, const struct ks_dead_slot *slot)
 {
+    const struct ks_bundle *before = NULL;
+
+    if (slot->sequence == dead->trim && !ks_list_is_empty(&dead->bundles)) {
+        before = KS_CONTAINER(dead->bundles.previous, struct ks_bundle, link);
+    }
+    if (before != NULL && before->header.last + 1 == slot->sequence) {
+        return slot->header.chain == before->header.chain_after;
+    }
     if (slot->sequence == dead->trim) {
         return slot->sequence > 0 || slot->header.chain == 0;
     }
@@ -434,7 +441,7 @@ reach_end(struct ks_dead_log *dead, const struct ks_dead_slot *slot)
         dead->log->counters.seals_found++;
     }
     dead->end = slot->sequence;
-    read_trim(dead);
+    ks_dead_log_read_mark(dead);
 }
 
 static bool
@@ -444,8 +451,8 @@ is_readable_further(const struct ks_dead_log *dead)
 }
 
 /* Takes the slots that have come, in order, and asks for more. */
-static void
-advance(struct ks_dead_log *dead)
+void
+ks_dead_log_advance(struct ks_dead_log *dead)
 {
     while (!dead->is_at_end && dead->frontier < dead->trim + dead->slot_count) {
         struct ks_dead_slot *slot = dead->slots[dead->frontier - dead->trim];
@@ -460,7 +467,7 @@ advance(struct ks_dead_log *dead)
         if (!chain_holds(dead, slot)) {
             (void) ks_error_set(&dead->error, KAFSCALE_CORRUPT,
                                 "object '%s' does not follow the one before", slot->key);
-            give_up(dead, KAFSCALE_CORRUPT);
+            ks_dead_give_up(dead, KAFSCALE_CORRUPT);
             return;
         }
         dead->frontier++;
@@ -471,13 +478,13 @@ advance(struct ks_dead_log *dead)
     if (!is_readable_further(dead) && dead->frontier == dead->trim + dead->slot_count) {
         dead->is_at_end = true;
         dead->end = dead->frontier;
-        read_trim(dead);
+        ks_dead_log_read_mark(dead);
         return;
     }
     while (is_readable_further(dead) &&
            dead->trim + dead->slot_count < dead->frontier + READ_AHEAD) {
         if (!ask_next(dead)) {
-            give_up(dead, KAFSCALE_NO_MEMORY);
+            ks_dead_give_up(dead, KAFSCALE_NO_MEMORY);
             return;
         }
     }
@@ -490,12 +497,12 @@ read_trim_again(void *arg)
 {
     struct ks_dead_log *dead = arg;
 
-    if (is_over(dead)) {
-        give_up(dead, KAFSCALE_STOPPED);
+    if (ks_dead_is_over(dead)) {
+        ks_dead_give_up(dead, KAFSCALE_STOPPED);
     } else {
-        read_trim(dead);
+        ks_dead_log_read_mark(dead);
     }
-    end(dead);
+    ks_dead_end(dead);
 }
 
 /* The first reading says where to begin; the one after the seal whether the seal counts. */
@@ -508,10 +515,10 @@ on_trim(void *arg, enum kafscale_status status, const struct kafscale_meta_entry
 
     (void) revision;
     (void) error;
-    if (is_over(dead)) {
-        give_up(dead, KAFSCALE_STOPPED);
+    if (ks_dead_is_over(dead)) {
+        ks_dead_give_up(dead, KAFSCALE_STOPPED);
     } else if (status != KAFSCALE_OK) {
-        wait(dead, &dead->retry, read_trim_again, dead, dead->attempts++);
+        ks_dead_wait(dead, &dead->retry, read_trim_again, dead, dead->attempts++);
     } else if (dead->end == UINT64_MAX ||
                (mark > dead->end && !ks_is_planted(KS_PLANTED_VALIDATE_SEAL))) {
         dead->log->counters.seals_void += dead->end != UINT64_MAX;
@@ -520,32 +527,32 @@ on_trim(void *arg, enum kafscale_status status, const struct kafscale_meta_entry
              * Slots asked for ahead still answer into the old array: ask for the mark again
              * after them.
              */
-            wait(dead, &dead->retry, read_trim_again, dead, 0);
+            ks_dead_wait(dead, &dead->retry, read_trim_again, dead, 0);
         } else {
             free_slots(dead);
             dead->trim = mark;
             dead->frontier = mark;
             dead->is_at_end = false;
             dead->end = UINT64_MAX;
-            advance(dead);
+            ks_dead_bundles_read(dead);
         }
     } else if (dead->end < dead->closed_end) {
         (void) ks_error_set(&dead->error, KAFSCALE_CORRUPT, "object '%s' is missing or a seal",
                             dead->slots[dead->end - dead->trim]->key);
-        give_up(dead, KAFSCALE_CORRUPT);
+        ks_dead_give_up(dead, KAFSCALE_CORRUPT);
     } else {
         dead->mark = mark;
         dead->mark_version = entry_count == 0 ? 0 : entries[0].version;
-        give_up(dead, KAFSCALE_OK);
+        ks_dead_give_up(dead, KAFSCALE_OK);
     }
-    end(dead);
+    ks_dead_end(dead);
 }
 
-static void
-read_trim(struct ks_dead_log *dead)
+void
+ks_dead_log_read_mark(struct ks_dead_log *dead)
 {
     dead->trim_read = (struct kafscale_meta_read){ .key = dead->trim_key, .is_fresh = true };
-    begin(dead);
+    ks_dead_begin(dead);
     ks_meta_read(dead->log->meta, &dead->trim_read, on_trim, dead);
 }
 
@@ -556,7 +563,7 @@ ks_dead_log_start(struct ks_dead_log *dead, void (*done)(struct ks_dead_log *), 
     dead->arg = arg;
     dead->end = UINT64_MAX;
     ks_trim_key(&dead->incarnation, dead->trim_key);
-    read_trim(dead);
+    ks_dead_log_read_mark(dead);
 }
 
 struct kafscale_slice

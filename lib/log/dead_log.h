@@ -7,9 +7,10 @@
 #ifndef KS_LOG_DEAD_LOG_H
 #define KS_LOG_DEAD_LOG_H
 
-#include "log/core.h"
+#include "log/bundle.h"
 
 struct ks_dead_slot;
+struct ks_dead_bundle;
 
 struct ks_dead_log {
     struct ks_list link;
@@ -31,6 +32,14 @@ struct ks_dead_log {
     size_t slot_capacity;
     uint64_t frontier; /* first slot that isn't known yet */
     size_t in_flight;
+    struct ks_list bundles;       /* of slots below `trim`, ascending, each with a reference */
+    struct ks_dead_bundle *asked; /* bundles on their way */
+    size_t asked_count;
+    size_t asked_next;
+    size_t asked_under_way;
+    bool is_bundle_missing; /* its object was not there, though a register named it */
+    uint64_t missing_first;
+    uint64_t missing_last;
     bool is_at_end; /* what is in the frontier is being made sure of: no more slots are taken */
     bool is_ending; /* frontier stands; waits for what is in flight */
 
@@ -39,6 +48,7 @@ struct ks_dead_log {
     struct ks_buffer seal;
     char seal_key[KS_WAL_KEY_BYTES];
     char trim_key[KS_REGISTER_KEY_BYTES];
+    char bundle_prefix[KS_BUNDLE_REGISTER_KEY_BYTES];
     struct kafscale_meta_read trim_read;
     struct ks_timer retry;
     uint32_t attempts;
@@ -72,5 +82,29 @@ struct kafscale_slice ks_dead_log_head(const struct ks_dead_log *dead, uint64_t 
 /* The directory of a slot (trim <= sequence < end) and where the body begins in its object. */
 struct kafscale_slice ks_dead_log_directory(const struct ks_dead_log *dead, uint64_t sequence,
                                             size_t *body_position_out, int64_t *created_ms_out);
+
+/* --- Between dead_log.c and dead_bundles.c: requests under way, which the log counts too --- */
+void ks_dead_begin(struct ks_dead_log *dead);
+/* Must be the last word: it may complete the whole and free it. */
+void ks_dead_end(struct ks_dead_log *dead);
+void ks_dead_give_up(struct ks_dead_log *dead, enum kafscale_status status);
+/* Waits, then calls `on_due`; counts as under way meanwhile. */
+void ks_dead_wait(struct ks_dead_log *dead, struct ks_timer *timer, void (*on_due)(void *),
+                  void *arg, uint32_t attempts);
+bool ks_dead_stop_waiting(struct ks_dead_log *dead, struct ks_timer *timer);
+bool ks_dead_is_over(const struct ks_dead_log *dead);
+/* Takes the slots that have come, in order, and asks for more. */
+void ks_dead_log_advance(struct ks_dead_log *dead);
+void ks_dead_log_read_mark(struct ks_dead_log *dead);
+
+/* --- dead_bundles.c --- */
+/*
+ * Reads the registers of bundles and the heads of those below `trim`, which was read before; then
+ * the log advances.
+ */
+void ks_dead_bundles_read(struct ks_dead_log *dead);
+void ks_dead_bundles_free(struct ks_dead_log *dead);
+/* How many timers it has stopped, each of which counted as under way. */
+size_t ks_dead_bundles_silence(struct ks_dead_log *dead);
 
 #endif

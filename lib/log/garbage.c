@@ -13,7 +13,7 @@
 struct ks_removal {
     struct ks_list link;
     struct ks_trimmer *trimmer;
-    char key[KS_WAL_KEY_BYTES];
+    char key[KS_BUNDLE_KEY_BYTES];
     struct kafscale_remove remove;
     struct ks_timer retry;
     uint32_t attempts;
@@ -82,7 +82,13 @@ remove_first(struct ks_trimmer *trimmer)
         return false;
     }
     removal->trimmer = trimmer;
-    ks_wal_key(log->ns, &log->sources[garbage->source], garbage->next++, removal->key);
+    if (garbage->is_bundle) {
+        ks_bundle_key(log->ns, &log->sources[garbage->source], garbage->next, garbage->end - 1,
+                      removal->key);
+        garbage->next = garbage->end;
+    } else {
+        ks_wal_key(log->ns, &log->sources[garbage->source], garbage->next++, removal->key);
+    }
     removal->remove = (struct kafscale_remove){ .key = removal->key };
     ks_list_append(&trimmer->removals, &removal->link);
     trimmer->removal_count++;
@@ -105,19 +111,34 @@ remove_next(struct ks_trimmer *trimmer)
     }
 }
 
-void
-ks_garbage_add(struct ks_trimmer *trimmer, uint32_t source, uint64_t first, uint64_t end)
+static void
+add(struct ks_trimmer *trimmer, const struct ks_garbage *what)
 {
     struct ks_garbage *garbage = ks_alloc_zero(1, sizeof *garbage);
 
-    assert(first < end);
+    assert(what->next < what->end);
 
     if (garbage == NULL) {
         return;
     }
-    *garbage = (struct ks_garbage){ .source = source, .next = first, .end = end };
+    *garbage = *what;
     ks_list_append(&trimmer->garbage, &garbage->link);
     remove_next(trimmer);
+}
+
+void
+ks_garbage_add(struct ks_trimmer *trimmer, uint32_t source, uint64_t first, uint64_t end)
+{
+    add(trimmer, &(struct ks_garbage){ .source = source, .next = first, .end = end });
+}
+
+void
+ks_garbage_add_bundle(struct ks_trimmer *trimmer, const struct ks_bundle *bundle)
+{
+    add(trimmer, &(struct ks_garbage){ .is_bundle = true,
+                                       .source = bundle->source,
+                                       .next = bundle->header.first,
+                                       .end = bundle->header.last + 1 });
 }
 
 static void

@@ -39,6 +39,7 @@ static void
 really_free(struct ks_log *log)
 {
     ks_writer_deinit(log);
+    ks_bundle_entries_drop(log);
     free_partitions(log);
     ks_trimmer_free(log->trimmer);
     ks_free(log->sources);
@@ -83,6 +84,8 @@ ks_log_new(struct ks_env *env, struct ks_store *store, struct ks_meta *meta,
     ks_writer_init(log);
     ks_list_init(&log->cache);
     ks_list_init(&log->readings);
+    ks_list_init(&log->bundle_readings);
+    ks_list_init(&log->bundle_entries);
     ks_list_init(&log->looks);
     ks_list_init(&log->releases);
     ks_list_init(&log->openings);
@@ -127,6 +130,7 @@ ks_log_free(struct ks_log *log)
     ks_log_begin(log);
     silence(log);
     ks_readings_silence(log);
+    ks_bundle_readings_silence(log);
     ks_releases_silence(log);
     ks_raises_silence(log);
     ks_sweeps_silence(log);
@@ -144,6 +148,7 @@ ks_log_abandon(struct ks_log *log)
     assert(!log->is_freed);
     silence(log);
     ks_readings_drop(log);
+    ks_bundle_readings_drop(log);
     ks_looks_drop(log);
     ks_releases_drop(log);
     ks_raises_drop(log);

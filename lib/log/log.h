@@ -33,10 +33,12 @@ struct ks_log_options {
     size_t unflushed_bytes_max;
     size_t cache_bytes_max; /* of committed batches kept in memory for reading */
     /*
-     * Slots of write-ahead objects whose batches are all elsewhere, or of topics that are gone, are
-     * deleted; a quarter of so many at a time. 0: all are kept.
+     * So many write-ahead objects, or so many bytes of them, are rewritten as one bundle; those
+     * whose batches are all elsewhere, or of topics that are gone, are deleted, a quarter of so
+     * many at a time. 0 slots: all are kept. 0 bytes: 32 MiB.
      */
     uint32_t bundle_slots;
+    size_t bundle_bytes;
     uint32_t producers_max; /* producer ids remembered per partition */
     int64_t producer_expiration_ms;
     int64_t retention_check_ms; /* between checks, at least; 0: five minutes */
@@ -333,11 +335,15 @@ size_t ks_partition_bytes_from(const struct ks_partition *partition, int64_t off
                                size_t bytes_max);
 
 /*
- * Which batch to look into for ListOffsets: the first whose max timestamp is >= `timestamp_ms`;
- * with INT64_MAX, the first batch that has the greatest max timestamp. Gives its base offset,
- * or -1 when there is none. No I/O: the caller reads the batch and looks inside.
+ * Where to begin to look for ListOffsets: at or before the first batch whose max timestamp is >=
+ * `timestamp_ms`; with INT64_MAX, the first batch that has ks_partition_latest_ms. Gives the base
+ * offset of a batch, or -1 when there is none. No I/O: the caller reads batches from there on and
+ * looks inside.
  */
 int64_t ks_partition_batch_by_time(const struct ks_partition *partition, int64_t timestamp_ms);
+
+/* The greatest max timestamp of all batches; INT64_MIN: there are none. */
+int64_t ks_partition_latest_ms(const struct ks_partition *partition);
 
 /* --- Freshness ------------------------------------------------------------------------------- */
 
@@ -363,6 +369,12 @@ struct ks_log_counters {
     uint64_t puts_sealed;    /* a seal was in the slot first */
     uint64_t slots_trimmed;  /* below a trim mark that this log has moved */
     uint64_t objects_deleted;
+    uint64_t bundles_made;
+    uint64_t bundles_found; /* of these, made by another or an earlier try */
+    uint64_t bundles_removed;
+    uint64_t slots_bundled;
+    uint64_t bundle_reads;  /* of records */
+    uint64_t bundle_gets;   /* of objects that were not in memory any more */
     uint64_t seals_beaten;  /* data or another's seal was in the slot first */
     uint64_t starts_raised; /* of partitions, by retention or a client */
     size_t unflushed_bytes;

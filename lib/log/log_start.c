@@ -116,7 +116,7 @@ on_state(struct ks_producer_put *put, enum kafscale_status status)
     raise->is_state_due = false;
     /* What it was computed from is gone once another change has passed over it. */
     if (status == KAFSCALE_CORRUPT && raise->change.partition != NULL &&
-        raise->change.partition->reg.compacted_upto > put->base_offset) {
+        (put->is_stale || raise->change.partition->reg.compacted_upto > put->base_offset)) {
         begin(raise);
         return;
     }

@@ -57,7 +57,7 @@ opening_free(struct ks_opening *opening)
         ks_register_deinit(&opening->items[i].reg);
         ks_register_deinit(&opening->items[i].wanted);
         ks_partition_free(opening->items[i].partition);
-        ks_free(opening->items[i].sections);
+        ks_opening_forget_sections(&opening->items[i]);
     }
     ks_opening_free_dead_logs(opening);
     ks_table_deinit(&opening->by_name);
@@ -515,11 +515,22 @@ read_again(struct ks_opening *opening)
     }
 }
 
+/* False: there is nothing to wait for. */
+static bool
+begin_states(struct ks_opening *opening)
+{
+    opening->has_states = true;
+    ks_opening_give_trails(opening);
+    ks_replay_note_sections(opening);
+    return ks_opening_read_states(opening);
+}
+
 static void
 forget_dead_logs(struct ks_opening *opening)
 {
     ks_opening_free_dead_logs(opening);
     opening->has_read_again = false;
+    opening->has_states = false;
 }
 
 /* Does what can be done now; comes back after each transaction and each reading. */
@@ -554,7 +565,9 @@ ks_opening_move_on(struct ks_opening *opening)
             read_again(opening);
             return;
         }
-        ks_opening_give_trails(opening);
+        if (!opening->has_states && begin_states(opening)) {
+            return;
+        }
         ks_replay_items(opening);
         forget_dead_logs(opening);
     }
@@ -607,6 +620,7 @@ ks_log_open(struct ks_log *log, const struct ks_log_open *open, ks_log_open_done
     opening->arg = arg;
     ks_list_init(&opening->dead_logs);
     ks_list_init(&opening->moves);
+    ks_list_init(&opening->state_reads);
     ks_table_init(&opening->dead_by_incarnation, ks_env_random_u64(log->env));
     ks_table_init(&opening->by_name, ks_env_random_u64(log->env));
     if (!opening_fill(opening)) {
@@ -621,6 +635,16 @@ ks_log_open(struct ks_log *log, const struct ks_log_open *open, ks_log_open_done
         ks_list_append(&log->openings, &opening->link);
     }
     return KAFSCALE_OK;
+}
+
+/* The last of those under way ends the opening. */
+static void
+silence_states(struct ks_log *log)
+{
+    ks_opening_silence_states(log->opening);
+    if (ks_list_is_empty(&log->opening->state_reads)) {
+        ks_opening_move_on(log->opening);
+    }
 }
 
 void
@@ -638,7 +662,9 @@ ks_openings_silence(struct ks_log *log)
         log->opening = NULL;
         log->busy--;
     }
-    if (log->opening != NULL) {
+    if (log->opening != NULL && !ks_list_is_empty(&log->opening->state_reads)) {
+        silence_states(log);
+    } else if (log->opening != NULL) {
         ks_opening_silence_dead_logs(log->opening);
     }
 }
@@ -657,6 +683,7 @@ ks_openings_drop(struct ks_log *log)
     }
     ks_moves_drop(&opening->moves);
     ks_env_cancel_timer(log->env, &opening->retry);
+    ks_opening_drop_states(opening);
     ks_opening_drop_dead_logs(opening);
     opening_free(opening);
     log->opening = NULL;

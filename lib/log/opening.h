@@ -18,9 +18,11 @@ enum ks_item_state {
     KS_ITEM_LOST, /* `result` says why */
 };
 
-/* A section of an object in a dead log, for one element of a chain. */
+/* A section of an object in a dead log, or of a bundle, for one element of a chain. */
 struct ks_replay_section {
-    uint64_t sequence;
+    uint64_t sequence;        /* of a bundle the first slot */
+    struct ks_bundle *bundle; /* NULL: of an object */
+    const struct ks_bundle_section *bundled;
     const uint8_t *entries;
     uint32_t entries_bytes;
     uint32_t element;
@@ -42,7 +44,15 @@ struct ks_opening_item {
     struct ks_replay_section *sections; /* found in the dead logs */
     size_t section_count;
     size_t section_capacity;
+    /*
+     * The newest of the sections in bundles. It says what the producers had done, so replay has to
+     * begin with them only there.
+     */
+    const struct ks_replay_section *newest;
+    struct kafscale_blob *producers; /* that state, encoded */
 };
+
+struct ks_state_read;
 
 struct ks_opening {
     struct ks_list link;
@@ -56,6 +66,8 @@ struct ks_opening {
     struct ks_table dead_by_incarnation;
     struct ks_list *dead_next; /* the first that was not begun */
     size_t dead_logs_under_way;
+    struct ks_list state_reads; /* under way */
+    bool has_states;
     struct ks_list moves; /* transactions under way */
     size_t transactions_left;
     bool has_read_again; /* the registers, after the dead logs */
@@ -109,7 +121,23 @@ bool ks_element_is_replayed(const struct ks_opening_item *item,
  */
 void ks_replay_item(struct ks_opening *opening, struct ks_opening_item *item);
 
-/* The same for all claimed items, with one walk through each dead log. */
+/* Finds the sections of all claimed items, with one walk through each dead log. */
+void ks_replay_note_sections(struct ks_opening *opening);
+
+/* ks_replay_item for all claimed items, after that. */
 void ks_replay_items(struct ks_opening *opening);
+
+void ks_opening_forget_sections(struct ks_opening_item *item);
+
+/* --- opening_states.c --- */
+/*
+ * Reads the producer states that replay begins with. The last one that comes moves the opening on;
+ * false: there are none to be read.
+ */
+bool ks_opening_read_states(struct ks_opening *opening);
+/* For a log that is going: those that wait for a timer are gone. */
+void ks_opening_silence_states(struct ks_opening *opening);
+/* Frees them, for whose requests no completion comes. */
+void ks_opening_drop_states(struct ks_opening *opening);
 
 #endif

@@ -25,7 +25,11 @@ ks_opening_give_trails(struct ks_opening *opening)
 {
     for (struct ks_list *node = opening->dead_logs.next; node != &opening->dead_logs;
          node = node->next) {
-        ks_trimmer_take(opening->log, KS_CONTAINER(node, struct ks_dead_log, link));
+        struct ks_dead_log *dead = KS_CONTAINER(node, struct ks_dead_log, link);
+
+        if (dead->status == KAFSCALE_OK) {
+            dead->status = ks_trimmer_take(opening->log, dead);
+        }
     }
 }
 

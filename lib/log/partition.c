@@ -4,7 +4,7 @@
  * front and searched by halving. The gap that dropping leaves is closed when it is greater than the
  * rest, so that a batch is moved about once in its life here.
  */
-#include "log/partition.h"
+#include "log/bundle.h"
 
 #include "log/producer_snapshot.h"
 
@@ -51,6 +51,8 @@ ks_partition_free(struct ks_partition *partition)
         }
     }
     ks_list_remove(&partition->retained);
+    ks_partition_drop_bundled(partition, NULL);
+    ks_free(partition->bundled);
     ks_producer_table_deinit(&partition->producers);
     ks_register_deinit(&partition->reg);
     ks_free(partition->places);
@@ -233,11 +235,25 @@ ks_partition_drop_places(struct ks_partition *partition, int64_t offset)
 
 /* --- Questions --------------------------------------------------------------------------- */
 
+/* Whether the batch with this offset has a place. */
+static bool
+is_placed(const struct ks_partition *partition, int64_t offset)
+{
+    size_t index = ks_partition_find_place(partition, offset);
+
+    return index < partition->place_end &&
+           ks_partition_place(partition, index)->base_offset <= offset;
+}
+
 size_t
 ks_partition_batch_bytes(const struct ks_partition *partition, int64_t offset)
 {
     size_t index = ks_partition_find_place(partition, offset);
+    size_t bundled = ks_partition_find_bundled(partition, offset);
 
+    if (!is_placed(partition, offset) && bundled < partition->bundled_count) {
+        return partition->bundled[bundled].section->batch_bytes_max;
+    }
     return index < ks_partition_committed_end(partition)
                ? ks_partition_place(partition, index)->size_bytes
                : 0;
@@ -249,14 +265,22 @@ ks_partition_bytes_from(const struct ks_partition *partition, int64_t offset, si
     size_t first = ks_partition_find_place(partition, offset);
     size_t end = ks_partition_committed_end(partition);
     const struct ks_place *last;
-    uint64_t bytes;
+    uint64_t bytes = 0;
 
-    if (first >= end) {
-        return 0;
+    if (first < end) {
+        last = ks_partition_place(partition, end - 1);
+        bytes = last->bytes_before + last->size_bytes -
+                ks_partition_place(partition, first)->bytes_before;
     }
-    last = ks_partition_place(partition, end - 1);
-    bytes =
-        last->bytes_before + last->size_bytes - ks_partition_place(partition, first)->bytes_before;
+    for (size_t i = ks_partition_find_bundled(partition, offset);
+         i < partition->bundled_count && bytes < bytes_max; i++) {
+        const struct ks_bundle_section *section = partition->bundled[i].section;
+
+        /* Of the first one all is counted, whatever lies before the offset. */
+        if (!is_placed(partition, section->base_offset)) {
+            bytes += section->body_bytes;
+        }
+    }
     return bytes < bytes_max ? (size_t) bytes : bytes_max;
 }
 
@@ -276,18 +300,46 @@ latest_place(const struct ks_partition *partition, size_t first, size_t end)
 }
 
 int64_t
-ks_partition_batch_by_time(const struct ks_partition *partition, int64_t timestamp_ms)
+ks_partition_latest_ms(const struct ks_partition *partition)
+{
+    size_t first = ks_partition_find_place(partition, partition->reg.log_start);
+    size_t end = ks_partition_committed_end(partition);
+    int64_t latest_ms = INT64_MIN;
+
+    if (first < end) {
+        latest_ms =
+            ks_partition_place(partition, latest_place(partition, first, end))->max_timestamp_ms;
+    }
+    for (size_t i = ks_partition_find_bundled(partition, partition->reg.log_start);
+         i < partition->bundled_count; i++) {
+        if (partition->bundled[i].section->max_timestamp_ms > latest_ms) {
+            latest_ms = partition->bundled[i].section->max_timestamp_ms;
+        }
+    }
+    return latest_ms;
+}
+
+/* The base of the first section with a batch of this time or a later one, or -1. */
+static int64_t
+bundled_by_time(const struct ks_partition *partition, int64_t timestamp_ms)
+{
+    for (size_t i = ks_partition_find_bundled(partition, partition->reg.log_start);
+         i < partition->bundled_count; i++) {
+        if (partition->bundled[i].section->max_timestamp_ms >= timestamp_ms) {
+            return partition->bundled[i].section->base_offset;
+        }
+    }
+    return -1;
+}
+
+/* The base of the first of the places with such a batch, or -1. */
+static int64_t
+placed_by_time(const struct ks_partition *partition, int64_t timestamp_ms)
 {
     size_t low = ks_partition_find_place(partition, partition->reg.log_start);
     size_t end = ks_partition_committed_end(partition);
     size_t high = end;
 
-    if (low >= end) {
-        return -1;
-    }
-    if (timestamp_ms == INT64_MAX) {
-        return ks_partition_place(partition, latest_place(partition, low, end))->base_offset;
-    }
     while (low < high) {
         size_t middle = low + (high - low) / 2;
 
@@ -298,6 +350,20 @@ ks_partition_batch_by_time(const struct ks_partition *partition, int64_t timesta
         }
     }
     return low < end ? ks_partition_place(partition, low)->base_offset : -1;
+}
+
+int64_t
+ks_partition_batch_by_time(const struct ks_partition *partition, int64_t timestamp_ms)
+{
+    int64_t wanted_ms =
+        timestamp_ms == INT64_MAX ? ks_partition_latest_ms(partition) : timestamp_ms;
+    int64_t bundled = bundled_by_time(partition, wanted_ms);
+    int64_t placed = placed_by_time(partition, wanted_ms);
+
+    if (bundled < 0 || (placed >= 0 && placed < bundled)) {
+        return placed;
+    }
+    return bundled;
 }
 
 /* --- Leader epochs ----------------------------------------------------------------------- */

@@ -39,6 +39,15 @@ struct ks_place {
     int32_t leader_epoch;
 };
 
+struct ks_bundle;
+struct ks_bundle_section;
+
+/* Batches of the partition in a bundle (log/bundle.h). */
+struct ks_bundled {
+    struct ks_bundle *bundle; /* a reference */
+    const struct ks_bundle_section *section;
+};
+
 struct ks_partition {
     struct ks_table_node node;
     struct ks_partition_name name;
@@ -63,6 +72,9 @@ struct ks_partition {
     size_t place_end;        /* index after the last */
     size_t place_gap;
     size_t place_capacity;
+    struct ks_bundled *bundled; /* ascending by offset */
+    size_t bundled_count;
+    size_t bundled_capacity;
     int64_t drop_below;            /* places of batches that end below need not be kept */
     struct ks_epoch_start *epochs; /* ascending in both */
     size_t epoch_count;

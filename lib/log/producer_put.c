@@ -2,13 +2,17 @@
 /* One request after the other: this is background work, and nobody waits for it but deletions. */
 #include "log/producer_put.h"
 
+#include "log/trim.h"
+
 #include <assert.h>
 
 #define HEAD_BYTES_GUESS (16u << 10)
 #define READS_MAX 3
 
-/* A write-ahead object with batches of the partition, all of one epoch. */
+/* A write-ahead object, or a section of a bundle, with batches of the partition of one epoch. */
 struct ks_producer_put_slot {
+    struct ks_bundle *bundle; /* a reference, or NULL */
+    const struct ks_bundle_section *section;
     uint32_t source;
     uint64_t sequence;
     int32_t leader_epoch;
@@ -22,6 +26,12 @@ deinit(struct ks_producer_put *put)
     ks_env_cancel_timer(put->log->env, &put->retry);
     ks_producer_table_deinit(&put->table);
     ks_buffer_deinit(&put->bytes);
+    for (size_t i = 0; i < put->slot_count; i++) {
+        ks_bundle_unref(put->slots[i].bundle);
+    }
+    put->slot_count = 0;
+    ks_bundle_unref(put->base_bundle);
+    put->base_bundle = NULL;
     ks_free(put->slots);
     put->slots = NULL;
 }
@@ -65,6 +75,8 @@ take_step(struct ks_producer_put *put, enum kafscale_status status)
         move_on(put);
     } else if (is_over(put)) {
         finish(put, KAFSCALE_STOPPED);
+    } else if (put->is_stale) {
+        finish(put, KAFSCALE_CORRUPT);
     } else if (status == KAFSCALE_NO_MEMORY) {
         /* A directory may have been noted in part. */
         finish(put, status);
@@ -122,8 +134,15 @@ get_base(struct ks_producer_put *put)
 {
     struct ks_producer_snapshot base = { .name = put->snapshot.name, .offset = put->base_offset };
 
-    ks_producer_snapshot_key(put->log->ns, &base, put->key);
-    put->get = (struct kafscale_get){ .key = put->key, .size_max = SIZE_MAX };
+    if (put->base_bundle != NULL) {
+        ks_bundle_key_of(put->log, put->base_bundle, put->key);
+        put->get = (struct kafscale_get){ .key = put->key,
+                                          .position = put->base_section->state_position,
+                                          .size_max = put->base_section->state_bytes };
+    } else {
+        ks_producer_snapshot_key(put->log->ns, &base, put->key);
+        put->get = (struct kafscale_get){ .key = put->key, .size_max = SIZE_MAX };
+    }
     ks_store_get(put->log->store, &put->get, on_base, put);
 }
 
@@ -137,6 +156,28 @@ note_entries(struct ks_producer_put *put, const struct ks_wal_section *section, 
     while (status == KAFSCALE_OK && ks_wal_next_entry(&entries, &entry)) {
         if (entry.last_offset >= put->base_offset && entry.last_offset < put->snapshot.offset) {
             status = ks_producer_note_entry(&put->table, &entry, created_ms);
+        }
+    }
+    return status == KAFSCALE_OK && entries.failed ? KAFSCALE_CORRUPT : status;
+}
+
+/* The same for the entries of a bundle. */
+static enum kafscale_status
+note_bundled(struct ks_producer_put *put, struct kafscale_slice bytes)
+{
+    const struct ks_bundle_section *section = put->slots[put->slot_next].section;
+    struct ks_cursor entries = ks_cursor(bytes);
+    enum kafscale_status status = KAFSCALE_OK;
+    struct ks_bundle_entry entry;
+
+    if (bytes.size != section->entries_bytes ||
+        ks_crc32c(0, bytes.data, bytes.size) != section->entries_crc) {
+        return KAFSCALE_CORRUPT;
+    }
+    while (status == KAFSCALE_OK && ks_bundle_next_entry(&entries, &entry)) {
+        if (entry.batch.last_offset >= put->base_offset &&
+            entry.batch.last_offset < put->snapshot.offset) {
+            status = ks_producer_note_entry(&put->table, &entry.batch, entry.created_ms);
         }
     }
     return status == KAFSCALE_OK && entries.failed ? KAFSCALE_CORRUPT : status;
@@ -190,15 +231,34 @@ take_head(struct ks_producer_put *put, struct kafscale_slice bytes, uint64_t obj
     return note_sections(put, directory, header.created_ms);
 }
 
+/* Whether what was to be read next is elsewhere by now. */
+static bool
+is_moved(const struct ks_producer_put *put)
+{
+    const struct ks_producer_put_slot *slot = &put->slots[put->slot_next];
+    const struct ks_trail *trail;
+
+    if (slot->bundle != NULL) {
+        return slot->bundle->is_removed;
+    }
+    trail = ks_trail_find(put->log, slot->source);
+    return trail == NULL || slot->sequence < trail->mark;
+}
+
 static void
 on_slot(void *arg, enum kafscale_status status, struct kafscale_blob *body, uint64_t object_bytes,
         const struct kafscale_error *error)
 {
     struct ks_producer_put *put = arg;
+    bool is_bundled = put->slots[put->slot_next].bundle != NULL;
 
     (void) error;
     if (status == KAFSCALE_OK && !is_over(put)) {
-        status = take_head(put, kafscale_blob_slice(body), object_bytes);
+        status = is_bundled ? note_bundled(put, kafscale_blob_slice(body))
+                            : take_head(put, kafscale_blob_slice(body), object_bytes);
+    }
+    if (status == KAFSCALE_NOT_FOUND && !is_over(put)) {
+        put->is_stale = is_moved(put);
     }
     if (status == KAFSCALE_FULL) {
         ks_store_get(put->log->store, &put->get, on_slot, put);
@@ -213,8 +273,15 @@ get_slot(struct ks_producer_put *put)
 {
     const struct ks_producer_put_slot *slot = &put->slots[put->slot_next];
 
-    ks_wal_key(put->log->ns, &put->log->sources[slot->source], slot->sequence, put->key);
-    put->get = (struct kafscale_get){ .key = put->key, .size_max = HEAD_BYTES_GUESS };
+    if (slot->bundle != NULL) {
+        ks_bundle_key_of(put->log, slot->bundle, put->key);
+        put->get = (struct kafscale_get){ .key = put->key,
+                                          .position = slot->section->entries_position,
+                                          .size_max = slot->section->entries_bytes };
+    } else {
+        ks_wal_key(put->log->ns, &put->log->sources[slot->source], slot->sequence, put->key);
+        put->get = (struct kafscale_get){ .key = put->key, .size_max = HEAD_BYTES_GUESS };
+    }
     ks_store_get(put->log->store, &put->get, on_slot, put);
 }
 
@@ -275,33 +342,96 @@ move_on(void *arg)
     }
 }
 
-static bool
-is_same_slot(const struct ks_producer_put_slot *slot, const struct ks_place *place)
+/* The newest section that ends at or below the offset has the state to begin with. */
+static void
+choose_base(struct ks_producer_put *put, const struct ks_partition *partition)
 {
-    return slot->source == place->source && slot->sequence == place->sequence &&
-           slot->leader_epoch == place->leader_epoch;
+    for (size_t i = 0; i < partition->bundled_count; i++) {
+        const struct ks_bundled *bundled = &partition->bundled[i];
+
+        if (bundled->section->end_offset > put->base_offset &&
+            bundled->section->end_offset <= put->snapshot.offset) {
+            ks_bundle_unref(put->base_bundle);
+            put->base_bundle = ks_bundle_ref(bundled->bundle);
+            put->base_section = bundled->section;
+            put->base_offset = bundled->section->end_offset;
+            put->has_base = false;
+        }
+    }
 }
 
-/* Notes which objects hold batches between the two offsets; false without memory. */
+static bool
+is_same(const struct ks_producer_put_slot *a, const struct ks_producer_put_slot *b)
+{
+    return a->bundle == b->bundle && a->section == b->section && a->source == b->source &&
+           a->sequence == b->sequence && a->leader_epoch == b->leader_epoch;
+}
+
+static bool
+add_slot(struct ks_producer_put *put, size_t *capacity, const struct ks_producer_put_slot *slot)
+{
+    if (put->slot_count > 0 && is_same(&put->slots[put->slot_count - 1], slot)) {
+        return true;
+    }
+    if (put->slot_count == *capacity) {
+        size_t more = *capacity == 0 ? 16 : *capacity * 2;
+        struct ks_producer_put_slot *slots = ks_realloc(put->slots, more * sizeof *slots);
+
+        if (slots == NULL) {
+            return false;
+        }
+        put->slots = slots;
+        *capacity = more;
+    }
+    put->slots[put->slot_count++] = *slot;
+    if (slot->bundle != NULL) {
+        (void) ks_bundle_ref(slot->bundle);
+    }
+    return true;
+}
+
+/* Where the batch with this offset, or the next one, is described; and the offset after it. */
+static struct ks_producer_put_slot
+slot_at(const struct ks_producer_put *put, const struct ks_partition *partition, int64_t offset,
+        int64_t *next_out)
+{
+    size_t index = ks_partition_find_place(partition, offset);
+    struct ks_producer_put_slot slot = { 0 };
+    const struct ks_place *place =
+        index == partition->place_end ? NULL : ks_partition_place(partition, index);
+
+    slot.section = ks_log_section_at(put->log, partition, offset, &slot.bundle);
+    if (slot.section != NULL) {
+        *next_out = slot.section->end_offset;
+    } else if (place != NULL) {
+        slot.source = place->source;
+        slot.sequence = place->sequence;
+        slot.leader_epoch = place->leader_epoch;
+        *next_out = place->last_offset + 1;
+    } else {
+        /* Nothing is known of it: a change has passed over it. */
+        *next_out = INT64_MAX;
+    }
+    return slot;
+}
+
+/* Notes what holds batches between the two offsets; false without memory. */
 static bool
 note_slots(struct ks_producer_put *put, const struct ks_partition *partition)
 {
-    size_t first = ks_partition_find_place(partition, put->base_offset);
-    size_t end = ks_partition_find_place(partition, put->snapshot.offset);
+    size_t capacity = 0;
+    int64_t offset;
 
-    put->slots = ks_alloc_zero(end - first, sizeof *put->slots);
-    for (size_t i = first; put->slots != NULL && i < end; i++) {
-        const struct ks_place *place = ks_partition_place(partition, i);
+    choose_base(put, partition);
+    offset = put->base_offset;
+    while (offset < put->snapshot.offset) {
+        struct ks_producer_put_slot slot = slot_at(put, partition, offset, &offset);
 
-        if (put->slot_count == 0 || !is_same_slot(&put->slots[put->slot_count - 1], place)) {
-            put->slots[put->slot_count++] = (struct ks_producer_put_slot){
-                .source = place->source,
-                .sequence = place->sequence,
-                .leader_epoch = place->leader_epoch,
-            };
+        if (offset < INT64_MAX && !add_slot(put, &capacity, &slot)) {
+            return false;
         }
     }
-    return put->slots != NULL;
+    return true;
 }
 
 void

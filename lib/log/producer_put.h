@@ -2,16 +2,18 @@
 /*
  * Before compacted_upto passes batches that no index covers, the producer state at its new value
  * becomes an object of its own (docs/storage-format.md). It is computed from the state at the old
- * value and the directories of the write-ahead objects in between, so it is exactly what the
- * batches leave behind.
+ * value, or that of the newest bundle below the new one, and the directories of the write-ahead
+ * objects and the entries of bundles in between, so it is exactly what the batches leave behind.
  */
 #ifndef KS_LOG_PRODUCER_PUT_H
 #define KS_LOG_PRODUCER_PUT_H
 
-#include "log/core.h"
+#include "log/bundle.h"
 #include "log/producer_snapshot.h"
 
 struct ks_producer_put_slot;
+
+#define KS_OBJECT_KEY_BYTES KS_BUNDLE_KEY_BYTES
 
 /* One state on its way into the store, in the caller's memory until `done`. Zeroed before. */
 struct ks_producer_put {
@@ -25,7 +27,10 @@ struct ks_producer_put {
     /* The inside. */
     struct ks_log *log;
     struct ks_producer_snapshot snapshot;
-    int64_t base_offset; /* of the state it is computed from */
+    int64_t base_offset;           /* of the state it is computed from */
+    bool is_stale;                 /* what was to be read has been moved: begin anew */
+    struct ks_bundle *base_bundle; /* that state's, a reference; NULL: an object of its own */
+    const struct ks_bundle_section *base_section;
     struct ks_producer_table table;
     struct ks_producer_put_slot *slots; /* whose directories are needed, in order */
     size_t slot_count;
@@ -34,7 +39,7 @@ struct ks_producer_put {
     uint32_t attempts;
     uint32_t damaged_reads;
     struct ks_buffer bytes;
-    char key[KS_WAL_KEY_BYTES];
+    char key[KS_OBJECT_KEY_BYTES];
     struct kafscale_get get;
     struct kafscale_part part;
     struct kafscale_put object;

@@ -4,7 +4,8 @@
  * their write-ahead object, as many neighbours at once as the reader may have, each checked
  * against length and checksum of the directory.
  */
-#include "log/core.h"
+#include "log/bundle_read.h"
+#include "log/trim.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -115,6 +116,8 @@ struct reading {
     struct ks_list link;
     struct ks_log *log;
     struct ks_log_read *read;
+    uint32_t source;
+    uint64_t sequence;
     char key[KS_WAL_KEY_BYTES];
     struct kafscale_get get;
     struct ks_timer retry;
@@ -197,6 +200,27 @@ verdict(const struct reading *reading, enum kafscale_status status)
     return reading->damaged == reading->attempts ? KAFSCALE_CORRUPT : KAFSCALE_UNAVAILABLE;
 }
 
+/* Whether a slot is below its log's trim mark: what is needed of it is elsewhere. */
+static bool
+is_trimmed(const struct ks_log *log, uint32_t source, uint64_t sequence)
+{
+    const struct ks_trail *trail = ks_trail_find(log, source);
+
+    return trail != NULL && sequence < trail->mark;
+}
+
+static void
+read_elsewhere(struct reading *reading)
+{
+    struct ks_log *log = reading->log;
+    struct ks_log_read *read = reading->read;
+
+    ks_list_remove(&reading->link);
+    ks_free(reading);
+    ks_log_read_on(log, read);
+    ks_log_end(log);
+}
+
 static void
 on_got(void *arg, enum kafscale_status status, struct kafscale_blob *body, uint64_t object_bytes,
        const struct kafscale_error *error)
@@ -207,6 +231,11 @@ on_got(void *arg, enum kafscale_status status, struct kafscale_blob *body, uint6
     (void) object_bytes;
     if (status == KAFSCALE_OK && !log->is_freed) {
         status = take_batches(reading, body);
+    }
+    if (status == KAFSCALE_NOT_FOUND && !log->is_freed && !log->is_stopped && !reading->is_gone &&
+        is_trimmed(log, reading->source, reading->sequence)) {
+        read_elsewhere(reading);
+        return;
     }
     reading->attempts++;
     reading->damaged += status == KAFSCALE_CORRUPT || status == KAFSCALE_NOT_FOUND;
@@ -268,6 +297,8 @@ read_back(struct ks_log *log, struct ks_log_read *read, size_t first, size_t cou
                                                      .size_bytes = places[i].size_bytes,
                                                      .crc = places[i].crc };
     }
+    reading->source = places[0].source;
+    reading->sequence = places[0].sequence;
     ks_wal_key(log->ns, &log->sources[places[0].source], places[0].sequence, reading->key);
     reading->get = (struct kafscale_get){
         .key = reading->key,
@@ -290,6 +321,7 @@ ks_readings_forget(struct ks_log *log, const struct ks_partition *partition)
 
         reading->is_gone |= reading->read->partition == partition;
     }
+    ks_bundle_readings_forget(log, partition);
 }
 
 void
@@ -323,18 +355,82 @@ ks_readings_drop(struct ks_log *log)
     }
 }
 
+/* --- Where it lies ----------------------------------------------------------------------- */
+
+/* A place whose bytes are neither in memory nor in its slot any more: its section, or NULL. */
+static const struct ks_bundle_section *
+find_moved(const struct ks_log *log, const struct ks_partition *partition,
+           const struct ks_place *place, struct ks_bundle **bundle_out)
+{
+    const struct ks_trail *trail = ks_trail_find(log, place->source);
+    struct ks_bundle *bundle = trail == NULL ? NULL : ks_trail_find_bundle(trail, place->sequence);
+    const struct ks_bundle_section *section =
+        bundle == NULL ? NULL : ks_bundle_find(bundle, &partition->name, place->leader_epoch);
+
+    if (section != NULL) {
+        *bundle_out = bundle;
+    }
+    return section;
+}
+
+const struct ks_bundle_section *
+ks_log_section_at(const struct ks_log *log, const struct ks_partition *partition, int64_t offset,
+                  struct ks_bundle **bundle_out)
+{
+    size_t index = ks_partition_find_place(partition, offset);
+    size_t bundled = ks_partition_find_bundled(partition, offset);
+    const struct ks_place *place =
+        index == partition->place_end ? NULL : ks_partition_place(partition, index);
+
+    if (place != NULL && place->base_offset <= offset) {
+        return is_trimmed(log, place->source, place->sequence)
+                   ? find_moved(log, partition, place, bundle_out)
+                   : NULL;
+    }
+    if (bundled == partition->bundled_count ||
+        (place != NULL && partition->bundled[bundled].section->base_offset >= place->base_offset)) {
+        return NULL;
+    }
+    *bundle_out = partition->bundled[bundled].bundle;
+    return partition->bundled[bundled].section;
+}
+
+void
+ks_log_read_on(struct ks_log *log, struct ks_log_read *read)
+{
+    enum kafscale_status status = KAFSCALE_OK;
+
+    if (ks_log_read(log, read, &status)) {
+        read->done(read, status);
+    }
+}
+
+static bool
+is_cached(const struct ks_partition *partition, size_t index, int64_t offset)
+{
+    const struct ks_place *place =
+        index == partition->place_end ? NULL : ks_partition_place(partition, index);
+
+    return place != NULL && place->base_offset <= offset && place->cached != NULL;
+}
+
 bool
 ks_log_read(struct ks_log *log, struct ks_log_read *read, enum kafscale_status *status_out)
 {
     struct ks_partition *partition = read->partition;
     size_t first = ks_partition_find_place(partition, read->offset);
     size_t count = count_wanted(read, first);
+    const struct ks_bundle_section *section = NULL;
+    struct ks_bundle *bundle = NULL;
 
     read->parts = NULL;
     read->part_count = 0;
     read->size_bytes = 0;
     read->state = NULL;
-    if (count == 0) {
+    if (read->offset < partition->high_watermark && !is_cached(partition, first, read->offset)) {
+        section = ks_log_section_at(log, partition, read->offset, &bundle);
+    }
+    if (count == 0 && section == NULL) {
         *status_out = KAFSCALE_OK;
         return true;
     }
@@ -342,8 +438,17 @@ ks_log_read(struct ks_log *log, struct ks_log_read *read, enum kafscale_status *
         *status_out = KAFSCALE_STOPPED;
         return true;
     }
+    if (section != NULL) {
+        return ks_bundle_read(log, read, bundle, section, status_out);
+    }
     if (ks_partition_place(partition, first)->cached != NULL) {
         *status_out = read_cached(read, first, count);
+        return true;
+    }
+    if (is_trimmed(log, ks_partition_place(partition, first)->source,
+                   ks_partition_place(partition, first)->sequence)) {
+        /* The log starts above by now, or another broker has gone on with it. */
+        *status_out = KAFSCALE_UNAVAILABLE;
         return true;
     }
     *status_out = read_back(log, read, first, count);

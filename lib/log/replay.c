@@ -5,6 +5,7 @@
  * never skipped.
  */
 #include "log/opening.h"
+#include "log/producer_snapshot.h"
 #include "log/trim.h"
 
 #include <assert.h>
@@ -39,7 +40,14 @@ struct replay {
     int64_t created_ms;
     int32_t epoch;
     size_t section_next;
+    int64_t state_offset; /* the producers are known there: batches below it aren't noted */
 };
+
+static bool
+is_empty(const struct ks_partition *partition)
+{
+    return partition->place_end == 0 && partition->bundled_count == 0;
+}
 
 static enum kafscale_status
 replay_entry(struct replay *replay, const struct ks_wal_entry *entry)
@@ -51,7 +59,7 @@ replay_entry(struct replay *replay, const struct ks_wal_entry *entry)
     if (entry->last_offset < reg->compacted_upto) {
         return KAFSCALE_OK;
     }
-    if (partition->place_end == 0 && entry->base_offset < reg->compacted_upto) {
+    if (is_empty(partition) && entry->base_offset < reg->compacted_upto) {
         partition->end_offset = entry->base_offset;
     }
     if (entry->base_offset != partition->end_offset) {
@@ -61,10 +69,53 @@ replay_entry(struct replay *replay, const struct ks_wal_entry *entry)
     }
     status = ks_partition_add_place(partition, entry, replay->epoch, replay->dead->source,
                                     replay->sequence, replay->body_position + entry->position);
-    if (status != KAFSCALE_OK) {
+    if (status != KAFSCALE_OK || entry->base_offset < replay->state_offset) {
         return status;
     }
     return ks_partition_note_producer(partition, entry, replay->created_ms);
+}
+
+/* What is in a bundle has no places. */
+static enum kafscale_status
+replay_bundled(struct replay *replay, const struct ks_replay_section *section)
+{
+    const struct ks_bundle_section *bundled = section->bundled;
+    struct ks_partition *partition = replay->partition;
+    const struct ks_register *reg = &replay->item->reg;
+    enum kafscale_status status;
+
+    if (bundled->end_offset <= reg->compacted_upto) {
+        return KAFSCALE_OK;
+    }
+    if (is_empty(partition) && bundled->base_offset < reg->compacted_upto) {
+        partition->end_offset = bundled->base_offset;
+    }
+    if (bundled->base_offset != partition->end_offset) {
+        return ks_error_set(&replay->opening->error, KAFSCALE_CORRUPT,
+                            "offset %" PRId64 " follows %" PRId64 " in the bundle of slot %" PRIu64,
+                            bundled->base_offset, partition->end_offset, section->sequence);
+    }
+    status = ks_partition_note_epoch(partition, replay->epoch, bundled->base_offset);
+    if (status == KAFSCALE_OK) {
+        status = ks_partition_add_bundled(partition, section->bundle, bundled);
+    }
+    if (status == KAFSCALE_OK) {
+        partition->end_offset = bundled->end_offset;
+    }
+    return status;
+}
+
+/* What its producers had done is where a bundle of this log begins. */
+static void
+begin_run(struct replay *replay)
+{
+    struct ks_partition *partition = replay->partition;
+    struct ks_trail *trail = ks_trail_find(replay->opening->log, replay->dead->source);
+
+    if (trail != NULL && !trail->is_own && partition->end_offset >= replay->state_offset) {
+        ks_trail_add_run(trail, partition, replay->epoch, &partition->producers,
+                         partition->end_offset);
+    }
 }
 
 static enum kafscale_status
@@ -73,6 +124,10 @@ replay_section(struct replay *replay, const struct ks_replay_section *section)
     struct ks_cursor entries = ks_cursor(ks_slice(section->entries, section->entries_bytes));
     struct ks_wal_entry entry;
 
+    if (section->bundle != NULL) {
+        return replay_bundled(replay, section);
+    }
+    begin_run(replay);
     replay->sequence = section->sequence;
     (void) ks_dead_log_directory(replay->dead, section->sequence, &replay->body_position,
                                  &replay->created_ms);
@@ -84,19 +139,6 @@ replay_section(struct replay *replay, const struct ks_replay_section *section)
         }
     }
     return entries.failed ? KAFSCALE_CORRUPT : KAFSCALE_OK;
-}
-
-/* What its producers had done is where a bundle of this log begins. */
-static void
-begin_run(struct replay *replay)
-{
-    struct ks_partition *partition = replay->partition;
-    struct ks_trail *trail = ks_trail_find(replay->opening->log, replay->dead->source);
-
-    if (trail != NULL && !trail->is_own) {
-        ks_trail_add_run(trail, partition, replay->epoch, &partition->producers,
-                         partition->end_offset);
-    }
 }
 
 static enum kafscale_status
@@ -125,7 +167,6 @@ replay_element(struct replay *replay, const struct ks_chain_element *element)
         if (section->element != index) {
             break;
         }
-        begin_run(replay);
         status = replay_section(replay, section);
         if (status != KAFSCALE_OK) {
             return status;
@@ -150,6 +191,26 @@ lose(struct ks_opening *opening, struct ks_opening_item *item, enum kafscale_sta
     item->result = status;
 }
 
+static enum kafscale_status
+take_state(struct replay *replay)
+{
+    struct ks_opening_item *item = replay->item;
+    struct ks_producer_snapshot found;
+    enum kafscale_status status =
+        ks_producer_snapshot_decode(kafscale_blob_slice(item->producers),
+                                    &item->partition->producers, &found, &replay->opening->error);
+
+    if (status == KAFSCALE_OK && (found.offset != item->newest->bundled->end_offset ||
+                                  found.name.index != item->name.index ||
+                                  !ks_id_equals(&found.name.topic, &item->name.topic))) {
+        return ks_error_set(&replay->opening->error, KAFSCALE_CORRUPT,
+                            "the producers in the bundle of slot %" PRIu64 " are of something else",
+                            item->newest->sequence);
+    }
+    replay->state_offset = found.offset;
+    return status;
+}
+
 void
 ks_replay_item(struct ks_opening *opening, struct ks_opening_item *item)
 {
@@ -165,6 +226,9 @@ ks_replay_item(struct ks_opening *opening, struct ks_opening_item *item)
     }
     replay.partition = item->partition;
     item->partition->end_offset = item->reg.compacted_upto;
+    if (item->producers != NULL) {
+        status = take_state(&replay);
+    }
     for (size_t i = 0; i < item->reg.chain_count && status == KAFSCALE_OK; i++) {
         const struct ks_chain_element *element = &item->reg.chain[i];
 
@@ -224,21 +288,18 @@ reserve_section(struct ks_opening_item *item)
 static void
 note_for_element(struct ks_opening *opening, struct ks_opening_item *item,
                  const struct ks_chain_element *element, const struct ks_dead_log *dead,
-                 uint64_t sequence, const struct ks_wal_section *section)
+                 const struct ks_replay_section *section)
 {
     if (!ks_id_equals(&element->incarnation, &dead->incarnation) ||
-        sequence >= element->closed_end || !ks_element_is_replayed(item, element)) {
+        section->sequence >= element->closed_end || !ks_element_is_replayed(item, element)) {
         return;
     }
     if (!reserve_section(item)) {
         lose(opening, item, KAFSCALE_NO_MEMORY);
         return;
     }
-    item->sections[item->section_count++] =
-        (struct ks_replay_section){ .sequence = sequence,
-                                    .entries = section->entries.data,
-                                    .entries_bytes = (uint32_t) section->entries.size,
-                                    .element = (uint32_t) (element - item->reg.chain) };
+    item->sections[item->section_count] = *section;
+    item->sections[item->section_count++].element = (uint32_t) (element - item->reg.chain);
 }
 
 /*
@@ -246,22 +307,44 @@ note_for_element(struct ks_opening *opening, struct ks_opening_item *item,
  * over and took it back has sections of several in one log.
  */
 static void
-note_section(struct ks_opening *opening, const struct ks_dead_log *dead, uint64_t sequence,
-             const struct ks_wal_section *section)
+note_section(struct ks_opening *opening, const struct ks_dead_log *dead,
+             const struct ks_partition_name *name, int32_t leader_epoch,
+             const struct ks_replay_section *section)
 {
-    struct ks_partition_name name = { .topic = section->topic, .index = section->partition };
-    struct ks_opening_item *item = ks_opening_find_item(opening, &name);
+    struct ks_opening_item *item = ks_opening_find_item(opening, name);
     const struct ks_chain_element *element;
 
     if (item == NULL || item->state != KS_ITEM_CLAIMED) {
         return;
     }
     for (size_t i = 0; i < item->reg.chain_count && ks_is_planted(KS_PLANTED_EPOCH_TAG); i++) {
-        note_for_element(opening, item, &item->reg.chain[i], dead, sequence, section);
+        note_for_element(opening, item, &item->reg.chain[i], dead, section);
     }
-    element = find_element(item, section->leader_epoch);
+    element = find_element(item, leader_epoch);
     if (element != NULL && !ks_is_planted(KS_PLANTED_EPOCH_TAG)) {
-        note_for_element(opening, item, element, dead, sequence, section);
+        note_for_element(opening, item, element, dead, section);
+    }
+}
+
+static void
+note_bundles(struct ks_opening *opening, const struct ks_dead_log *dead)
+{
+    const struct ks_trail *trail = ks_trail_find(opening->log, dead->source);
+
+    if (trail == NULL) {
+        return;
+    }
+    for (struct ks_list *node = trail->bundles.next; node != &trail->bundles; node = node->next) {
+        struct ks_bundle *bundle = KS_CONTAINER(node, struct ks_bundle, link);
+
+        for (size_t i = 0; bundle->header.first < dead->trim && i < bundle->section_count; i++) {
+            struct ks_partition_name name = ks_bundle_section_name(&bundle->sections[i]);
+            struct ks_replay_section section = { .sequence = bundle->header.first,
+                                                 .bundle = bundle,
+                                                 .bundled = &bundle->sections[i] };
+
+            note_section(opening, dead, &name, bundle->sections[i].leader_epoch, &section);
+        }
     }
 }
 
@@ -276,7 +359,12 @@ note_sections(struct ks_opening *opening, struct ks_dead_log *dead)
         struct ks_wal_section section;
 
         while (ks_wal_next_section(&directory, &section)) {
-            note_section(opening, dead, sequence, &section);
+            struct ks_partition_name name = { .topic = section.topic, .index = section.partition };
+            struct ks_replay_section found = { .sequence = sequence,
+                                               .entries = section.entries.data,
+                                               .entries_bytes = (uint32_t) section.entries.size };
+
+            note_section(opening, dead, &name, section.leader_epoch, &found);
         }
         if (directory.failed) {
             dead->status = ks_error_set(&dead->error, KAFSCALE_CORRUPT,
@@ -302,34 +390,64 @@ compare_sections(const void *a, const void *b)
     return left->entries < right->entries ? -1 : left->entries > right->entries;
 }
 
+/* Sorts an item's sections, and finds the newest in a bundle that compaction hasn't passed. */
+static void
+sort_sections(struct ks_opening_item *item)
+{
+    if (item->section_count > 0) {
+        qsort(item->sections, item->section_count, sizeof *item->sections, compare_sections);
+    }
+    for (size_t i = 0; i < item->section_count; i++) {
+        const struct ks_replay_section *section = &item->sections[i];
+
+        if (section->bundle != NULL && section->bundled->end_offset > item->reg.compacted_upto) {
+            item->newest = section;
+        }
+    }
+}
+
 /*
  * A start may find thousands of objects with sections of thousands of partitions: each
  * directory is walked once, and gives each section to its partition.
  */
 void
-ks_replay_items(struct ks_opening *opening)
+ks_replay_note_sections(struct ks_opening *opening)
 {
     for (struct ks_list *node = opening->dead_logs.next; node != &opening->dead_logs;
          node = node->next) {
         struct ks_dead_log *dead = KS_CONTAINER(node, struct ks_dead_log, link);
 
         if (dead->status == KAFSCALE_OK) {
+            note_bundles(opening, dead);
             note_sections(opening, dead);
         }
     }
     for (size_t i = 0; i < opening->open.count; i++) {
-        struct ks_opening_item *item = &opening->items[i];
-
-        if (item->state == KS_ITEM_CLAIMED) {
-            if (item->section_count > 0) {
-                qsort(item->sections, item->section_count, sizeof *item->sections,
-                      compare_sections);
-            }
-            ks_replay_item(opening, item);
+        if (opening->items[i].state == KS_ITEM_CLAIMED) {
+            sort_sections(&opening->items[i]);
         }
-        ks_free(item->sections);
-        item->sections = NULL;
-        item->section_count = 0;
-        item->section_capacity = 0;
     }
+}
+
+void
+ks_replay_items(struct ks_opening *opening)
+{
+    for (size_t i = 0; i < opening->open.count; i++) {
+        if (opening->items[i].state == KS_ITEM_CLAIMED) {
+            ks_replay_item(opening, &opening->items[i]);
+        }
+        ks_opening_forget_sections(&opening->items[i]);
+    }
+}
+
+void
+ks_opening_forget_sections(struct ks_opening_item *item)
+{
+    kafscale_blob_unref(item->producers);
+    ks_free(item->sections);
+    item->producers = NULL;
+    item->newest = NULL;
+    item->sections = NULL;
+    item->section_count = 0;
+    item->section_capacity = 0;
 }

@@ -40,6 +40,7 @@ complete(struct ks_log *log)
     ks_env_defer(log->env, &log->stop_task);
     ks_log_begin(log);
     ks_readings_silence(log);
+    ks_bundle_readings_silence(log);
     ks_log_end(log);
 }
 

@@ -32,6 +32,7 @@ ks_trail_new(struct ks_log *log, const struct ks_id *incarnation, uint64_t mark,
     trail->end = mark;
     trail->covered = mark;
     trail->state_upto = mark;
+    ks_list_init(&trail->bundles);
     ks_table_init(&trail->runs, ks_env_random_u64(log->env));
     ks_list_append(&log->trimmer->trails, &trail->link);
     return trail;
@@ -55,6 +56,12 @@ ks_trail_free(struct ks_trail *trail)
     }
     for (uint64_t sequence = trail->mark; sequence < trail->end; sequence++) {
         kafscale_blob_unref(ks_trail_slot(trail, sequence)->head);
+    }
+    while (!ks_list_is_empty(&trail->bundles)) {
+        struct ks_bundle *bundle = KS_CONTAINER(trail->bundles.next, struct ks_bundle, link);
+
+        ks_list_remove(&bundle->link);
+        ks_bundle_unref(bundle);
     }
     while ((node = ks_table_next(&trail->runs, NULL)) != NULL) {
         ks_table_remove(&trail->runs, node);
@@ -171,6 +178,47 @@ ks_trail_set_mark(struct ks_trail *trail, uint64_t mark, uint64_t mark_version)
         trail->covered_bytes = 0;
         trail->has_blocker = false;
     }
+}
+
+/* --- Bundles ----------------------------------------------------------------------------- */
+
+struct ks_bundle *
+ks_trail_add_bundle(struct ks_trail *trail, struct ks_bundle *bundle)
+{
+    struct ks_list *node = trail->bundles.previous;
+
+    for (; node != &trail->bundles; node = node->previous) {
+        struct ks_bundle *before = KS_CONTAINER(node, struct ks_bundle, link);
+
+        if (before->header.first == bundle->header.first) {
+            ks_bundle_unref(bundle);
+            return before;
+        }
+        if (before->header.first < bundle->header.first) {
+            break;
+        }
+    }
+    ks_list_insert(node->next, &bundle->link);
+    return bundle;
+}
+
+struct ks_bundle *
+ks_trail_find_bundle(const struct ks_trail *trail, uint64_t sequence)
+{
+    for (struct ks_list *node = trail->bundles.next; node != &trail->bundles; node = node->next) {
+        struct ks_bundle *bundle = KS_CONTAINER(node, struct ks_bundle, link);
+
+        if (sequence >= bundle->header.first && sequence <= bundle->header.last) {
+            return bundle;
+        }
+    }
+    return NULL;
+}
+
+bool
+ks_trail_is_over(const struct ks_trail *trail)
+{
+    return !trail->is_own && trail->mark == trail->end && ks_list_is_empty(&trail->bundles);
 }
 
 /* --- States ------------------------------------------------------------------------------ */
@@ -308,6 +356,14 @@ last_offset_of(const struct ks_wal_section *section)
         last_offset = entry.last_offset;
     }
     return last_offset;
+}
+
+enum ks_coverage
+ks_trail_section_coverage(const struct ks_log *log, const struct ks_wal_section *section)
+{
+    struct ks_partition_name name = { .topic = section->topic, .index = section->partition };
+
+    return ks_trail_coverage(log, &name, last_offset_of(section));
 }
 
 /* Takes the next section of the slot that `covered` stands at; false: there is none left. */

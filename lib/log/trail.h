@@ -7,8 +7,7 @@
 #ifndef KS_LOG_TRAIL_H
 #define KS_LOG_TRAIL_H
 
-#include "log/bundle_format.h"
-#include "log/core.h"
+#include "log/bundle.h"
 
 struct ks_dead_log;
 
@@ -43,7 +42,8 @@ struct ks_trail {
     struct ks_id incarnation;
     uint32_t source;
     bool is_own;
-    bool is_lost; /* what it says may not hold: it is left alone until the next start */
+    bool is_lost;      /* what it says may not hold: it is left alone until the next start */
+    uint32_t failures; /* of bundling, in a row */
     uint64_t mark;
     uint64_t mark_version;       /* of the register; 0: it does not exist */
     uint64_t end;                /* slots from `mark` on below it are committed */
@@ -58,6 +58,8 @@ struct ks_trail {
     struct ks_partition_name blocker; /* of the section there, once has_blocker */
     int64_t blocker_last;
     bool has_blocker;
+
+    struct ks_list bundles; /* registered, ascending by slot, all below `mark` */
 
     struct ks_table runs;
     uint64_t state_upto; /* the slot before which the runs' producers stand */
@@ -98,6 +100,18 @@ void ks_trail_advance_states(struct ks_trail *trail, uint64_t upto);
 /* The mark has moved: forgets the slots below. */
 void ks_trail_set_mark(struct ks_trail *trail, uint64_t mark, uint64_t mark_version);
 
+/*
+ * Takes over the reference to a bundle of slots below the mark. One of the same slots that is
+ * there already stays, and is the one given back.
+ */
+struct ks_bundle *ks_trail_add_bundle(struct ks_trail *trail, struct ks_bundle *bundle);
+
+/* The bundle with this slot, or NULL. */
+struct ks_bundle *ks_trail_find_bundle(const struct ks_trail *trail, uint64_t sequence);
+
+/* Nothing is left of it but its mark. */
+bool ks_trail_is_over(const struct ks_trail *trail);
+
 /* --- What is covered --- */
 
 enum ks_coverage {
@@ -109,6 +123,10 @@ enum ks_coverage {
 /* Whether all batches up to `last_offset` are below compacted_upto, or their topic is gone. */
 enum ks_coverage ks_trail_coverage(const struct ks_log *log, const struct ks_partition_name *name,
                                    int64_t last_offset);
+
+/* The same of all batches in a section. */
+enum ks_coverage ks_trail_section_coverage(const struct ks_log *log,
+                                           const struct ks_wal_section *section);
 
 /*
  * Moves `covered` on as far as is known. UNKNOWN: it stops at `blocker`, of which nothing is

@@ -5,6 +5,7 @@
  */
 #include "log/trim.h"
 
+#include "log/bundler.h"
 #include "log/dead_log.h"
 
 #include <assert.h>
@@ -17,6 +18,9 @@
 
 static void step(void *arg);
 static void read_mark(void *arg);
+static void on_bundle_register(void *arg, enum kafscale_status status,
+                               const struct kafscale_meta_entry *entries, size_t entry_count,
+                               uint64_t revision, const struct kafscale_error *error);
 
 struct ks_trimmer *
 ks_trimmer_new(struct ks_log *log)
@@ -54,6 +58,7 @@ ks_trimmer_free(struct ks_trimmer *trimmer)
         return;
     }
     ks_trimmer_silence(trimmer->log);
+    ks_bundler_drop(trimmer->bundler);
     ks_garbage_drop(trimmer);
     forget_known(trimmer);
     ks_table_deinit(&trimmer->known);
@@ -63,19 +68,42 @@ ks_trimmer_free(struct ks_trimmer *trimmer)
     ks_free(trimmer);
 }
 
-void
-ks_trimmer_take(struct ks_log *log, const struct ks_dead_log *dead)
+/* A new trail of a log that was read; one that nothing may be done with where slots are kept. */
+static struct ks_trail *
+trail_of(struct ks_log *log, const struct ks_dead_log *dead)
 {
-    struct ks_trail *trail = ks_trail_find(log, dead->source);
+    struct ks_trail *trail = ks_trail_new(log, &dead->incarnation, dead->mark, dead->mark_version);
 
-    if (log->options.bundle_slots == 0 || dead->status != KAFSCALE_OK || trail != NULL ||
-        dead->mark == dead->end) {
-        return;
+    if (trail == NULL) {
+        return NULL;
     }
-    trail = ks_trail_new(log, &dead->incarnation, dead->mark, dead->mark_version);
-    for (uint64_t sequence = dead->mark; trail != NULL && sequence < dead->end; sequence++) {
+    trail->is_lost = log->options.bundle_slots == 0;
+    for (uint64_t sequence = dead->mark; sequence < dead->end; sequence++) {
         ks_trail_add(trail, sequence, ks_dead_log_head(dead, sequence));
     }
+    return trail;
+}
+
+enum kafscale_status
+ks_trimmer_take(struct ks_log *log, struct ks_dead_log *dead)
+{
+    struct ks_trail *trail = ks_trail_find(log, dead->source);
+    struct ks_list *node;
+
+    if (trail == NULL && (dead->mark == dead->end || log->options.bundle_slots == 0) &&
+        ks_list_is_empty(&dead->bundles)) {
+        return KAFSCALE_OK;
+    }
+    if (trail == NULL) {
+        trail = trail_of(log, dead);
+    }
+    if (trail == NULL) {
+        return KAFSCALE_NO_MEMORY;
+    }
+    while ((node = ks_list_take_first(&dead->bundles)) != NULL) {
+        (void) ks_trail_add_bundle(trail, KS_CONTAINER(node, struct ks_bundle, link));
+    }
+    return KAFSCALE_OK;
 }
 
 enum kafscale_status
@@ -99,6 +127,7 @@ ks_trimmer_silence(struct ks_log *log)
 {
     ks_env_cancel_task(&log->trimmer->task);
     ks_env_cancel_timer(log->env, &log->trimmer->retry);
+    ks_bundler_silence(log->trimmer->bundler);
     ks_garbage_silence(log->trimmer);
 }
 
@@ -166,7 +195,7 @@ ks_trim_note_slot(struct ks_log *log, const struct ks_slot *slot)
         return;
     }
     ks_trail_add(own, slot->sequence, ks_buffer_slice(&slot->head));
-    if (own->end - own->mark >= log->options.bundle_slots) {
+    if (ks_trail_is_worth_bundling(own)) {
         ks_trimmer_poke(log);
     }
 }
@@ -188,11 +217,12 @@ wait(struct ks_trimmer *trimmer, void (*on_due)(void *))
                on_due);
 }
 
-static void
-finish_step(struct ks_trimmer *trimmer)
+void
+ks_trimmer_step_done(struct ks_trimmer *trimmer)
 {
     trimmer->step = KS_TRIM_IDLE;
     trimmer->trail = NULL;
+    trimmer->bundle = NULL;
     trimmer->attempts = 0;
     ks_trimmer_poke(trimmer->log);
 }
@@ -223,7 +253,7 @@ on_register(void *arg, enum kafscale_status status, const struct kafscale_meta_e
         }
         ks_known_note(trimmer, &trimmer->name, false, reg.compacted_upto);
         ks_register_deinit(&reg);
-        finish_step(trimmer);
+        ks_trimmer_step_done(trimmer);
     }
     ks_log_end(log);
 }
@@ -253,7 +283,7 @@ on_topic(void *arg, enum kafscale_status status, const struct kafscale_meta_entr
         wait(trimmer, look);
     } else if (entry_count == 0) {
         ks_known_note(trimmer, &trimmer->name, true, 0);
-        finish_step(trimmer);
+        ks_trimmer_step_done(trimmer);
     } else {
         read_register(trimmer);
     }
@@ -310,17 +340,17 @@ take_mark(struct ks_trimmer *trimmer, uint64_t version)
     ks_garbage_add(trimmer, trail->source, trail->mark, trimmer->mark);
     ks_trail_advance_states(trail, trimmer->mark);
     ks_trail_set_mark(trail, trimmer->mark, version);
-    if (!trail->is_own && trail->mark == trail->end) {
+    if (ks_trail_is_over(trail)) {
         ks_trail_free(trail);
     }
-    finish_step(trimmer);
+    ks_trimmer_step_done(trimmer);
 }
 
 static void
 lose_trail(struct ks_trimmer *trimmer)
 {
     trimmer->trail->is_lost = true;
-    finish_step(trimmer);
+    ks_trimmer_step_done(trimmer);
 }
 
 /* Where the mark is after a transaction of which that isn't known. */
@@ -410,10 +440,11 @@ move_mark(struct ks_trimmer *trimmer, struct ks_trail *trail, uint64_t mark)
     trimmer->operation = (struct kafscale_meta_operation){
         .key = trimmer->key, .value = ks_slice(trimmer->value, sizeof trimmer->value)
     };
-    trimmer->txn = (struct kafscale_meta_txn){ .compares = &trimmer->compare,
-                                               .compare_count = 1,
-                                               .operations = &trimmer->operation,
-                                               .operation_count = 1 };
+    trimmer->txn =
+        (struct kafscale_meta_txn){ .compares = &trimmer->compare,
+                                    .compare_count = ks_is_planted(KS_PLANTED_COMPARE_TRIM) ? 0 : 1,
+                                    .operations = &trimmer->operation,
+                                    .operation_count = 1 };
     if (ks_is_planted(KS_PLANTED_DELETE_BEFORE_TRIM)) {
         ks_garbage_add(trimmer, trail->source, trail->mark, mark);
     }
@@ -421,43 +452,194 @@ move_mark(struct ks_trimmer *trimmer, struct ks_trail *trail, uint64_t mark)
     ks_meta_txn(trimmer->log->meta, &trimmer->txn, on_moved, trimmer);
 }
 
-/* --- What is due ------------------------------------------------------------------------- */
+/* --- Bundles ----------------------------------------------------------------------------- */
 
-static bool
-is_idle(const struct ks_log *log)
+void
+ks_trimmer_adopt(struct ks_trimmer *trimmer, struct ks_trail *trail, struct ks_bundle *bundle,
+                 uint64_t version)
 {
-    return ks_list_is_empty(&log->slots) && (log->open == NULL || log->open->body_bytes == 0);
+    uint64_t first = trail->mark;
+
+    assert(bundle->header.first == first);
+
+    ks_trail_set_mark(trail, bundle->header.last + 1, version);
+    bundle = ks_trail_add_bundle(trail, bundle);
+    for (size_t i = 0; i < bundle->section_count; i++) {
+        struct ks_partition_name name = ks_bundle_section_name(&bundle->sections[i]);
+        struct ks_partition *partition = ks_log_find(trimmer->log, &name);
+
+        if (partition != NULL &&
+            ks_partition_add_bundled(partition, bundle, &bundle->sections[i]) == KAFSCALE_OK) {
+            ks_partition_drop_placed(partition);
+        }
+    }
+    ks_garbage_add(trimmer, trail->source, first, trail->mark);
 }
 
-/*
- * A few slots of a log that is written to are left for later; of one that is not they go when none
- * is left that can't.
- */
-static bool
-is_worth_moving(const struct ks_trail *trail)
+/* Its register is gone: so may its object be. */
+static void
+drop_bundle(struct ks_trimmer *trimmer)
 {
-    uint64_t count = trail->covered - trail->mark;
+    struct ks_bundle *bundle = trimmer->bundle;
 
-    if (count == 0) {
+    for (size_t i = 0; i < bundle->section_count; i++) {
+        struct ks_partition_name name = ks_bundle_section_name(&bundle->sections[i]);
+        struct ks_partition *partition = ks_log_find(trimmer->log, &name);
+
+        if (partition != NULL) {
+            ks_partition_drop_bundled(partition, bundle);
+        }
+    }
+    trimmer->log->counters.bundles_removed++;
+    ks_garbage_add_bundle(trimmer, bundle);
+    bundle->is_removed = true;
+    ks_list_remove(&bundle->link);
+    ks_bundle_unref(bundle);
+    if (ks_trail_is_over(trimmer->trail)) {
+        ks_trail_free(trimmer->trail);
+    }
+    ks_trimmer_step_done(trimmer);
+}
+
+static void
+read_bundle_register(void *arg)
+{
+    struct ks_trimmer *trimmer = arg;
+
+    if (ks_trimmer_is_over(trimmer->log)) {
+        trimmer->step = KS_TRIM_IDLE;
+        return;
+    }
+    trimmer->read = (struct kafscale_meta_read){ .key = trimmer->key, .is_fresh = true };
+    ks_log_begin(trimmer->log);
+    ks_meta_read(trimmer->log->meta, &trimmer->read, on_bundle_register, trimmer);
+}
+
+static void
+on_bundle_register(void *arg, enum kafscale_status status,
+                   const struct kafscale_meta_entry *entries, size_t entry_count, uint64_t revision,
+                   const struct kafscale_error *error)
+{
+    struct ks_trimmer *trimmer = arg;
+    struct ks_log *log = trimmer->log;
+
+    (void) revision;
+    (void) error;
+    if (ks_trimmer_is_over(log)) {
+        trimmer->step = KS_TRIM_IDLE;
+    } else if (status != KAFSCALE_OK) {
+        wait(trimmer, read_bundle_register);
+    } else if (entry_count == 0) {
+        drop_bundle(trimmer);
+    } else {
+        trimmer->bundle->register_version = entries[0].version;
+        trimmer->step = KS_TRIM_IDLE;
+        wait(trimmer, step);
+    }
+    ks_log_end(log);
+}
+
+static void
+on_bundle_removed(void *arg, enum kafscale_status status, uint64_t revision,
+                  const struct kafscale_error *error)
+{
+    struct ks_trimmer *trimmer = arg;
+    struct ks_log *log = trimmer->log;
+
+    (void) revision;
+    (void) error;
+    if (ks_trimmer_is_over(log)) {
+        trimmer->step = KS_TRIM_IDLE;
+    } else if (status == KAFSCALE_OK) {
+        drop_bundle(trimmer);
+    } else {
+        wait(trimmer, read_bundle_register);
+    }
+    ks_log_end(log);
+}
+
+static void
+remove_bundle(struct ks_trimmer *trimmer, struct ks_trail *trail, struct ks_bundle *bundle)
+{
+    trimmer->step = KS_TRIM_REMOVE;
+    trimmer->trail = trail;
+    trimmer->bundle = bundle;
+    ks_bundle_register_key(&trail->incarnation, bundle->header.first, trimmer->key);
+    trimmer->compare =
+        (struct kafscale_meta_compare){ .key = trimmer->key, .version = bundle->register_version };
+    trimmer->operation = (struct kafscale_meta_operation){ .key = trimmer->key, .is_delete = true };
+    trimmer->txn = (struct kafscale_meta_txn){ .compares = &trimmer->compare,
+                                               .compare_count = 1,
+                                               .operations = &trimmer->operation,
+                                               .operation_count = 1 };
+    if (ks_is_planted(KS_PLANTED_OBJECT_FIRST)) {
+        ks_garbage_add_bundle(trimmer, bundle);
+    }
+    ks_log_begin(trimmer->log);
+    ks_meta_txn(trimmer->log->meta, &trimmer->txn, on_bundle_removed, trimmer);
+}
+
+/* --- What is due ------------------------------------------------------------------------- */
+
+/* True: it has something to do. */
+static bool
+bundle_slots(struct ks_trimmer *trimmer, struct ks_trail *trail)
+{
+    enum ks_coverage coverage = KS_COVERED;
+    struct ks_partition_name name;
+    uint64_t end = ks_trail_bundle_end(trail, &coverage, &name);
+
+    if (coverage == KS_COVERAGE_UNKNOWN) {
+        begin_look(trimmer, &name);
+        return true;
+    }
+    if (end == trail->mark || !ks_bundler_start(trimmer, trail, end)) {
         return false;
     }
-    return count * 4 >= trail->log->options.bundle_slots ||
-           (trail->covered == trail->end && (!trail->is_own || is_idle(trail->log)));
+    trimmer->step = KS_TRIM_BUNDLE;
+    trimmer->trail = trail;
+    return true;
+}
+
+/* True: it has something to do. */
+static bool
+work_on_bundles(struct ks_trimmer *trimmer, struct ks_trail *trail)
+{
+    for (struct ks_list *node = trail->bundles.next; node != &trail->bundles; node = node->next) {
+        struct ks_bundle *bundle = KS_CONTAINER(node, struct ks_bundle, link);
+        struct ks_partition_name name;
+
+        switch (ks_bundle_coverage(trimmer->log, bundle, &name)) {
+        case KS_COVERED:
+            remove_bundle(trimmer, trail, bundle);
+            return true;
+        case KS_COVERAGE_UNKNOWN:
+            begin_look(trimmer, &name);
+            return true;
+        case KS_NOT_COVERED:
+            break;
+        }
+    }
+    return false;
 }
 
 /* True: it has something to do. */
 static bool
 work_on(struct ks_trimmer *trimmer, struct ks_trail *trail)
 {
-    enum ks_coverage coverage = ks_trail_find_covered(trail);
+    enum ks_coverage coverage;
 
+    if (trail->is_lost) {
+        return false;
+    }
+    coverage = ks_trail_find_covered(trail);
     if (ks_is_planted(KS_PLANTED_TRIM_UNCOVERED)) {
         trail->covered = trail->end;
     }
     if (trail->is_lost) {
         return false;
     }
-    if (is_worth_moving(trail)) {
+    if (ks_trail_is_worth_moving(trail)) {
         move_mark(trimmer, trail, trail->covered);
         return true;
     }
@@ -465,7 +647,8 @@ work_on(struct ks_trimmer *trimmer, struct ks_trail *trail)
         begin_look(trimmer, &trail->blocker);
         return true;
     }
-    return false;
+    return (ks_trail_is_worth_bundling(trail) && bundle_slots(trimmer, trail)) ||
+           work_on_bundles(trimmer, trail);
 }
 
 /*

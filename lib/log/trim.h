@@ -18,21 +18,25 @@ struct ks_known {
     uint64_t round; /* of the trimmer when it was read */
 };
 
-/* Slots to be deleted. */
+/* Slots to be deleted, or a bundle of them. */
 struct ks_garbage {
     struct ks_list link;
+    bool is_bundle;
     uint32_t source;
     uint64_t next;
     uint64_t end;
 };
 
 struct ks_removal;
+struct ks_bundler;
 
 enum ks_trim_step {
     KS_TRIM_IDLE,
     KS_TRIM_LOOK,  /* at a partition that isn't open here */
     KS_TRIM_MOVE,  /* the transaction that moves the mark */
     KS_TRIM_CHECK, /* reading the mark after an outcome that was not plain */
+    KS_TRIM_BUNDLE,
+    KS_TRIM_REMOVE, /* the transaction that removes the register of a bundle, or looks at it */
 };
 
 struct ks_trimmer {
@@ -45,8 +49,10 @@ struct ks_trimmer {
     bool has_looked;
 
     enum ks_trim_step step;
-    struct ks_trail *trail; /* the step's */
-    uint64_t mark;          /* where its mark moves */
+    struct ks_trail *trail;   /* the step's */
+    uint64_t mark;            /* where its mark moves */
+    struct ks_bundle *bundle; /* that goes */
+    struct ks_bundler *bundler;
     struct ks_partition_name name;
     char key[KS_REGISTER_KEY_BYTES];
     uint8_t value[8];
@@ -69,8 +75,12 @@ struct ks_trimmer *ks_trimmer_new(struct ks_log *log);
 /* Nothing of it may be under way. Accepts NULL. */
 void ks_trimmer_free(struct ks_trimmer *trimmer);
 
-/* A log that was read to its end has a trail from now on. Without memory it has none. */
-void ks_trimmer_take(struct ks_log *log, const struct ks_dead_log *dead);
+/*
+ * A log that was read to its end has a trail from now on, which takes over its bundles, if anything
+ * is left of it. NO_MEMORY: what it says can't be used.
+ */
+KAFSCALE_MUST_CHECK enum kafscale_status ks_trimmer_take(struct ks_log *log,
+                                                         struct ks_dead_log *dead);
 
 /* Does what is due, from the loop. */
 void ks_trimmer_poke(struct ks_log *log);
@@ -78,15 +88,45 @@ void ks_trimmer_poke(struct ks_log *log);
 /* The log ends or drains: nothing more is begun, nor sent again. */
 bool ks_trimmer_is_over(const struct ks_log *log);
 
+/* A step that goes on elsewhere has ended. */
+void ks_trimmer_step_done(struct ks_trimmer *trimmer);
+
+/*
+ * Takes over the reference to a bundle that was registered with the slots from the trail's mark on,
+ * and which are deleted now.
+ */
+void ks_trimmer_adopt(struct ks_trimmer *trimmer, struct ks_trail *trail, struct ks_bundle *bundle,
+                      uint64_t version);
+
 /* What a fresh read has told. Without memory nothing is noted. */
 void ks_known_note(struct ks_trimmer *trimmer, const struct ks_partition_name *name, bool is_gone,
                    int64_t compacted_upto);
 const struct ks_known *ks_known_find(const struct ks_trimmer *trimmer,
                                      const struct ks_partition_name *name);
 
+/* --- trim_due.c --- */
+/*
+ * Whether the mark shall move over what is covered. A few slots of a log that is written to are
+ * left for later; of one that is not they go when none is left that can't.
+ */
+bool ks_trail_is_worth_moving(const struct ks_trail *trail);
+/* Whether there is enough for a bundle; of a log that doesn't grow any more less is enough. */
+bool ks_trail_is_worth_bundling(const struct ks_trail *trail);
+/*
+ * How far a bundle would go: a whole one, or as far as the states stand already. At the mark: no
+ * bundle can be made. UNKNOWN out: it must be looked at `name_out` first.
+ */
+uint64_t ks_trail_bundle_end(const struct ks_trail *trail, enum ks_coverage *coverage_out,
+                             struct ks_partition_name *name_out);
+/* Whether nobody needs a bundle any more; UNKNOWN: it must be looked at `name_out` first. */
+enum ks_coverage ks_bundle_coverage(const struct ks_log *log, struct ks_bundle *bundle,
+                                    struct ks_partition_name *name_out);
+
 /* --- garbage.c --- */
 /* Deletes the slots from `first` to `end` - 1, below the mark, a few at a time. */
 void ks_garbage_add(struct ks_trimmer *trimmer, uint32_t source, uint64_t first, uint64_t end);
+/* Deletes the object of a bundle that no register names any more. */
+void ks_garbage_add_bundle(struct ks_trimmer *trimmer, const struct ks_bundle *bundle);
 void ks_garbage_silence(struct ks_trimmer *trimmer);
 /* Frees all, for whose requests no completion comes. */
 void ks_garbage_drop(struct ks_trimmer *trimmer);

@@ -32,6 +32,13 @@ plant(const char *name)
         [KS_PLANTED_REGISTER_AFTER_REPLAY] = "register-after-replay",
         [KS_PLANTED_TRIM_UNCOVERED] = "trim-uncovered",
         [KS_PLANTED_DELETE_BEFORE_TRIM] = "delete-before-trim",
+        [KS_PLANTED_REREAD_ON_404] = "reread-on-404",
+        [KS_PLANTED_LIVE_STATE] = "live-state",
+        [KS_PLANTED_BUNDLE_NOT_DURABLE] = "bundle-not-durable",
+        [KS_PLANTED_BUNDLE_UNREGISTERED] = "bundle-unregistered",
+        [KS_PLANTED_COMPARE_TRIM] = "compare-trim",
+        [KS_PLANTED_BUNDLE_COVERED] = "bundle-covered",
+        [KS_PLANTED_OBJECT_FIRST] = "object-first",
     };
 
     for (int i = 0; i < KS_PLANTED_COUNT; i++) {

@@ -140,7 +140,7 @@ START_TEST(slots_go_when_all_in_them_is_below_the_start)
 {
     struct log_fixture *f = with_batches();
 
-    f->options.bundle_slots = 4;
+    f->options.bundle_slots = 12;
     (void) succeed(f);
     append(f, BATCHES);
     raise_start(f, BATCHES + 5);
@@ -241,7 +241,7 @@ START_TEST(a_successor_begins_at_the_mark)
     struct log_fixture *f = with_log();
 
     ks_log_free(f->log);
-    f->options.bundle_slots = 4;
+    f->options.bundle_slots = 12;
     ck_assert(log_fixture_new_log(f));
     ck_assert_ptr_nonnull(log_fixture_open(f));
     append(f, BATCHES);

@@ -1,0 +1,600 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Write-ahead objects become bundles and go; readers, later owners and producers find in the
+ * bundles what was in them, whatever moment a broker dies in.
+ */
+#include "log/bundle.h"
+#include "support/main.h"
+#include "unit/log_fixture.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define SLOTS 4
+
+static struct log_fixture *
+with_log(void)
+{
+    struct log_fixture *f = log_fixture_new();
+
+    ks_log_free(f->log);
+    f->options.bundle_slots = SLOTS;
+    ck_assert(log_fixture_new_log(f));
+    ck_assert_ptr_nonnull(log_fixture_open(f));
+    return f;
+}
+
+/* Objects of one batch each. */
+static void
+append(struct log_fixture *f, int count)
+{
+    for (int i = 0; i < count; i++) {
+        log_fixture_append(f, log_fixture_partition(f), (int32_t) f->append_count);
+        virtual_env_run_for(&f->v, 100);
+    }
+    ck_assert_uint_eq(f->acknowledged, f->append_count);
+}
+
+/* Background work goes on between the appends, but for the last. */
+static struct log_fixture *
+with_batches(int count)
+{
+    struct log_fixture *f = with_log();
+
+    append(f, count);
+    virtual_env_run_for(&f->v, 10000);
+    return f;
+}
+
+static void
+on_raised(void *arg, enum kafscale_status status)
+{
+    ck_assert_int_eq(status, KAFSCALE_OK);
+    *(bool *) arg = true;
+}
+
+static void
+raise_start(struct log_fixture *f, int64_t offset)
+{
+    bool is_done = false;
+
+    ck_assert_int_eq(
+        ks_log_raise_start(f->log, log_fixture_partition(f), offset, on_raised, &is_done),
+        KAFSCALE_OK);
+    ck_assert(virtual_env_run_until(&f->v, &is_done, 600000));
+}
+
+static void
+on_listed(void *arg, enum kafscale_status status, const struct kafscale_list_entry *entries,
+          size_t entry_count, bool is_truncated, const struct kafscale_error *error)
+{
+    (void) entries;
+    (void) error;
+    ck_assert_int_eq(status, KAFSCALE_OK);
+    ck_assert(!is_truncated);
+    *(size_t *) arg = entry_count;
+}
+
+static size_t
+count_objects(struct log_fixture *f, const char *kind)
+{
+    char prefix[100];
+    struct kafscale_list list = { .prefix = prefix, .count_max = 1000 };
+    size_t count = SIZE_MAX;
+
+    snprintf(prefix, sizeof prefix, "unit/__kafscale/%s/", kind);
+    ks_store_list(f->store, &list, on_listed, &count);
+    virtual_env_run_for(&f->v, 1000);
+    ck_assert_uint_ne(count, SIZE_MAX);
+    return count;
+}
+
+static struct ks_log_counters
+counters(const struct log_fixture *f)
+{
+    struct ks_log_counters counters;
+
+    ks_log_get_counters(f->log, &counters);
+    return counters;
+}
+
+static void
+on_read(struct ks_log_read *read, enum kafscale_status status)
+{
+    ck_assert_int_eq(status, KAFSCALE_OK);
+    *(bool *) read->arg = true;
+}
+
+/* The offsets [first, end) hold one record each, of the sequence that is their offset. */
+static void
+expect_records(struct log_fixture *f, int64_t first, int64_t end, size_t bytes_max)
+{
+    struct kafscale_error error = { 0 };
+    int64_t offset = first;
+
+    ck_assert_int_eq(ks_partition_high_watermark(log_fixture_partition(f)), end);
+    while (offset < end) {
+        bool is_done = false;
+        enum kafscale_status status = KAFSCALE_OK;
+        struct ks_log_read read = { .partition = log_fixture_partition(f),
+                                    .offset = offset,
+                                    .bytes_max = bytes_max,
+                                    .is_first_whole = true,
+                                    .done = on_read,
+                                    .arg = &is_done };
+
+        if (!ks_log_read(f->log, &read, &status)) {
+            ck_assert(virtual_env_run_until(&f->v, &is_done, 60000));
+        }
+        ck_assert_int_eq(status, KAFSCALE_OK);
+        ck_assert_uint_gt(read.part_count, 0);
+        for (size_t i = 0; i < read.part_count; i++) {
+            struct ks_batch batch;
+
+            ck_assert_int_eq(ks_batch_parse(read.parts[i].bytes, &batch, &error), KAFSCALE_OK);
+            ck_assert_int_eq(batch.base_offset, offset);
+            ck_assert_int_eq(batch.base_sequence, (int32_t) offset);
+            offset++;
+        }
+        ks_log_read_release(&read);
+    }
+}
+
+/* Another broker, after the death of this one. */
+static void
+succeed(struct log_fixture *f)
+{
+    log_fixture_crash(f);
+    ck_assert(log_fixture_new_log(f));
+    ck_assert_ptr_nonnull(log_fixture_open(f));
+}
+
+static enum ks_append_result
+append_again(struct log_fixture *f, int32_t sequence, int64_t *offset_out)
+{
+    struct ks_append *again = log_fixture_make_append(f, sequence);
+
+    ks_log_append(f->log, log_fixture_partition(f), again);
+    virtual_env_run_for(&f->v, 1000);
+    *offset_out = again->base_offset;
+    return again->result;
+}
+
+START_TEST(slots_become_bundles_and_go)
+{
+    struct log_fixture *f = with_batches(2 * SLOTS + 1);
+
+    ck_assert_uint_eq(count_objects(f, "wal"), 1);
+    ck_assert_uint_eq(count_objects(f, "bundle"), 2);
+    ck_assert_uint_eq(counters(f).slots_bundled, 2 * SLOTS);
+    expect_records(f, 0, 2 * SLOTS + 1, 1000000);
+    expect_records(f, 0, 2 * SLOTS + 1, 1);
+    log_fixture_free(f);
+}
+END_TEST
+
+START_TEST(bundles_are_made_of_what_is_in_memory)
+{
+    struct log_fixture *f = log_fixture_new();
+
+    ks_log_free(f->log);
+    f->options.bundle_slots = SLOTS;
+    f->options.cache_bytes_max = 1 << 20;
+    ck_assert(log_fixture_new_log(f));
+    ck_assert_ptr_nonnull(log_fixture_open(f));
+    append(f, SLOTS);
+    virtual_env_run_for(&f->v, 10000);
+    ck_assert_uint_eq(counters(f).bundles_made, 1);
+    ck_assert_uint_eq(counters(f).bundle_gets, 0);
+    expect_records(f, 0, SLOTS, 1000);
+    succeed(f);
+    expect_records(f, 0, SLOTS, 1000);
+    log_fixture_free(f);
+}
+END_TEST
+
+START_TEST(an_idle_log_asks_for_nothing)
+{
+    struct log_fixture *f = with_batches(2 * SLOTS + 1);
+    uint64_t puts = ks_store_counters(f->store)->requests[KS_STORE_PUT];
+    uint64_t gets = ks_store_counters(f->store)->requests[KS_STORE_GET];
+
+    virtual_env_run_for(&f->v, 24 * 3600 * 1000);
+    ck_assert_uint_eq(ks_store_counters(f->store)->requests[KS_STORE_PUT], puts);
+    ck_assert_uint_eq(ks_store_counters(f->store)->requests[KS_STORE_GET], gets);
+    ck_assert_int_eq(ks_env_next_due_ms(&f->v.env), INT64_MAX);
+    log_fixture_free(f);
+}
+END_TEST
+
+START_TEST(a_later_owner_finds_records_and_producers_in_bundles)
+{
+    struct log_fixture *f = with_batches(2 * SLOTS);
+    int64_t offset = -1;
+
+    succeed(f);
+    expect_records(f, 0, 2 * SLOTS, 1000);
+    for (int32_t sequence = 2 * SLOTS - 5; sequence < 2 * SLOTS; sequence++) {
+        ck_assert_int_eq(append_again(f, sequence, &offset), KS_APPEND_OK);
+        ck_assert_int_eq(offset, sequence);
+    }
+    ck_assert_int_eq(append_again(f, 2 * SLOTS - 6, &offset), KS_APPEND_OUT_OF_ORDER);
+    ck_assert_int_eq(append_again(f, 2 * SLOTS + 1, &offset), KS_APPEND_OUT_OF_ORDER);
+    ck_assert_int_eq(append_again(f, 2 * SLOTS, &offset), KS_APPEND_OK);
+    ck_assert_int_eq(offset, 2 * SLOTS);
+    log_fixture_free(f);
+}
+END_TEST
+
+/* The last slots of a dead log are bundled by whoever has read it, its earlier bundles stay. */
+START_TEST(bundles_of_several_logs_follow_one_another)
+{
+    struct log_fixture *f = with_batches(SLOTS + 3);
+    int64_t offset = -1;
+
+    for (int life = 0; life < 3; life++) {
+        succeed(f);
+        virtual_env_run_for(&f->v, 10000);
+        append(f, SLOTS + 2);
+        virtual_env_run_for(&f->v, 10000);
+    }
+    expect_records(f, 0, (int64_t) f->append_count, 1000);
+    succeed(f);
+    virtual_env_run_for(&f->v, 10000);
+    expect_records(f, 0, (int64_t) f->append_count, 1);
+    ck_assert_uint_eq(count_objects(f, "wal"), 4); /* seals */
+    ck_assert_int_eq(append_again(f, (int32_t) f->append_count - 1, &offset), KS_APPEND_OK);
+    ck_assert_int_eq(offset, (int64_t) f->append_count - 2);
+    log_fixture_free(f);
+}
+END_TEST
+
+START_TEST(a_bundle_goes_when_all_in_it_is_below_the_start)
+{
+    struct log_fixture *f = with_batches(2 * SLOTS);
+
+    raise_start(f, SLOTS - 1);
+    virtual_env_run_for(&f->v, 10000);
+    ck_assert_uint_eq(count_objects(f, "bundle"), 2);
+    raise_start(f, SLOTS);
+    virtual_env_run_for(&f->v, 10000);
+    ck_assert_uint_eq(count_objects(f, "bundle"), 1);
+    expect_records(f, SLOTS, 2 * SLOTS, 1000);
+    succeed(f);
+    expect_records(f, SLOTS, 2 * SLOTS, 1000);
+    raise_start(f, 2 * SLOTS);
+    virtual_env_run_for(&f->v, 10000);
+    ck_assert_uint_eq(count_objects(f, "bundle"), 0);
+    ck_assert_uint_eq(count_objects(f, "wal"), 1);
+    log_fixture_free(f);
+}
+END_TEST
+
+START_TEST(bundles_of_a_deleted_topic_go)
+{
+    struct log_fixture *f = with_batches(2 * SLOTS);
+
+    log_fixture_change_topic(f, true);
+    ks_log_forget(f->log, log_fixture_partition(f));
+    virtual_env_run_for(&f->v, 10000);
+    ck_assert_uint_eq(count_objects(f, "bundle"), 0);
+    log_fixture_free(f);
+}
+END_TEST
+
+/* The start lies in the middle of a bundle: the producers below it are told from its entries. */
+START_TEST(producers_are_stored_from_bundles)
+{
+    struct log_fixture *f = with_batches(2 * SLOTS + 2);
+
+    raise_start(f, SLOTS + 2);
+    virtual_env_run_for(&f->v, 10000);
+    ck_assert_uint_eq(count_objects(f, "producers"), 1);
+    expect_records(f, SLOTS + 2, 2 * SLOTS + 2, 1000);
+    succeed(f);
+    expect_records(f, SLOTS + 2, 2 * SLOTS + 2, 1000);
+    log_fixture_free(f);
+}
+END_TEST
+
+START_TEST(sizes_and_times_count_bundles)
+{
+    struct log_fixture *f = with_batches(2 * SLOTS + 1);
+    struct ks_partition *partition = log_fixture_partition(f);
+    size_t one = ks_partition_batch_bytes(partition, 2 * SLOTS);
+
+    ck_assert_uint_gt(one, 0);
+    ck_assert_uint_eq(ks_partition_batch_bytes(partition, 0), one);
+    ck_assert_uint_eq(ks_partition_batch_bytes(partition, 2 * SLOTS + 1), 0);
+    ck_assert_uint_eq(ks_partition_bytes_from(partition, 0, SIZE_MAX), (2 * SLOTS + 1) * one);
+    ck_assert_uint_eq(ks_partition_bytes_from(partition, SLOTS, SIZE_MAX), (SLOTS + 1) * one);
+    ck_assert_uint_eq(ks_partition_bytes_from(partition, 0, 10), 10);
+    ck_assert_int_eq(ks_partition_batch_by_time(partition, 1000), 0);
+    ck_assert_int_eq(ks_partition_batch_by_time(partition, 1001), -1);
+    log_fixture_free(f);
+}
+END_TEST
+
+START_TEST(a_store_that_fails_delays_bundles_and_no_more)
+{
+    struct log_fixture *f = with_log();
+
+    ks_fault_store_next(f->faults, KS_STORE_PUT, "/bundle/",
+                        (struct ks_fate){ .fault = KS_FAULT_ERROR_AFTER }, 1);
+    ks_fault_store_next(f->faults, KS_STORE_PUT, "/bundle/",
+                        (struct ks_fate){ .fault = KS_FAULT_UNAVAILABLE }, 3);
+    append(f, 3 * SLOTS);
+    virtual_env_run_for(&f->v, 60000);
+    ck_assert_uint_eq(count_objects(f, "wal"), 0);
+    ck_assert_uint_gt(counters(f).bundles_found, 0);
+    expect_records(f, 0, 3 * SLOTS, 1000);
+    succeed(f);
+    expect_records(f, 0, 3 * SLOTS, 1000);
+    log_fixture_free(f);
+}
+END_TEST
+
+START_TEST(answers_of_transactions_may_be_lost)
+{
+    struct log_fixture *f = with_log();
+
+    f->flaky.rate = 600000;
+    append(f, 4 * SLOTS);
+    virtual_env_run_for(&f->v, 60000);
+    f->flaky.rate = 0;
+    virtual_env_run_for(&f->v, 60000);
+    ck_assert_uint_gt(f->flaky.lost, 0);
+    ck_assert_uint_gt(f->flaky.undone, 0);
+    ck_assert_uint_eq(count_objects(f, "wal"), 0);
+    expect_records(f, 0, 4 * SLOTS, 1000);
+    succeed(f);
+    expect_records(f, 0, 4 * SLOTS, 1000);
+    log_fixture_free(f);
+}
+END_TEST
+
+static void
+on_removed(void *arg, enum kafscale_status status, const struct kafscale_error *error)
+{
+    (void) error;
+    ck_assert_int_eq(status, KAFSCALE_OK);
+    *(bool *) arg = true;
+}
+
+/* Somebody deleted it: those who need it say so and name it; nobody skips it. */
+START_TEST(a_bundle_that_is_missing_is_an_alarm)
+{
+    struct log_fixture *f = with_batches(SLOTS);
+    char key[KS_BUNDLE_KEY_BYTES];
+    struct kafscale_remove remove = { .key = key };
+    bool is_removed = false;
+
+    ks_bundle_key("unit", &f->options.incarnation, 0, SLOTS - 1, key);
+    ks_store_remove(f->store, &remove, on_removed, &is_removed);
+    ck_assert(virtual_env_run_until(&f->v, &is_removed, 60000));
+    log_fixture_crash(f);
+    ck_assert(log_fixture_new_log(f));
+    ck_assert_ptr_null(log_fixture_open(f));
+    ck_assert_int_eq(f->result, KAFSCALE_CORRUPT);
+    log_fixture_free(f);
+}
+END_TEST
+
+/* --- Death ------------------------------------------------------------------------------------ */
+
+static bool
+die_after(uint64_t steps, uint64_t seed, struct ks_log_counters *sum)
+{
+    struct log_fixture *f = with_batches(SLOTS - 1);
+    struct ks_fault_rates rates = { .slow = 1000000, .slow_ms_max = 4 };
+    bool was_over = false;
+    bool is_done = false;
+
+    log_fixture_append(f, log_fixture_partition(f), SLOTS - 1);
+    ks_fault_store_set_rates(f->faults, &rates, seed);
+    if (seed % 2 == 0) {
+        ck_assert_int_eq(
+            ks_log_raise_start(f->log, log_fixture_partition(f), 1, on_raised, &is_done),
+            KAFSCALE_OK);
+    }
+    while (steps-- > 0 && !was_over) {
+        was_over = !virtual_env_step(&f->v);
+    }
+    succeed(f);
+    ck_assert_int_ge(ks_partition_high_watermark(log_fixture_partition(f)), SLOTS - 1);
+    if (ks_partition_high_watermark(log_fixture_partition(f)) == SLOTS) {
+        expect_records(f, ks_partition_log_start(log_fixture_partition(f)), SLOTS, 1000);
+        virtual_env_run_for(&f->v, 60000);
+        sum->bundles_made += counters(f).bundles_made;
+        sum->bundles_found += counters(f).bundles_found;
+        succeed(f);
+        expect_records(f, ks_partition_log_start(log_fixture_partition(f)), SLOTS, 1000);
+        raise_start(f, SLOTS);
+        virtual_env_run_for(&f->v, 60000);
+        ck_assert_uint_le(count_objects(f, "bundle"), 1);
+    }
+    log_fixture_free(f);
+    return !was_over;
+}
+
+START_TEST(a_broker_may_die_at_any_step)
+{
+    struct ks_log_counters sum = { 0 };
+
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        uint64_t steps = 0;
+
+        while (die_after(steps, seed, &sum)) {
+            steps++;
+            ck_assert_uint_lt(steps, 1000);
+        }
+        ck_assert_uint_gt(steps, 12);
+    }
+    ck_assert_uint_gt(sum.bundles_made, 3);
+    ck_assert_uint_gt(sum.bundles_found, 0);
+}
+END_TEST
+
+START_TEST(a_log_may_be_freed_at_any_step)
+{
+    for (int64_t steps = 0; steps < 80; steps++) {
+        struct log_fixture *f = with_batches(SLOTS - 1);
+
+        log_fixture_append(f, log_fixture_partition(f), SLOTS - 1);
+        for (int64_t i = 0; i < steps && virtual_env_step(&f->v); i++) {
+        }
+        log_fixture_free(f);
+    }
+}
+END_TEST
+
+/* Each allocation fails once: nothing is lost, and in the end it is done. */
+START_TEST(each_allocation_may_fail)
+{
+    for (uint64_t allowed = 0; allowed < 120; allowed++) {
+        struct log_fixture *f = with_batches(SLOTS - 1);
+
+        log_fixture_append(f, log_fixture_partition(f), SLOTS - 1);
+        virtual_env_run_for(&f->v, 1);
+        ks_alloc_fail_once_after(allowed);
+        virtual_env_run_for(&f->v, 10000);
+        ks_alloc_fail_after(UINT64_MAX);
+        expect_records(f, 0, SLOTS, 1000);
+        succeed(f);
+        expect_records(f, 0, SLOTS, 1000);
+        log_fixture_free(f);
+    }
+}
+END_TEST
+
+/* --- Requests --------------------------------------------------------------------------------- */
+
+#define PARTITIONS 500
+
+struct many {
+    struct log_fixture *f;
+    struct ks_partition_name names[PARTITIONS];
+    const char *topic_names[PARTITIONS];
+    enum kafscale_status results[PARTITIONS];
+    struct ks_append appends[PARTITIONS];
+    size_t answered;
+};
+
+static void
+on_many_appended(struct ks_append *append, enum ks_append_result result)
+{
+    struct many *many = append->arg;
+
+    ck_assert_int_eq(result, KS_APPEND_OK);
+    many->answered++;
+}
+
+static struct kafscale_blob *
+make_batch(struct ks_batch *batch_out)
+{
+    struct ks_batch_options options = { .producer_id = -1 };
+    struct ks_record record = { .timestamp = 1000, .value = ks_slice("value", 5) };
+    struct kafscale_error error = { 0 };
+    struct ks_batch_builder builder;
+    struct kafscale_blob *blob;
+    struct ks_buffer out;
+
+    ks_buffer_init(&out, 1 << 20);
+    ks_batch_builder_init(&builder, &options);
+    ks_batch_builder_append(&builder, &record);
+    ck_assert_int_eq(ks_batch_builder_finish(&builder, &out, &error), KAFSCALE_OK);
+    blob = kafscale_blob_new(out.size);
+    memcpy(kafscale_blob_data(blob), out.data, out.size);
+    ck_assert_int_eq(ks_batch_parse(kafscale_blob_slice(blob), batch_out, &error), KAFSCALE_OK);
+    ks_batch_builder_deinit(&builder);
+    ks_buffer_deinit(&out);
+    return blob;
+}
+
+/* One batch for each partition, all in one object. */
+static void
+append_to_all(struct many *many, size_t count)
+{
+    many->answered = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct ks_append *append = &many->appends[i];
+
+        *append = (struct ks_append){ .done = on_many_appended, .arg = many };
+        append->owner = make_batch(&append->batch);
+        ks_log_append(many->f->log, ks_log_find(many->f->log, &many->names[i]), append);
+    }
+    virtual_env_run_for(&many->f->v, 100);
+    ck_assert_uint_eq(many->answered, count);
+    for (size_t i = 0; i < count; i++) {
+        kafscale_blob_unref(many->appends[i].owner);
+    }
+}
+
+/* PUTs for forty objects and the bundles of them. */
+static uint64_t
+puts_of(size_t count)
+{
+    struct many *many = calloc(1, sizeof *many);
+    struct ks_log_open open = { .names = many->names,
+                                .topic_names = many->topic_names,
+                                .count = count,
+                                .results = many->results };
+    uint64_t puts;
+
+    ck_assert_ptr_nonnull(many);
+    many->f = log_fixture_new();
+    ks_log_free(many->f->log);
+    many->f->options.bundle_slots = 10;
+    many->f->options.cache_bytes_max = 1 << 20;
+    ck_assert(log_fixture_new_log(many->f));
+    for (size_t i = 0; i < count; i++) {
+        many->names[i] = (struct ks_partition_name){ .topic = many->f->topic, .index = (int) i };
+        many->topic_names[i] = "t";
+    }
+    ck_assert_int_eq(ks_log_open(many->f->log, &open, log_fixture_on_opened, many->f), KAFSCALE_OK);
+    ck_assert(virtual_env_run_until(&many->f->v, &many->f->is_opened, 600000));
+    puts = ks_store_counters(many->f->store)->requests[KS_STORE_PUT];
+    for (int i = 0; i < 40; i++) {
+        append_to_all(many, count);
+    }
+    virtual_env_run_for(&many->f->v, 10000);
+    ck_assert_uint_eq(counters(many->f).bundles_made, 4);
+    puts = ks_store_counters(many->f->store)->requests[KS_STORE_PUT] - puts;
+    log_fixture_free(many->f);
+    free(many);
+    return puts;
+}
+
+START_TEST(puts_are_the_same_whatever_the_number_of_partitions)
+{
+    ck_assert_uint_eq(puts_of(1), 44);
+    ck_assert_uint_eq(puts_of(PARTITIONS), 44);
+}
+END_TEST
+
+Suite *
+suite_new(void)
+{
+    Suite *suite = suite_create("log_bundle");
+    TCase *tests = tcase_create("all");
+
+    tcase_set_timeout(tests, 200);
+    tcase_add_test(tests, slots_become_bundles_and_go);
+    tcase_add_test(tests, bundles_are_made_of_what_is_in_memory);
+    tcase_add_test(tests, an_idle_log_asks_for_nothing);
+    tcase_add_test(tests, a_later_owner_finds_records_and_producers_in_bundles);
+    tcase_add_test(tests, bundles_of_several_logs_follow_one_another);
+    tcase_add_test(tests, a_bundle_goes_when_all_in_it_is_below_the_start);
+    tcase_add_test(tests, bundles_of_a_deleted_topic_go);
+    tcase_add_test(tests, producers_are_stored_from_bundles);
+    tcase_add_test(tests, sizes_and_times_count_bundles);
+    tcase_add_test(tests, a_store_that_fails_delays_bundles_and_no_more);
+    tcase_add_test(tests, answers_of_transactions_may_be_lost);
+    tcase_add_test(tests, a_bundle_that_is_missing_is_an_alarm);
+    tcase_add_test(tests, a_broker_may_die_at_any_step);
+    tcase_add_test(tests, a_log_may_be_freed_at_any_step);
+    tcase_add_test(tests, each_allocation_may_fail);
+    tcase_add_test(tests, puts_are_the_same_whatever_the_number_of_partitions);
+    suite_add_tcase(suite, tests);
+    return suite;
+}
