@@ -7,7 +7,7 @@
  * A start moves only when what goes is worth a change of the register: a limit may be passed by an
  * eighth before, within bounds, as files of Kafka go late too.
  */
-#include "log/core.h"
+#include "log/bundle.h"
 
 #include <assert.h>
 
@@ -34,39 +34,86 @@ check_interval_ms(const struct ks_log *log)
 
 /* --- One partition --- */
 
-/* Committed batches from the log start on. */
+/*
+ * What there is from the log start on: sections of bundles, and after them committed batches that
+ * have places. Either kind goes one at a time.
+ */
 struct stock {
     const struct ks_partition *partition;
+    size_t bundled; /* the first section */
+    size_t bundled_count;
     size_t first; /* place */
-    size_t end;
+    size_t place_count;
+};
+
+struct piece {
+    int64_t end_offset;
+    int64_t time_ms; /* of its youngest record; -1: nothing is known */
+    int64_t bytes;
 };
 
 static struct stock
 stock_of(const struct ks_partition *partition)
 {
-    return (struct stock){ .partition = partition,
-                           .first = ks_partition_find_place(partition, partition->reg.log_start),
-                           .end = ks_partition_committed_end(partition) };
-}
+    int64_t start = partition->reg.log_start;
+    int64_t placed_from = ks_partition_placed_from(partition);
+    struct stock stock = { .partition = partition,
+                           .bundled = ks_partition_find_bundled(partition, start),
+                           .first = ks_partition_find_place(partition, start) };
+    size_t end = ks_partition_committed_end(partition);
 
-static int64_t
-bytes_from(const struct stock *stock, size_t index)
-{
-    const struct ks_place *last;
-
-    if (index >= stock->end) {
-        return 0;
+    stock.place_count = stock.first < end ? end - stock.first : 0;
+    while (stock.bundled + stock.bundled_count < partition->bundled_count &&
+           partition->bundled[stock.bundled + stock.bundled_count].section->base_offset <
+               placed_from) {
+        stock.bundled_count++;
     }
-    last = ks_partition_place(stock->partition, stock->end - 1);
-    return (int64_t) (last->bytes_before + last->size_bytes -
-                      ks_partition_place(stock->partition, index)->bytes_before);
+    return stock;
 }
 
-/* A batch without a time is as old as the youngest before it; -1: nothing is known. */
-static int64_t
-time_of(const struct ks_place *place)
+static size_t
+count_pieces(const struct stock *stock)
 {
-    return place->max_timestamp_ms < 0 ? place->max_timestamp_so_far_ms : place->max_timestamp_ms;
+    return stock->bundled_count + stock->place_count;
+}
+
+/* A batch without a time is as old as the youngest before it. */
+static struct piece
+piece_at(const struct stock *stock, size_t index)
+{
+    const struct ks_place *place;
+
+    if (index < stock->bundled_count) {
+        const struct ks_bundle_section *section =
+            stock->partition->bundled[stock->bundled + index].section;
+
+        return (struct piece){ .end_offset = section->end_offset,
+                               .time_ms = section->max_timestamp_ms,
+                               .bytes = (int64_t) section->body_bytes };
+    }
+    place = ks_partition_place(stock->partition, stock->first + index - stock->bundled_count);
+    return (struct piece){ .end_offset = place->last_offset + 1,
+                           .time_ms = place->max_timestamp_ms < 0 ? place->max_timestamp_so_far_ms
+                                                                  : place->max_timestamp_ms,
+                           .bytes = place->size_bytes };
+}
+
+static int64_t
+bytes_of(const struct stock *stock)
+{
+    const struct ks_place *first;
+    const struct ks_place *last;
+    int64_t bytes = 0;
+
+    for (size_t i = 0; i < stock->bundled_count; i++) {
+        bytes += piece_at(stock, i).bytes;
+    }
+    if (stock->place_count > 0) {
+        first = ks_partition_place(stock->partition, stock->first);
+        last = ks_partition_place(stock->partition, stock->first + stock->place_count - 1);
+        bytes += (int64_t) (last->bytes_before + last->size_bytes - first->bytes_before);
+    }
+    return bytes;
 }
 
 /* When a batch of this time has passed the limit by `slack_ms`. */
@@ -84,43 +131,39 @@ static int64_t
 due_ms(const struct stock *stock)
 {
     const struct ks_retention *limits = &stock->partition->retention;
+    struct piece oldest;
 
-    if (stock->first >= stock->end) {
+    if (count_pieces(stock) == 0) {
         return NEVER;
     }
+    oldest = piece_at(stock, 0);
     if (limits->bytes >= 0 &&
-        bytes_from(stock, stock->first) - limits->bytes >
-            slack(limits->bytes, SLACK_BYTES_MAX) +
-                ks_partition_place(stock->partition, stock->first)->size_bytes) {
+        bytes_of(stock) - limits->bytes > slack(limits->bytes, SLACK_BYTES_MAX) + oldest.bytes) {
         return INT64_MIN;
     }
-    return expiry_ms(time_of(ks_partition_place(stock->partition, stock->first)), limits->ms,
-                     slack(limits->ms, SLACK_MS_MAX));
+    return expiry_ms(oldest.time_ms, limits->ms, slack(limits->ms, SLACK_MS_MAX));
 }
 
 /* Where the log starts when all is gone that has passed a limit. */
 static int64_t
 new_start(const struct stock *stock, int64_t wall_ms)
 {
-    const struct ks_partition *partition = stock->partition;
-    const struct ks_retention *limits = &partition->retention;
-    size_t index = stock->first;
+    const struct ks_retention *limits = &stock->partition->retention;
+    int64_t start = stock->partition->reg.log_start;
+    int64_t bytes = bytes_of(stock);
 
-    while (index < stock->end) {
-        const struct ks_place *place = ks_partition_place(partition, index);
-        bool is_old = expiry_ms(time_of(place), limits->ms, 0) < wall_ms;
-        bool is_too_much =
-            limits->bytes >= 0 && bytes_from(stock, index) - place->size_bytes >= limits->bytes;
+    for (size_t i = 0; i < count_pieces(stock); i++) {
+        struct piece piece = piece_at(stock, i);
+        bool is_old = expiry_ms(piece.time_ms, limits->ms, 0) < wall_ms;
 
-        if (!is_old && !is_too_much) {
+        bytes -= piece.bytes;
+        if (!is_old && (limits->bytes < 0 || bytes < limits->bytes)) {
             break;
         }
-        index++;
+        /* Of a section the last batches may have places still. */
+        start = piece.end_offset > start ? piece.end_offset : start;
     }
-    if (index == stock->first) {
-        return partition->reg.log_start;
-    }
-    return ks_partition_place(partition, index - 1)->last_offset + 1;
+    return start;
 }
 
 /* --- The round --- */

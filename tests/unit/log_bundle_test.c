@@ -380,6 +380,59 @@ START_TEST(a_bundle_that_is_missing_is_an_alarm)
 }
 END_TEST
 
+static void
+on_txn(void *arg, enum kafscale_status status, uint64_t revision,
+       const struct kafscale_error *error)
+{
+    (void) revision;
+    (void) error;
+    ck_assert_int_eq(status, KAFSCALE_OK);
+    *(bool *) arg = true;
+}
+
+static void
+remove_bundle(struct log_fixture *f, const struct ks_id *incarnation)
+{
+    char register_key[KS_BUNDLE_REGISTER_KEY_BYTES];
+    char key[KS_BUNDLE_KEY_BYTES];
+    struct kafscale_meta_operation operation = { .key = register_key, .is_delete = true };
+    struct kafscale_meta_txn txn = { .operations = &operation, .operation_count = 1 };
+    struct kafscale_remove remove = { .key = key };
+    bool is_done = false;
+
+    ks_bundle_register_key(incarnation, 0, register_key);
+    ks_bundle_key("unit", incarnation, 0, SLOTS - 1, key);
+    ks_meta_txn(f->meta, &txn, on_txn, &is_done);
+    ck_assert(virtual_env_run_until(&f->v, &is_done, 1000));
+    is_done = false;
+    ks_store_remove(f->store, &remove, on_removed, &is_done);
+    ck_assert(virtual_env_run_until(&f->v, &is_done, 1000));
+}
+
+/* Another broker finds its topic gone, between the register that names it and the look at it. */
+START_TEST(a_bundle_that_goes_while_it_is_asked_for_is_no_alarm)
+{
+    struct ks_fate slow = { .fault = KS_FAULT_NONE, .effect_ms = 5000 };
+    struct log_fixture *f = with_batches(SLOTS);
+    struct ks_id incarnation = f->options.incarnation;
+    struct ks_partition_name name;
+    const char *topic_name;
+    struct ks_log_open open;
+
+    log_fixture_crash(f);
+    ck_assert(log_fixture_new_log(f));
+    ks_fault_store_next(f->faults, KS_STORE_GET, "/bundle/", slow, 1);
+    ck_assert(log_fixture_begin_open(f, &open, &name, &topic_name));
+    virtual_env_run_for(&f->v, 1000);
+    ck_assert(!f->is_opened);
+    log_fixture_change_topic(f, true);
+    remove_bundle(f, &incarnation);
+    ck_assert(virtual_env_run_until(&f->v, &f->is_opened, 600000));
+    ck_assert_int_eq(f->result, KAFSCALE_NOT_FOUND);
+    log_fixture_free(f);
+}
+END_TEST
+
 /* --- Death ------------------------------------------------------------------------------------ */
 
 static bool
@@ -591,6 +644,7 @@ suite_new(void)
     tcase_add_test(tests, a_store_that_fails_delays_bundles_and_no_more);
     tcase_add_test(tests, answers_of_transactions_may_be_lost);
     tcase_add_test(tests, a_bundle_that_is_missing_is_an_alarm);
+    tcase_add_test(tests, a_bundle_that_goes_while_it_is_asked_for_is_no_alarm);
     tcase_add_test(tests, a_broker_may_die_at_any_step);
     tcase_add_test(tests, a_log_may_be_freed_at_any_step);
     tcase_add_test(tests, each_allocation_may_fail);

@@ -123,6 +123,50 @@ START_TEST(the_largest_limits_are_no_limits)
 }
 END_TEST
 
+/* Bundled or not, records go in their time. */
+START_TEST(what_is_in_bundles_goes_too)
+{
+    struct log_fixture *f = with_partition();
+    struct ks_log_counters counters;
+
+    ks_log_free(f->log);
+    f->options.bundle_slots = 2;
+    ck_assert(log_fixture_new_log(f));
+    ck_assert_ptr_nonnull(log_fixture_open(f));
+    for (int64_t age = 10; age > 3; age--) {
+        append(f, age * 10 * MINUTE_MS);
+    }
+    ks_log_get_counters(f->log, &counters);
+    ck_assert_uint_eq(counters.bundles_made, 3);
+    limit(f, 65 * MINUTE_MS, -1);
+    virtual_env_run_for(&f->v, 2 * CHECK_MS);
+    ck_assert_int_eq(start_of(f), 4);
+    virtual_env_run_for(&f->v, 40 * MINUTE_MS);
+    ck_assert_int_eq(start_of(f), 7);
+    log_fixture_free(f);
+}
+END_TEST
+
+START_TEST(bundles_count_when_there_is_too_much)
+{
+    struct log_fixture *f = with_partition();
+    int64_t one;
+
+    ks_log_free(f->log);
+    f->options.bundle_slots = 2;
+    ck_assert(log_fixture_new_log(f));
+    ck_assert_ptr_nonnull(log_fixture_open(f));
+    for (int i = 0; i < 7; i++) {
+        append(f, 0);
+    }
+    one = (int64_t) ks_partition_batch_bytes(log_fixture_partition(f), 6);
+    limit(f, -1, 2 * one);
+    virtual_env_run_for(&f->v, 2 * CHECK_MS);
+    ck_assert_int_eq(start_of(f), 4);
+    log_fixture_free(f);
+}
+END_TEST
+
 /* --- Size --- */
 
 START_TEST(the_oldest_go_when_there_is_too_much)
@@ -281,6 +325,8 @@ suite_new(void)
     tcase_add_test(tests, batches_go_when_they_are_too_old);
     tcase_add_test(tests, a_young_batch_keeps_older_ones_behind_it);
     tcase_add_test(tests, without_limits_everything_stays);
+    tcase_add_test(tests, what_is_in_bundles_goes_too);
+    tcase_add_test(tests, bundles_count_when_there_is_too_much);
     tcase_add_test(tests, the_largest_limits_are_no_limits);
     tcase_add_test(tests, the_oldest_go_when_there_is_too_much);
     tcase_add_test(tests, what_is_not_committed_stays);
