@@ -10,6 +10,9 @@
 
 #include <assert.h>
 
+/* So often what the producers had done is asked for where it isn't any more. */
+#define STALE_READS_MAX 3
+
 struct ks_raise {
     struct ks_change change;
     struct ks_list link;
@@ -18,6 +21,8 @@ struct ks_raise {
     bool has_segments; /* below the offset, of live records */
     struct ks_producer_put state;
     bool is_state_due; /* it is being stored */
+    bool is_looking;   /* whether the register is as it is known here */
+    uint32_t stale_reads;
     ks_log_raise_done *done;
     void *arg;
 };
@@ -84,6 +89,9 @@ decide(struct ks_change *change, struct ks_register *reg)
     if (reg->log_start >= raise->offset && !ks_is_planted(KS_PLANTED_START_ONLY_RISES)) {
         return KS_CHANGE_HOLDS;
     }
+    if (raise->is_looking && reg->compacted_upto < raise->offset) {
+        return KS_CHANGE_WRITE;
+    }
     raise->has_segments = reg->log_start < reg->compacted_upto;
     reg->log_start = raise->offset;
     if (reg->compacted_upto < raise->offset && !ks_is_planted(KS_PLANTED_START_LIFTS_COMPACTED)) {
@@ -92,10 +100,20 @@ decide(struct ks_change *change, struct ks_register *reg)
     return KS_CHANGE_WRITE;
 }
 
+static void begin(struct ks_raise *raise);
+
 static void
 on_changed(struct ks_change *change, enum kafscale_status status)
 {
-    finish(KS_CONTAINER(change, struct ks_raise, change), status);
+    struct ks_raise *raise = KS_CONTAINER(change, struct ks_raise, change);
+
+    if (status == KAFSCALE_OK && raise->is_looking && change->partition != NULL &&
+        change->partition->reg.compacted_upto < raise->offset && !raise->log->is_freed) {
+        raise->is_looking = false;
+        begin(raise);
+        return;
+    }
+    finish(raise, status);
 }
 
 static void
@@ -106,7 +124,23 @@ on_dropped(struct ks_change *change)
 
 /* --- The producers --- */
 
-static void begin(struct ks_raise *raise);
+/*
+ * What the state was to be computed from is gone: another change has passed over it. If none of
+ * ours did, the partition may be another broker's by now, which writing the register as it is known
+ * here tells.
+ */
+static void
+look(struct ks_raise *raise, enum kafscale_status status)
+{
+    if (raise->change.partition->reg.compacted_upto > raise->state.base_offset) {
+        begin(raise);
+    } else if (raise->stale_reads++ < STALE_READS_MAX) {
+        raise->is_looking = true;
+        ks_change_submit(raise->log, &raise->change);
+    } else {
+        finish(raise, status);
+    }
+}
 
 static void
 on_state(struct ks_producer_put *put, enum kafscale_status status)
@@ -114,10 +148,9 @@ on_state(struct ks_producer_put *put, enum kafscale_status status)
     struct ks_raise *raise = KS_CONTAINER(put, struct ks_raise, state);
 
     raise->is_state_due = false;
-    /* What it was computed from is gone once another change has passed over it. */
     if (status == KAFSCALE_CORRUPT && raise->change.partition != NULL &&
         (put->is_stale || raise->change.partition->reg.compacted_upto > put->base_offset)) {
-        begin(raise);
+        look(raise, status);
         return;
     }
     if (status != KAFSCALE_OK) {
