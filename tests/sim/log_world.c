@@ -111,6 +111,8 @@ count_log(struct broker *b)
     b->world->events->puts_beaten_by_seal += counters.puts_sealed;
     b->world->events->seals_beaten_by_put += counters.seals_beaten;
     b->world->events->seals_void += counters.seals_void;
+    b->world->events->bundles_found += counters.bundles_found;
+    b->world->events->bundle_reads += counters.bundle_reads;
 }
 
 /* Everything the producers had sent to it gets no answer any more. */

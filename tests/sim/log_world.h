@@ -60,6 +60,8 @@ struct world_events {
     uint64_t orphans_deleted;
     uint64_t seals_below_mark;
     uint64_t bundles; /* registered */
+    uint64_t bundles_found;
+    uint64_t bundle_reads;
     uint64_t bundles_dropped;
     uint64_t bundles_deleted;
     uint64_t segments;
