@@ -38,6 +38,9 @@ enum ks_planted_fault {
     KS_PLANTED_COMPARE_TRIM,          /* the mark moves without being compared */
     KS_PLANTED_BUNDLE_COVERED,        /* a bundle goes when its first section is covered */
     KS_PLANTED_OBJECT_FIRST,          /* its object goes before its register */
+    KS_PLANTED_GC_MARK,               /* bundles without register go whatever the mark says */
+    KS_PLANTED_GC_REGISTER,           /* bundles below the mark go, registered or not */
+    KS_PLANTED_GC_VOID_SEAL,          /* what lies above a void seal goes */
     KS_PLANTED_COUNT,
 };
 

@@ -133,12 +133,10 @@ ks_garbage_add(struct ks_trimmer *trimmer, uint32_t source, uint64_t first, uint
 }
 
 void
-ks_garbage_add_bundle(struct ks_trimmer *trimmer, const struct ks_bundle *bundle)
+ks_garbage_add_bundle(struct ks_trimmer *trimmer, uint32_t source, uint64_t first, uint64_t last)
 {
-    add(trimmer, &(struct ks_garbage){ .is_bundle = true,
-                                       .source = bundle->source,
-                                       .next = bundle->header.first,
-                                       .end = bundle->header.last + 1 });
+    add(trimmer, &(struct ks_garbage){
+                     .is_bundle = true, .source = source, .next = first, .end = last + 1 });
 }
 
 static void

@@ -39,6 +39,11 @@ struct ks_log_options {
      */
     uint32_t bundle_slots;
     size_t bundle_bytes;
+    /*
+     * How long after a start that has found earlier logs what they left is looked for, once; 0:
+     * 30 s.
+     */
+    int64_t leftovers_delay_ms;
     uint32_t producers_max; /* producer ids remembered per partition */
     int64_t producer_expiration_ms;
     int64_t retention_check_ms; /* between checks, at least; 0: five minutes */
@@ -369,6 +374,7 @@ struct ks_log_counters {
     uint64_t puts_sealed;    /* a seal was in the slot first */
     uint64_t slots_trimmed;  /* below a trim mark that this log has moved */
     uint64_t objects_deleted;
+    uint64_t leftovers; /* objects of dead brokers found and deleted */
     uint64_t bundles_made;
     uint64_t bundles_found; /* of these, made by another or an earlier try */
     uint64_t bundles_removed;

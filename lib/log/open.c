@@ -6,7 +6,7 @@
  * claimed and activated in one step.
  */
 #include "log/opening.h"
-#include "log/trim.h"
+#include "log/leftovers.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -113,6 +113,7 @@ finish(struct ks_opening *opening)
     ks_log_open_done *done = opening->done;
     void *arg = opening->arg;
     bool is_freed = log->is_freed;
+    bool had_dead_logs = opening->had_dead_logs;
 
     for (size_t i = 0; i < opening->open.count && !is_freed; i++) {
         if (opening->items[i].state == KS_ITEM_ACTIVE) {
@@ -123,6 +124,9 @@ finish(struct ks_opening *opening)
     opening_free(opening);
     log->opening = NULL;
     if (!is_freed) {
+        if (had_dead_logs) {
+            ks_leftovers_begin(log->trimmer);
+        }
         done(arg, ks_log_status(log), &log->error);
         ks_trim_advance(log);
         if (log->opening == NULL && !log->is_freed) {
@@ -520,6 +524,7 @@ static bool
 begin_states(struct ks_opening *opening)
 {
     opening->has_states = true;
+    opening->had_dead_logs |= !ks_list_is_empty(&opening->dead_logs);
     ks_opening_give_trails(opening);
     ks_replay_note_sections(opening);
     return ks_opening_read_states(opening);

@@ -68,6 +68,7 @@ struct ks_opening {
     size_t dead_logs_under_way;
     struct ks_list state_reads; /* under way */
     bool has_states;
+    bool had_dead_logs;
     struct ks_list moves; /* transactions under way */
     size_t transactions_left;
     bool has_read_again; /* the registers, after the dead logs */

@@ -7,6 +7,7 @@
 
 #include "log/bundler.h"
 #include "log/dead_log.h"
+#include "log/leftovers.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -58,6 +59,7 @@ ks_trimmer_free(struct ks_trimmer *trimmer)
         return;
     }
     ks_trimmer_silence(trimmer->log);
+    ks_leftovers_drop(trimmer);
     ks_bundler_drop(trimmer->bundler);
     ks_garbage_drop(trimmer);
     forget_known(trimmer);
@@ -127,6 +129,7 @@ ks_trimmer_silence(struct ks_log *log)
 {
     ks_env_cancel_task(&log->trimmer->task);
     ks_env_cancel_timer(log->env, &log->trimmer->retry);
+    ks_leftovers_silence(log->trimmer);
     ks_bundler_silence(log->trimmer->bundler);
     ks_garbage_silence(log->trimmer);
 }
@@ -491,7 +494,7 @@ drop_bundle(struct ks_trimmer *trimmer)
         }
     }
     trimmer->log->counters.bundles_removed++;
-    ks_garbage_add_bundle(trimmer, bundle);
+    ks_garbage_add_bundle(trimmer, bundle->source, bundle->header.first, bundle->header.last);
     bundle->is_removed = true;
     ks_list_remove(&bundle->link);
     ks_bundle_unref(bundle);
@@ -573,7 +576,7 @@ remove_bundle(struct ks_trimmer *trimmer, struct ks_trail *trail, struct ks_bund
                                                .operations = &trimmer->operation,
                                                .operation_count = 1 };
     if (ks_is_planted(KS_PLANTED_OBJECT_FIRST)) {
-        ks_garbage_add_bundle(trimmer, bundle);
+        ks_garbage_add_bundle(trimmer, bundle->source, bundle->header.first, bundle->header.last);
     }
     ks_log_begin(trimmer->log);
     ks_meta_txn(trimmer->log->meta, &trimmer->txn, on_bundle_removed, trimmer);

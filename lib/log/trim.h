@@ -29,6 +29,7 @@ struct ks_garbage {
 
 struct ks_removal;
 struct ks_bundler;
+struct ks_leftovers;
 
 enum ks_trim_step {
     KS_TRIM_IDLE,
@@ -53,6 +54,8 @@ struct ks_trimmer {
     uint64_t mark;            /* where its mark moves */
     struct ks_bundle *bundle; /* that goes */
     struct ks_bundler *bundler;
+    struct ks_leftovers *leftovers;
+    bool has_left; /* leftovers were looked for */
     struct ks_partition_name name;
     char key[KS_REGISTER_KEY_BYTES];
     uint8_t value[8];
@@ -125,8 +128,9 @@ enum ks_coverage ks_bundle_coverage(const struct ks_log *log, struct ks_bundle *
 /* --- garbage.c --- */
 /* Deletes the slots from `first` to `end` - 1, below the mark, a few at a time. */
 void ks_garbage_add(struct ks_trimmer *trimmer, uint32_t source, uint64_t first, uint64_t end);
-/* Deletes the object of a bundle that no register names any more. */
-void ks_garbage_add_bundle(struct ks_trimmer *trimmer, const struct ks_bundle *bundle);
+/* Deletes the bundle of these slots, which no register names. */
+void ks_garbage_add_bundle(struct ks_trimmer *trimmer, uint32_t source, uint64_t first,
+                           uint64_t last);
 void ks_garbage_silence(struct ks_trimmer *trimmer);
 /* Frees all, for whose requests no completion comes. */
 void ks_garbage_drop(struct ks_trimmer *trimmer);

@@ -77,6 +77,7 @@ broker_new(struct broker *b)
                                       .unflushed_bytes_max = 1 << 20,
                                       .cache_bytes_max = draw(w, 3) * 700,
                                       .bundle_slots = (uint32_t) draw(w, 3) * 2,
+                                      .leftovers_delay_ms = 1 + (int64_t) draw(w, 100),
                                       .producers_max = 100,
                                       .producer_expiration_ms = 86400000,
                                       .retention_check_ms = 20 };

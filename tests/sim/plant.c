@@ -39,6 +39,9 @@ plant(const char *name)
         [KS_PLANTED_COMPARE_TRIM] = "compare-trim",
         [KS_PLANTED_BUNDLE_COVERED] = "bundle-covered",
         [KS_PLANTED_OBJECT_FIRST] = "object-first",
+        [KS_PLANTED_GC_MARK] = "gc-mark",
+        [KS_PLANTED_GC_REGISTER] = "gc-register",
+        [KS_PLANTED_GC_VOID_SEAL] = "gc-void-seal",
     };
 
     for (int i = 0; i < KS_PLANTED_COUNT; i++) {

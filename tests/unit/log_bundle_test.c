@@ -464,7 +464,8 @@ die_after(uint64_t steps, uint64_t seed, struct ks_log_counters *sum)
         expect_records(f, ks_partition_log_start(log_fixture_partition(f)), SLOTS, 1000);
         raise_start(f, SLOTS);
         virtual_env_run_for(&f->v, 60000);
-        ck_assert_uint_le(count_objects(f, "bundle"), 1);
+        ck_assert_uint_eq(count_objects(f, "bundle"), 0);
+        ck_assert_uint_le(count_objects(f, "wal"), 2);
     }
     log_fixture_free(f);
     return !was_over;
@@ -517,6 +518,52 @@ START_TEST(each_allocation_may_fail)
         expect_records(f, 0, SLOTS, 1000);
         log_fixture_free(f);
     }
+}
+END_TEST
+
+/* Slots below the mark, and a bundle whose transaction did not come. */
+START_TEST(what_a_dead_broker_left_is_deleted)
+{
+    struct log_fixture *f = with_batches(SLOTS - 1);
+
+    ks_fault_store_next(f->faults, KS_STORE_REMOVE, "/wal/",
+                        (struct ks_fate){ .fault = KS_FAULT_UNAVAILABLE }, UINT32_MAX);
+    append(f, 1);
+    virtual_env_run_for(&f->v, 1000);
+    ck_assert_uint_eq(counters(f).bundles_made, 1);
+    succeed(f);
+    ck_assert_uint_eq(count_objects(f, "wal"), SLOTS + 1);
+    virtual_env_run_for(&f->v, 60000);
+    ck_assert_uint_eq(counters(f).leftovers, SLOTS);
+    ck_assert_uint_eq(count_objects(f, "wal"), 1);
+    ck_assert_uint_eq(count_objects(f, "bundle"), 1);
+    expect_records(f, 0, SLOTS, 1000);
+    log_fixture_free(f);
+}
+END_TEST
+
+/* Another broker's bundle of the same slots, with another end, was never registered. */
+START_TEST(a_bundle_that_no_register_names_goes)
+{
+    struct log_fixture *f = with_batches(SLOTS);
+    struct kafscale_part part = { .bytes = ks_slice("x", 1) };
+    char key[KS_BUNDLE_KEY_BYTES];
+    struct kafscale_put put = { .key = key, .parts = &part, .part_count = 1 };
+
+    for (uint64_t first = 0; first < 2 * SLOTS; first += SLOTS) {
+        bool is_done = false;
+
+        ks_bundle_key("unit", &f->options.incarnation, first, first + 1, key);
+        ks_store_put(f->store, &put, on_removed, &is_done);
+        ck_assert(virtual_env_run_until(&f->v, &is_done, 1000));
+    }
+    ck_assert_uint_eq(count_objects(f, "bundle"), 3);
+    succeed(f);
+    virtual_env_run_for(&f->v, 60000);
+    /* Of the slots above the mark another broker may be making it just now. */
+    ck_assert_uint_eq(count_objects(f, "bundle"), 2);
+    expect_records(f, 0, SLOTS, 1000);
+    log_fixture_free(f);
 }
 END_TEST
 
@@ -648,6 +695,8 @@ suite_new(void)
     tcase_add_test(tests, a_broker_may_die_at_any_step);
     tcase_add_test(tests, a_log_may_be_freed_at_any_step);
     tcase_add_test(tests, each_allocation_may_fail);
+    tcase_add_test(tests, what_a_dead_broker_left_is_deleted);
+    tcase_add_test(tests, a_bundle_that_no_register_names_goes);
     tcase_add_test(tests, puts_are_the_same_whatever_the_number_of_partitions);
     suite_add_tcase(suite, tests);
     return suite;
