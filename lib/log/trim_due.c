@@ -15,18 +15,6 @@ is_idle(const struct ks_log *log)
     return ks_list_is_empty(&log->slots) && (log->open == NULL || log->open->body_bytes == 0);
 }
 
-bool
-ks_trail_is_worth_moving(const struct ks_trail *trail)
-{
-    uint64_t count = trail->covered - trail->mark;
-
-    if (count == 0) {
-        return false;
-    }
-    return count * 4 >= trail->log->options.bundle_slots ||
-           (trail->covered == trail->end && (!trail->is_own || is_idle(trail->log)));
-}
-
 static size_t
 bundle_bytes(const struct ks_log *log)
 {
@@ -42,6 +30,25 @@ ks_trail_is_worth_bundling(const struct ks_trail *trail)
     return count >= log->options.bundle_slots || trail->body_bytes >= bundle_bytes(log) ||
            trail->head_bytes >= HEAD_BYTES_MAX ||
            (!trail->is_own && count >= 2 && count * 8 >= log->options.bundle_slots);
+}
+
+/*
+ * What compaction has passed needs no bundle: where a good part of what is there is covered, the
+ * rest will be soon.
+ */
+bool
+ks_trail_is_worth_moving(const struct ks_trail *trail)
+{
+    uint64_t covered = trail->covered - trail->mark;
+
+    if (covered == 0) {
+        return false;
+    }
+    if (trail->covered == trail->end && (!trail->is_own || is_idle(trail->log))) {
+        return true;
+    }
+    return covered * 4 >= trail->log->options.bundle_slots ||
+           (ks_trail_is_worth_bundling(trail) && covered * 4 >= trail->end - trail->mark);
 }
 
 /* Whether all that is needed of a slot can go into a bundle. */

@@ -235,6 +235,30 @@ START_TEST(the_log_of_a_dead_broker_goes_but_for_its_seal)
 }
 END_TEST
 
+/* By bytes they would make a bundle; but half of them is not needed. */
+START_TEST(large_slots_that_are_covered_go_before_a_bundle_is_made)
+{
+    struct log_fixture *f = with_batches();
+    size_t batch_bytes = ks_partition_batch_bytes(log_fixture_partition(f), 0);
+    struct ks_log_counters counters;
+
+    log_fixture_free(f);
+    f = with_log();
+    ks_log_free(f->log);
+    f->options.bundle_bytes = 5 * batch_bytes;
+    ck_assert(log_fixture_new_log(f));
+    ck_assert_ptr_nonnull(log_fixture_open(f));
+    append(f, 4);
+    raise_start(f, 3);
+    append(f, 1);
+    virtual_env_run_for(&f->v, 10000);
+    ks_log_get_counters(f->log, &counters);
+    ck_assert_uint_eq(counters.bundles_made, 0);
+    expect_slots(f, 3, 2);
+    log_fixture_free(f);
+}
+END_TEST
+
 /* The batch that the start lies in must stay. */
 START_TEST(a_successor_begins_at_the_mark)
 {
@@ -359,6 +383,7 @@ suite_new(void)
     tcase_add_test(tests, slots_of_a_deleted_topic_go);
     tcase_add_test(tests, slots_of_a_partition_that_was_given_away_stay);
     tcase_add_test(tests, the_log_of_a_dead_broker_goes_but_for_its_seal);
+    tcase_add_test(tests, large_slots_that_are_covered_go_before_a_bundle_is_made);
     tcase_add_test(tests, a_successor_begins_at_the_mark);
     tcase_add_test(tests, a_failing_store_delays_deletion_and_no_more);
     tcase_add_test(tests, a_mark_moves_whatever_becomes_of_the_answer);
