@@ -505,6 +505,17 @@ read_trim_again(void *arg)
     ks_dead_end(dead);
 }
 
+/*
+ * Above the end: the seal counts for nothing. And where the mark has moved at all, others have put
+ * what was read from slots into bundles, which readers will need.
+ */
+static bool
+must_begin(const struct ks_dead_log *dead, uint64_t mark)
+{
+    return dead->end == UINT64_MAX ||
+           (mark > dead->trim && !ks_is_planted(KS_PLANTED_VALIDATE_SEAL));
+}
+
 /* The first reading says where to begin; the one after the seal whether the seal counts. */
 static void
 on_trim(void *arg, enum kafscale_status status, const struct kafscale_meta_entry *entries,
@@ -519,9 +530,8 @@ on_trim(void *arg, enum kafscale_status status, const struct kafscale_meta_entry
         ks_dead_give_up(dead, KAFSCALE_STOPPED);
     } else if (status != KAFSCALE_OK) {
         ks_dead_wait(dead, &dead->retry, read_trim_again, dead, dead->attempts++);
-    } else if (dead->end == UINT64_MAX ||
-               (mark > dead->end && !ks_is_planted(KS_PLANTED_VALIDATE_SEAL))) {
-        dead->log->counters.seals_void += dead->end != UINT64_MAX;
+    } else if (must_begin(dead, mark)) {
+        dead->log->counters.seals_void += dead->end != UINT64_MAX && mark > dead->end;
         if (dead->in_flight > 1) {
             /*
              * Slots asked for ahead still answer into the old array: ask for the mark again
