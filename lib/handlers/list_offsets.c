@@ -14,6 +14,9 @@
 #define EARLIEST_LOCAL (-4)
 #define LATEST_TIERED (-5)
 
+/* What is read at once where an answer is looked for. */
+#define SEARCH_BYTES (64u << 10)
+
 /* From this version on an answer carries the leader epoch. */
 #define LEADER_EPOCH_VERSION 4
 
@@ -81,42 +84,56 @@ search_batch(const struct list_entry *entry, const struct ks_batch *batch,
     return ks_records_find_time(batch, entry->asked->timestamp, log_start, found_out, &error);
 }
 
-/* True: this partition is settled; false: the batch after this one is to be read. */
-static bool
-take_batch(struct list_entry *entry, enum kafscale_status status, int64_t *next_offset_out)
+/* NOT_FOUND: the batch after this one is to be looked at. */
+static enum kafscale_status
+take_batch(struct list_entry *entry, struct kafscale_slice bytes, int64_t *next_offset_out)
 {
     struct kafscale_error error = { 0 };
     struct ks_record_time found;
     struct ks_batch batch;
+    enum kafscale_status status = ks_batch_parse(bytes, &batch, &error);
+
+    if (status == KAFSCALE_OK) {
+        *next_offset_out = ks_batch_last_offset(&batch) + 1;
+        status = search_batch(entry, &batch, &found);
+    }
+    if (status == KAFSCALE_OK) {
+        give(entry, found.offset, found.timestamp, batch.leader_epoch);
+    }
+    return status;
+}
+
+/* True: this partition is settled; false: the batches after these are to be read. */
+static bool
+take_batches(struct list_entry *entry, enum kafscale_status status, int64_t *next_offset_out)
+{
+    const struct ks_log_read *read = &entry->read;
 
     if (entry->partition->log == NULL) {
         entry->out->error_code = ks_kafka_read_error(entry->partition->error);
         return true;
     }
-    if (status == KAFSCALE_OK && entry->read.part_count == 0) {
+    if (status == KAFSCALE_OK && read->part_count == 0) {
         return true;
     }
     if (status == KAFSCALE_OK) {
-        status = ks_batch_parse(entry->read.parts[0].bytes, &batch, &error);
-    }
-    if (status == KAFSCALE_OK) {
-        status = search_batch(entry, &batch, &found);
+        status = KAFSCALE_NOT_FOUND;
+        for (size_t i = 0; i < read->part_count && status == KAFSCALE_NOT_FOUND; i++) {
+            status = take_batch(entry, read->parts[i].bytes, next_offset_out);
+        }
         if (status == KAFSCALE_NOT_FOUND) {
-            *next_offset_out = ks_batch_last_offset(&batch) + 1;
             return false;
         }
     }
     if (status != KAFSCALE_OK) {
         entry->out->error_code = ks_kafka_read_error(ks_broker_error_of_status(status));
-        return true;
     }
-    give(entry, found.offset, found.timestamp, batch.leader_epoch);
     return true;
 }
 
 static void on_read(struct ks_log_read *read, enum kafscale_status status);
 
-/* Reads one batch after the other until one has such a record. True: settled. */
+/* Reads a few batches after the other until one has such a record. True: settled. */
 static bool
 search_from(struct list_offsets *list, struct list_entry *entry, int64_t offset)
 {
@@ -125,14 +142,14 @@ search_from(struct list_offsets *list, struct list_entry *entry, int64_t offset)
 
         entry->read = (struct ks_log_read){ .partition = entry->partition->log,
                                             .offset = offset,
-                                            .bytes_max = 1,
+                                            .bytes_max = SEARCH_BYTES,
                                             .is_first_whole = true,
                                             .done = on_read,
                                             .arg = list };
         if (!ks_log_read(ks_broker_log(list->request->broker), &entry->read, &status)) {
             return false;
         }
-        if (take_batch(entry, status, &offset)) {
+        if (take_batches(entry, status, &offset)) {
             return true;
         }
         ks_log_read_release(&entry->read);
@@ -146,7 +163,7 @@ on_read(struct ks_log_read *read, enum kafscale_status status)
     struct list_offsets *list = read->arg;
     int64_t offset = 0;
 
-    if (!take_batch(entry, status, &offset)) {
+    if (!take_batches(entry, status, &offset)) {
         ks_log_read_release(read);
         if (!search_from(list, entry, offset)) {
             return;

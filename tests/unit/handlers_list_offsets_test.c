@@ -94,6 +94,28 @@ START_TEST(words_stand_for_the_ends)
 }
 END_TEST
 
+/* A bundle says when the youngest record of a section was; which it is its batches say. */
+START_TEST(times_are_found_in_bundles)
+{
+    struct ks_broker_options options;
+    struct ks_log_counters counters;
+
+    test_broker_stop(broker);
+    test_broker_options(&options);
+    options.cache_bytes_max = 0;
+    options.bundle_slots = 3;
+    broker = test_broker_begin(&fixture, &options);
+    ck_assert(virtual_env_run_until(&fixture.v, &broker->is_started, 60000));
+    virtual_env_run_for(&fixture.v, 60000);
+    ks_log_get_counters(ks_broker_log(broker->broker), &counters);
+    ck_assert_uint_eq(counters.bundles_made, 1);
+    expect(7, 0, KAFKA_ERROR_NONE, 0, TIME_MS);
+    expect(7, TIME_MS + 3, KAFKA_ERROR_NONE, 3, TIME_MS + 10);
+    expect(7, TIME_MS + 11, KAFKA_ERROR_NONE, -1, -1);
+    expect(7, -3, KAFKA_ERROR_NONE, 3, TIME_MS + 10);
+}
+END_TEST
+
 START_TEST(words_of_later_versions_are_refused)
 {
     expect(6, -3, KAFKA_ERROR_UNSUPPORTED_VERSION, -1, -1);
@@ -211,6 +233,7 @@ suite_new(void)
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, a_time_brings_the_first_record_that_is_not_older);
     tcase_add_test(tests, words_stand_for_the_ends);
+    tcase_add_test(tests, times_are_found_in_bundles);
     tcase_add_test(tests, words_of_later_versions_are_refused);
     tcase_add_test(tests, a_partition_asked_for_twice_is_refused_in_both_places);
     tcase_add_test(tests, a_topic_that_goes_while_its_batch_is_read_is_unknown);
