@@ -158,6 +158,28 @@ ks_trail_add(struct ks_trail *trail, uint64_t sequence, struct kafscale_slice he
     trail->head_bytes += kafscale_blob_size(slot.head);
 }
 
+/*
+ * Runs of partitions that were given away stay until the log's slots are all gone; a broker that
+ * hands partitions back and forth would gather them.
+ */
+static void
+prune_runs(struct ks_trail *trail)
+{
+    struct ks_table_node *node = ks_table_next(&trail->runs, NULL);
+
+    while (node != NULL) {
+        struct ks_trail_run *run = KS_CONTAINER(node, struct ks_trail_run, node);
+        const struct ks_partition *partition = ks_log_find(trail->log, &run->name.partition);
+        struct ks_table_node *next = ks_table_next(&trail->runs, node);
+
+        if (partition == NULL || partition->reg.epoch != run->name.epoch) {
+            ks_table_remove(&trail->runs, node);
+            run_free(run);
+        }
+        node = next;
+    }
+}
+
 void
 ks_trail_set_mark(struct ks_trail *trail, uint64_t mark, uint64_t mark_version)
 {
@@ -173,6 +195,9 @@ ks_trail_set_mark(struct ks_trail *trail, uint64_t mark, uint64_t mark_version)
         trail->slot_gap++;
     }
     trail->mark_version = mark_version;
+    if (mark == trail->end && trail->is_own && trail->runs.count > trail->log->partitions.count) {
+        prune_runs(trail);
+    }
     if (trail->covered < mark) {
         trail->covered = mark;
         trail->covered_bytes = 0;

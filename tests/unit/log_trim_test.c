@@ -4,7 +4,7 @@
  * asked of the store while none may. Whatever moment a broker dies in, the next one finds what was
  * there.
  */
-#include "log/partition.h"
+#include "log/trim.h"
 #include "support/main.h"
 #include "unit/log_fixture.h"
 
@@ -216,6 +216,37 @@ START_TEST(slots_of_a_partition_that_was_given_away_stay)
 }
 END_TEST
 
+static void
+on_released(void *arg, enum kafscale_status status, const struct kafscale_error *error)
+{
+    (void) error;
+    ck_assert_int_eq(status, KAFSCALE_OK);
+    *(bool *) arg = true;
+}
+
+/* What is kept of a partition for bundles goes with its slots when it was given away. */
+START_TEST(a_partition_that_comes_and_goes_leaves_nothing_behind)
+{
+    struct log_fixture *f = with_log();
+    struct ks_partition_name name = { .topic = f->topic };
+    enum kafscale_status result;
+    struct ks_log_release release = { .names = &name, .count = 1, .results = &result };
+
+    for (int i = 0; i < 10; i++) {
+        bool is_done = false;
+
+        ck_assert_ptr_nonnull(log_fixture_open(f));
+        append(f, 1);
+        raise_start(f, i + 1);
+        virtual_env_run_for(&f->v, 1000);
+        ck_assert_uint_le(f->log->trimmer->own->runs.count, 2);
+        ck_assert_int_eq(ks_log_release(f->log, &release, on_released, &is_done), KAFSCALE_OK);
+        ck_assert(virtual_env_run_until(&f->v, &is_done, 1000));
+    }
+    log_fixture_free(f);
+}
+END_TEST
+
 START_TEST(the_log_of_a_dead_broker_goes_but_for_its_seal)
 {
     struct log_fixture *f = with_batches();
@@ -382,6 +413,7 @@ suite_new(void)
     tcase_add_test(tests, an_idle_log_asks_for_nothing);
     tcase_add_test(tests, slots_of_a_deleted_topic_go);
     tcase_add_test(tests, slots_of_a_partition_that_was_given_away_stay);
+    tcase_add_test(tests, a_partition_that_comes_and_goes_leaves_nothing_behind);
     tcase_add_test(tests, the_log_of_a_dead_broker_goes_but_for_its_seal);
     tcase_add_test(tests, large_slots_that_are_covered_go_before_a_bundle_is_made);
     tcase_add_test(tests, a_successor_begins_at_the_mark);
