@@ -61,6 +61,8 @@ class Story:
         more = [("are read from any offset", self.any_offset),
                 ("are found by time, exact to the record", self.by_time),
                 ("have a first and a next offset", self.ends)]
+        if self.client.does_forget:
+            more.append(("before an offset are deleted", self.forget))
         if self.client.does_odd:
             more.append(("may have keys, headers, no value, and be large", self.odd))
         tests = [("records " + name, test) for name, test in codecs + more]
@@ -117,6 +119,20 @@ class Story:
 
     def ends(self):
         assert self.client.ends(self.daemon.address, self.last_topic()) == (0, self.count)
+
+    def forget(self):
+        """An offset inside a batch: it is the first from then on, though the batch stays whole."""
+        topic = self.last_topic()
+        kept = wire.batches(self.daemon.address, topic)
+        middle = kept[len(kept) // 2]
+        offset = (middle.base_offset + middle.last_offset + 1) // 2
+        assert self.client.forget(self.daemon.address, topic, offset) == offset
+        assert self.client.ends(self.daemon.address, topic) == (offset, self.count)
+        got = self.client.consume(self.daemon.address, topic, offset, 3)
+        assert got.splitlines() == self.lines.splitlines()[offset:offset + 3], (offset, got)
+        assert self.client.forget(self.daemon.address, topic, 1) == offset
+        assert self.client.forget(self.daemon.address, topic, -1) == self.count
+        assert self.client.ends(self.daemon.address, topic) == (self.count, self.count)
 
     def odd(self):
         said = self.client.odd(self.daemon.address, self.name + "-odd")

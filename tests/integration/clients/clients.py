@@ -3,10 +3,12 @@
 how each is had. A client says what it can: codecs, whether it is idempotent unasked, and which
 lines it prints of its own on stderr. Any other line there is a finding.
 """
+import json
 import os
 import re
 import shutil
 import subprocess
+import tempfile
 
 import install
 from install import Unavailable
@@ -30,6 +32,7 @@ class Client:
     codecs = CODECS
     is_idempotent = False
     does_odd = does_topics = True
+    does_forget = False
     own_lines = ()
 
     def run(self, *command, stdin=subprocess.DEVNULL, environment=None):
@@ -57,6 +60,10 @@ class Client:
 
     def ends(self, address, topic):
         """(first offset, next offset)."""
+        raise NotImplementedError
+
+    def forget(self, address, topic, offset):
+        """Deletes the records before an offset. Returns the low watermark that it was told."""
         raise NotImplementedError
 
     def topics(self, address, topic):
@@ -131,6 +138,9 @@ class Driver(Client):
     def odd(self, address, topic):
         return self.tell("odd", address, topic).decode().strip()
 
+    def forget(self, address, topic, offset):
+        return int(self.tell("forget", address, topic, offset))
+
     def topics(self, address, topic):
         return self.tell("topics", address, topic).decode().split()
 
@@ -151,8 +161,10 @@ def debian_kafka_python():
 
 def confluent(version):
     name = "confluent-kafka-" + version
-    return Driver(install.python(name, "confluent-kafka==" + version), "-B",
-                  script("confluent_driver.py"))
+    driver = Driver(install.python(name, "confluent-kafka==" + version), "-B",
+                    script("confluent_driver.py"))
+    driver.does_forget = version != "2.0.2"  # which can't ask for it
+    return driver
 
 
 def kafka_python(version):
@@ -199,6 +211,7 @@ class JavaTools(Client):
 
     is_idempotent = True
     does_odd = False
+    does_forget = True
     own_lines = (r"^Processed a total of \d+ messages",)
 
     def __init__(self, version, producer, *coordinates):
@@ -235,6 +248,15 @@ class JavaTools(Client):
 
     def ends(self, address, topic):
         return self.offset(address, topic, "earliest"), self.offset(address, topic, "latest")
+
+    def forget(self, address, topic, offset):
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+            json.dump({"version": 1, "partitions": [
+                {"topic": topic, "partition": 0, "offset": offset}]}, file)
+            file.flush()
+            said = self.tool("org.apache.kafka.tools.DeleteRecordsCommand", address,
+                             "--offset-json-file", file.name).decode()
+        return int(re.search(r"low_watermark: (\d+)", said).group(1))
 
     def topics(self, address, topic):
         tool = "org.apache.kafka.tools.TopicCommand"

@@ -88,6 +88,11 @@ def odd(address, topic):
     print("same" if got == records else got)
 
 
+def forget(address, topic, offset):
+    admin = AdminClient({"bootstrap.servers": address})
+    print(only(admin.delete_records([TopicPartition(topic, 0, int(offset))])).low_watermark)
+
+
 def topics(address, topic):
     admin = AdminClient({"bootstrap.servers": address})
     wanted = NewTopic(topic, 3, 1, config={"retention.ms": "3600000"})
