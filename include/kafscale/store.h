@@ -23,7 +23,7 @@
 extern "C" {
 #endif
 
-#define KAFSCALE_STORE_OPS_VERSION 1u
+#define KAFSCALE_STORE_OPS_VERSION 2u
 
 /*
  * Keys are at most this long, of printable ASCII, without empty, "." or ".." components and
@@ -107,10 +107,21 @@ typedef void kafscale_remove_done(void *arg, enum kafscale_status status,
 typedef void kafscale_close_done(void *arg);
 
 /*
+ * OK: nothing of the store's own takes objects under the prefix away. INVALID: `error` names what
+ * does. UNSUPPORTED: that can't be told. Others: it may be asked again.
+ */
+typedef void kafscale_expiry_done(void *arg, enum kafscale_status status,
+                                  const struct kafscale_error *error);
+
+/*
  * What an implementer fills in. `version` is KAFSCALE_STORE_OPS_VERSION of the headers it was
  * compiled with; members are only ever appended. `window` is how many PUTs at once make sense
  * (memory 1, directory 2, S3 8). `flush_interval_ms` is the default wait before a write-ahead
  * object is cut.
+ *
+ * Since version 2: `find_expiry`, which may be NULL, tells whether the store deletes or archives
+ * objects under a prefix by itself, as lifecycle rules of buckets do. The prefix is borrowed until
+ * the completion has returned.
  */
 struct kafscale_store_ops {
     uint32_t version;
@@ -124,6 +135,7 @@ struct kafscale_store_ops {
                    void *arg);
     /* Completes once every earlier operation has; then frees `self`. */
     void (*close)(void *self, kafscale_close_done *done, void *arg);
+    void (*find_expiry)(void *self, const char *prefix, kafscale_expiry_done *done, void *arg);
 };
 
 /* A store: the operations and their object. Copied freely; owned by whoever closes it. */

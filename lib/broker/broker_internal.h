@@ -11,8 +11,11 @@
 #include "broker/identity.h"
 #include "broker/opener.h"
 
+#define KS_EXPIRY_PREFIX_BYTES 300
+
 /* The steps of a start, in their order. */
 enum ks_start_step {
+    KS_START_EXPIRY,
     KS_START_IDENTITY,
     KS_START_SOLE,
     KS_START_TOPICS,
@@ -44,6 +47,7 @@ struct ks_broker {
     struct ks_gone_topics gone_topics;
 
     /* Start. */
+    char expiry_prefix[KS_EXPIRY_PREFIX_BYTES];
     struct ks_identity identity;
     enum ks_start_step step;
     uint32_t failures; /* of this step, in a row */

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Starting: four steps, each tried again with growing waits while the store can't answer. What
+ * Starting: five steps, each tried again with growing waits while the store can't answer. What
  * the store says for certain (another cluster, a newer format, damage) ends the start.
  */
 #include "broker/broker_internal.h"
 
 #include <assert.h>
+#include <stdio.h>
 
 #define RETRY_FIRST_MS 50
 #define RETRY_LAST_MS 5000
@@ -78,6 +79,30 @@ finish_step(struct ks_broker *broker, enum kafscale_status status,
     broker->step++;
     assert(broker->step < KS_START_STEP_COUNT);
     run_step(broker);
+}
+
+/* --- What the store does by itself ------------------------------------------------------------ */
+
+static void
+on_expiry(void *arg, enum kafscale_status status, const struct kafscale_error *error)
+{
+    struct ks_broker *broker = arg;
+
+    if (status == KAFSCALE_UNSUPPORTED && broker->state == KS_BROKER_STARTING) {
+        ks_log(&broker->env->logger, KAFSCALE_LOG_WARN,
+               "nobody can tell whether the store deletes objects by itself: %s",
+               error == NULL ? kafscale_status_text(status) : error->text);
+        status = KAFSCALE_OK;
+    }
+    finish_step(broker, status, error);
+}
+
+/* A store that takes our objects away after some days is found out before anything relies on it. */
+static void
+step_expiry(struct ks_broker *broker)
+{
+    snprintf(broker->expiry_prefix, sizeof broker->expiry_prefix, "%s/", broker->ns);
+    ks_store_find_expiry(broker->store, broker->expiry_prefix, on_expiry, broker);
 }
 
 /* --- Identity --------------------------------------------------------------------------------- */
@@ -278,9 +303,8 @@ static void
 run_step(struct ks_broker *broker)
 {
     static void (*const steps[KS_START_STEP_COUNT])(struct ks_broker *) = {
-        [KS_START_IDENTITY] = step_identity,
-        [KS_START_SOLE] = step_sole,
-        [KS_START_TOPICS] = step_topics,
+        [KS_START_EXPIRY] = step_expiry, [KS_START_IDENTITY] = step_identity,
+        [KS_START_SOLE] = step_sole,     [KS_START_TOPICS] = step_topics,
         [KS_START_OPEN] = step_open,
     };
 

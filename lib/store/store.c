@@ -36,6 +36,9 @@ struct ks_store {
     struct ks_list busy;
     kafscale_close_done *close_done;
     void *close_arg;
+    struct ks_task expiry; /* answers for a store that can't be asked */
+    kafscale_expiry_done *expiry_done;
+    void *expiry_arg;
 };
 
 /* The answer on its way to the caller. */
@@ -76,6 +79,7 @@ new_call(struct ks_store *store)
 static void
 free_store(struct ks_store *store)
 {
+    ks_env_cancel_task(&store->expiry);
     free_calls(&store->idle);
     free_calls(&store->busy);
     ks_free(store);
@@ -598,6 +602,30 @@ on_closed(void *arg)
                store->inner.ops->name);
     }
     done(done_arg);
+}
+
+static void
+tell_no_expiry(void *arg)
+{
+    struct ks_store *store = arg;
+
+    store->expiry_done(store->expiry_arg, KAFSCALE_OK, NULL);
+}
+
+void
+ks_store_find_expiry(struct ks_store *store, const char *prefix, kafscale_expiry_done *done,
+                     void *arg)
+{
+    const struct kafscale_store_ops *ops = store->inner.ops;
+
+    if (ops->version >= 2 && ops->find_expiry != NULL) {
+        ops->find_expiry(store->inner.self, prefix, done, arg);
+        return;
+    }
+    store->expiry_done = done;
+    store->expiry_arg = arg;
+    store->expiry = (struct ks_task){ .run = tell_no_expiry, .arg = store };
+    ks_env_defer(store->env, &store->expiry);
 }
 
 void

@@ -64,6 +64,14 @@ void ks_store_remove(struct ks_store *store, const struct kafscale_remove *remov
                      kafscale_remove_done *done, void *arg);
 
 /*
+ * Whether the store takes objects under a prefix away by itself, as kafscale_expiry_done tells; OK
+ * of a store that has no such question. The prefix is borrowed until the completion has returned,
+ * which comes once, not before this call has, and not after the store was abandoned. One at a time.
+ */
+void ks_store_find_expiry(struct ks_store *store, const char *prefix, kafscale_expiry_done *done,
+                          void *arg);
+
+/*
  * Closes the implementation, which waits for what is in flight; then frees the store and calls
  * `done`.
  */

@@ -254,6 +254,85 @@ START_TEST(missing_bucket_elsewhere_is_made_if_that_was_allowed)
 }
 END_TEST
 
+/* --- Lifecycle -------------------------------------------------------------------------------- */
+
+struct expiry {
+    bool is_done;
+    enum kafscale_status status;
+    char text[400];
+};
+
+static void
+on_expiry(void *arg, enum kafscale_status status, const struct kafscale_error *error)
+{
+    struct expiry *expiry = arg;
+
+    expiry->is_done = true;
+    expiry->status = status;
+    if (error != NULL) {
+        (void) snprintf(expiry->text, sizeof expiry->text, "%s", error->text);
+    }
+}
+
+static struct expiry
+find_expiry(void)
+{
+    struct expiry expiry = { .status = KAFSCALE_OK };
+
+    script->store.ops->find_expiry(script->store.self, "default/", on_expiry, &expiry);
+    ck_assert(!expiry.is_done);
+    ck_assert(virtual_env_run_until(&script->v, &expiry.is_done, 600000));
+    return expiry;
+}
+
+#define RULE(prefix)                                                        \
+    "<LifecycleConfiguration><Rule><ID>tidy</ID><Filter><Prefix>" prefix    \
+    "</Prefix></Filter><Status>Enabled</Status><Expiration><Days>30</Days>" \
+    "</Expiration></Rule></LifecycleConfiguration>"
+
+START_TEST(rule_that_takes_our_objects_away_is_found)
+{
+    struct expiry expiry;
+
+    s3_script_add(script, (struct s3_answer){ .body = RULE("default/") });
+    s3_script_add(script, (struct s3_answer){ .body = RULE("") });
+    s3_script_add(script, (struct s3_answer){ .body = RULE("other/") });
+    expiry = find_expiry();
+    ck_assert_int_eq(expiry.status, KAFSCALE_INVALID);
+    ck_assert_ptr_nonnull(strstr(expiry.text, "'tidy'"));
+    ck_assert_ptr_nonnull(strstr(expiry.text, "30 days"));
+    ck_assert_int_eq(find_expiry().status, KAFSCALE_INVALID);
+    ck_assert_int_eq(find_expiry().status, KAFSCALE_OK);
+    expect_request(0, "GET " SERVER "/b?lifecycle=");
+}
+END_TEST
+
+START_TEST(bucket_without_rules_takes_nothing_away)
+{
+    answer_status(404, "NoSuchLifecycleConfiguration");
+    ck_assert_int_eq(find_expiry().status, KAFSCALE_OK);
+    answer_status(404, "NoSuchBucket");
+    ck_assert_int_eq(find_expiry().status, KAFSCALE_OK);
+    expect_count(2);
+}
+END_TEST
+
+START_TEST(rules_that_cant_be_read_are_told_as_such)
+{
+    answer_status(403, "AccessDenied");
+    ck_assert_int_eq(find_expiry().status, KAFSCALE_UNSUPPORTED);
+    answer_status(501, "NotImplemented");
+    ck_assert_int_eq(find_expiry().status, KAFSCALE_UNSUPPORTED);
+    expect_count(2);
+    answer_status(503, "SlowDown");
+    answer_status(404, "NoSuchLifecycleConfiguration");
+    ck_assert_int_eq(find_expiry().status, KAFSCALE_OK);
+    s3_script_add(script, (struct s3_answer){ .body = "<Odd/>" });
+    s3_script_add(script, (struct s3_answer){ .body = RULE("default/a/") });
+    ck_assert_int_eq(find_expiry().status, KAFSCALE_INVALID);
+}
+END_TEST
+
 /* --- GET -------------------------------------------------------------------------------------- */
 
 static enum kafscale_status
@@ -607,6 +686,9 @@ add_put_tests(TCase *cases)
     tcase_add_test(cases, missing_bucket_on_loopback_is_made);
     tcase_add_test(cases, missing_bucket_elsewhere_is_told_slowly);
     tcase_add_test(cases, missing_bucket_elsewhere_is_made_if_that_was_allowed);
+    tcase_add_test(cases, rule_that_takes_our_objects_away_is_found);
+    tcase_add_test(cases, bucket_without_rules_takes_nothing_away);
+    tcase_add_test(cases, rules_that_cant_be_read_are_told_as_such);
 }
 
 static void

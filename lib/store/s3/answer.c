@@ -30,6 +30,7 @@ static const struct {
     { 429, NULL, KS_S3_BUSY },
     { ANY, "NoSuchBucket", KS_S3_NO_BUCKET },
     { 404, "NoSuchKey", KS_S3_ABSENT },
+    { 404, "NoSuchLifecycleConfiguration", KS_S3_ABSENT },
     { 409, NULL, KS_S3_CONFLICT },
     { 412, NULL, KS_S3_TAKEN },
     { 416, NULL, KS_S3_BEYOND },

@@ -121,6 +121,10 @@ struct ks_s3_call {
     const char *list_token;
     struct ks_list removals;
     size_t removal_count;
+    const char *expiry_prefix;
+    kafscale_expiry_done *expiry_done;
+    enum kafscale_status expiry_status;
+    struct kafscale_error expiry_error;
     struct ks_buffer document; /* a request's body that we write ourselves */
     struct kafscale_part part;
 };
@@ -148,13 +152,15 @@ KAFSCALE_MUST_CHECK enum kafscale_status ks_s3_attempt_write(struct ks_s3_attemp
                                                              const struct ks_s3_ask *ask,
                                                              struct kafscale_error *error);
 
-/* --- put.c, get.c, list.c, remove.c, bucket.c ------------------------------------------------- */
+/* --- put.c, get.c, list.c, remove.c, bucket.c, expiry.c --- */
 
 void ks_s3_put(void *self, const struct kafscale_put *put, kafscale_put_done *done, void *arg);
 void ks_s3_get(void *self, const struct kafscale_get *get, kafscale_get_done *done, void *arg);
 void ks_s3_list(void *self, const struct kafscale_list *list, kafscale_list_done *done, void *arg);
 void ks_s3_remove(void *self, const struct kafscale_remove *remove, kafscale_remove_done *done,
                   void *arg);
+
+void ks_s3_find_expiry(void *self, const char *prefix, kafscale_expiry_done *done, void *arg);
 
 /* Ends the removals that are not on their way yet. For closing. */
 void ks_s3_removals_abort(struct ks_s3_store *store);

@@ -66,6 +66,7 @@ static const struct kafscale_store_ops s3_ops = {
     .list = ks_s3_list,
     .remove = ks_s3_remove,
     .close = s3_close,
+    .find_expiry = ks_s3_find_expiry,
 };
 
 static bool
