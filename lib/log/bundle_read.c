@@ -24,6 +24,8 @@ struct bundle_reading {
     bool is_gone; /* its partition was forgotten */
     char key[KS_BUNDLE_KEY_BYTES];
     struct kafscale_get get;
+    char register_key[KS_BUNDLE_REGISTER_KEY_BYTES];
+    struct kafscale_meta_read register_read;
     struct ks_timer retry;
     uint32_t attempts;
     uint32_t damaged; /* of the attempts: what came was not what was stored */
@@ -269,6 +271,40 @@ verdict(const struct bundle_reading *reading, enum kafscale_status status)
     return reading->damaged == reading->attempts ? KAFSCALE_CORRUPT : KAFSCALE_UNAVAILABLE;
 }
 
+/*
+ * A bundle that isn't there was removed by another broker, which serves the partition now; or it is
+ * lost.
+ */
+static void
+on_register(void *arg, enum kafscale_status status, const struct kafscale_meta_entry *entries,
+            size_t entry_count, uint64_t revision, const struct kafscale_error *error)
+{
+    struct bundle_reading *reading = arg;
+
+    (void) entries;
+    (void) revision;
+    (void) error;
+    if (status != KAFSCALE_OK) {
+        finish(reading, KAFSCALE_UNAVAILABLE);
+    } else if (entry_count == 0) {
+        finish(reading, KAFSCALE_FENCED);
+    } else {
+        ks_log(&reading->log->env->logger, KAFSCALE_LOG_ERROR, "object '%s' is missing",
+               reading->key);
+        finish(reading, verdict(reading, KAFSCALE_NOT_FOUND));
+    }
+}
+
+static void
+explain(struct bundle_reading *reading)
+{
+    ks_bundle_register_key(&reading->log->sources[reading->bundle->source],
+                           reading->bundle->header.first, reading->register_key);
+    reading->register_read =
+        (struct kafscale_meta_read){ .key = reading->register_key, .is_fresh = true };
+    ks_meta_read(reading->log->meta, &reading->register_read, on_register, reading);
+}
+
 static void
 take_failure(struct bundle_reading *reading, enum kafscale_status status,
              const struct kafscale_error *error)
@@ -277,6 +313,10 @@ take_failure(struct bundle_reading *reading, enum kafscale_status status,
 
     reading->attempts++;
     reading->damaged += status == KAFSCALE_CORRUPT || status == KAFSCALE_NOT_FOUND;
+    if (status == KAFSCALE_NOT_FOUND && reading->attempts >= READS_MAX && !is_over(reading)) {
+        explain(reading);
+        return;
+    }
     if (is_over(reading) || reading->attempts >= READS_MAX) {
         if (!is_over(reading)) {
             ks_log(&log->env->logger, KAFSCALE_LOG_ERROR, "can't read object '%s': %s",

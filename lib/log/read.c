@@ -120,6 +120,8 @@ struct reading {
     uint64_t sequence;
     char key[KS_WAL_KEY_BYTES];
     struct kafscale_get get;
+    char mark_key[KS_REGISTER_KEY_BYTES];
+    struct kafscale_meta_read mark_read;
     struct ks_timer retry;
     uint32_t attempts;
     bool is_gone;     /* its partition was forgotten: nobody minds that objects go */
@@ -221,6 +223,37 @@ read_elsewhere(struct reading *reading)
     ks_log_end(log);
 }
 
+/*
+ * An object that isn't there was trimmed by another broker, which serves the partition now; or it
+ * is lost.
+ */
+static void
+on_mark(void *arg, enum kafscale_status status, const struct kafscale_meta_entry *entries,
+        size_t entry_count, uint64_t revision, const struct kafscale_error *error)
+{
+    struct reading *reading = arg;
+
+    (void) revision;
+    (void) error;
+    if (status != KAFSCALE_OK) {
+        finish(reading, KAFSCALE_UNAVAILABLE);
+    } else if (ks_trim_mark_of(entries, entry_count) > reading->sequence) {
+        finish(reading, KAFSCALE_FENCED);
+    } else {
+        ks_log(&reading->log->env->logger, KAFSCALE_LOG_ERROR, "object '%s' is missing",
+               reading->key);
+        finish(reading, verdict(reading, KAFSCALE_NOT_FOUND));
+    }
+}
+
+static void
+explain(struct reading *reading)
+{
+    ks_trim_key(&reading->log->sources[reading->source], reading->mark_key);
+    reading->mark_read = (struct kafscale_meta_read){ .key = reading->mark_key, .is_fresh = true };
+    ks_meta_read(reading->log->meta, &reading->mark_read, on_mark, reading);
+}
+
 static void
 on_got(void *arg, enum kafscale_status status, struct kafscale_blob *body, uint64_t object_bytes,
        const struct kafscale_error *error)
@@ -239,6 +272,11 @@ on_got(void *arg, enum kafscale_status status, struct kafscale_blob *body, uint6
     }
     reading->attempts++;
     reading->damaged += status == KAFSCALE_CORRUPT || status == KAFSCALE_NOT_FOUND;
+    if (status == KAFSCALE_NOT_FOUND && reading->attempts >= READS_MAX && !log->is_stopped &&
+        !log->is_freed && !reading->is_gone) {
+        explain(reading);
+        return;
+    }
     if (status == KAFSCALE_OK || log->is_stopped || log->is_freed || reading->is_gone ||
         reading->attempts >= READS_MAX) {
         if (status != KAFSCALE_OK && !log->is_freed && !reading->is_gone) {

@@ -433,6 +433,40 @@ START_TEST(a_bundle_that_goes_while_it_is_asked_for_is_no_alarm)
 }
 END_TEST
 
+static void
+on_read_status(struct ks_log_read *read, enum kafscale_status status)
+{
+    *(enum kafscale_status *) read->arg = status;
+}
+
+/* Who was deposed and doesn't know it yet reads what its successor has moved or deleted. */
+START_TEST(what_another_broker_has_trimmed_is_not_called_lost)
+{
+    for (int round = 0; round < 2; round++) {
+        struct log_fixture *f = with_batches(round == 0 ? SLOTS : SLOTS - 1);
+        struct ks_log *deposed = f->log;
+        struct ks_partition *partition = log_fixture_partition(f);
+        enum kafscale_status status = KAFSCALE_OK;
+        enum kafscale_status told = KAFSCALE_EXISTS;
+        struct ks_log_read read = { .partition = partition,
+                                    .bytes_max = 1000,
+                                    .is_first_whole = true,
+                                    .done = on_read_status,
+                                    .arg = &told };
+
+        ck_assert(log_fixture_new_log(f));
+        ck_assert_ptr_nonnull(log_fixture_open(f));
+        raise_start(f, ks_partition_high_watermark(partition));
+        virtual_env_run_for(&f->v, 10000);
+        ck_assert(!ks_log_read(deposed, &read, &status));
+        virtual_env_run_for(&f->v, 60000);
+        ck_assert_int_eq(told, KAFSCALE_FENCED);
+        ks_log_free(deposed);
+        log_fixture_free(f);
+    }
+}
+END_TEST
+
 /* --- Death ------------------------------------------------------------------------------------ */
 
 static bool
@@ -691,6 +725,7 @@ suite_new(void)
     tcase_add_test(tests, a_store_that_fails_delays_bundles_and_no_more);
     tcase_add_test(tests, answers_of_transactions_may_be_lost);
     tcase_add_test(tests, a_bundle_that_is_missing_is_an_alarm);
+    tcase_add_test(tests, what_another_broker_has_trimmed_is_not_called_lost);
     tcase_add_test(tests, a_bundle_that_goes_while_it_is_asked_for_is_no_alarm);
     tcase_add_test(tests, a_broker_may_die_at_any_step);
     tcase_add_test(tests, a_log_may_be_freed_at_any_step);
