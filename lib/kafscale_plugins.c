@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Compiled once for each of the two libraries; KS_LINKED_S3 says that the S3 store is part of this
- * one.
+ * Compiled once for each of the two libraries; KS_LINKED_S3 and KS_LINKED_LIBS3 say which
+ * stores are part of this one.
  */
 #include "kafscale_plugins.h"
 
@@ -15,7 +15,14 @@ extern const struct kafscale_plugin kafscale_plugin_s3;
 #define LINKED_S3 NULL
 #endif
 
-static const struct kafscale_plugin *const plugins[] = { LINKED_S3 };
+#ifdef KS_LINKED_LIBS3
+extern const struct kafscale_plugin kafscale_plugin_libs3;
+#define LINKED_LIBS3 &kafscale_plugin_libs3
+#else
+#define LINKED_LIBS3 NULL
+#endif
+
+static const struct kafscale_plugin *const plugins[] = { LINKED_S3, LINKED_LIBS3 };
 
 const struct kafscale_plugin *
 ks_plugin_linked(const char *name)

@@ -5,17 +5,21 @@
 #include "base/plugin.h"
 #include "kafscale_plugins.h"
 
-/* The bytes of S3's client, signer and TLS are there once they are asked for. */
+/*
+ * The bytes of S3's client, signer and TLS are there once they are asked for; those of libs3, and
+ * with them its licence, only where that is.
+ */
 static enum kafscale_status
 open_s3_store(struct ks_env *env, const struct kafscale_options *options, bool must_exist,
               struct kafscale_store *store_out, struct kafscale_error *error)
 {
     const char *directory = ks_option_text(options, KS_OPTION_plugin_directory);
-    const struct kafscale_plugin *plugin = ks_plugin_linked("s3");
+    const char *name = ks_options_s3_plugin(options);
+    const struct kafscale_plugin *plugin = ks_plugin_linked(name);
     enum kafscale_status status = KAFSCALE_OK;
 
     if (plugin == NULL) {
-        status = ks_plugin_load("s3", directory[0] == '\0' ? NULL : directory, &plugin, error);
+        status = ks_plugin_load(name, directory[0] == '\0' ? NULL : directory, &plugin, error);
     }
     if (status != KAFSCALE_OK) {
         return status;

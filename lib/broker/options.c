@@ -528,6 +528,12 @@ count_elements(const char *text)
     return count;
 }
 
+static bool
+uses_signature_2(const struct kafscale_options *options)
+{
+    return strcmp(ks_options_s3_plugin(options), "libs3") == 0;
+}
+
 static enum kafscale_status
 check_together(const struct kafscale_options *options, struct kafscale_error *error)
 {
@@ -552,6 +558,12 @@ check_together(const struct kafscale_options *options, struct kafscale_error *er
         ks_option_text(options, KS_OPTION_s3_bucket)[0] == '\0') {
         return ks_error_set(error, KAFSCALE_INVALID, "option 's3.bucket': store=s3 needs one");
     }
+    if (ks_options_store_is_s3(options) && uses_signature_2(options) &&
+        ks_option_number(options, KS_OPTION_store_single_writer) == 0) {
+        return ks_error_set(error, KAFSCALE_INVALID,
+                            "option 's3.signature': v2 has no conditional writes and needs "
+                            "store.single_writer=true");
+    }
     return KAFSCALE_OK;
 }
 
@@ -567,6 +579,24 @@ is_default(const struct kafscale_options *options, enum ks_option_name name)
     }
     return kinds[line->kind].check(line, line->default_value, &number) &&
            number == ks_option_number(options, name);
+}
+
+/* What one option says may have no meaning beside another. */
+static void
+warn_of_stores(const struct kafscale_options *options, const struct ks_logger *logger)
+{
+    bool is_s3 = ks_options_store_is_s3(options);
+
+    if (ks_option_text(options, KS_OPTION_s3_bucket)[0] != '\0' && !is_s3) {
+        ks_log(logger, KAFSCALE_LOG_WARN, "option has no effect key=s3.bucket reason=\"store=%s\"",
+               ks_option_text(options, KS_OPTION_store));
+    }
+    if (ks_option_number(options, KS_OPTION_store_single_writer) != 0 &&
+        !(is_s3 && uses_signature_2(options))) {
+        ks_log(logger, KAFSCALE_LOG_WARN,
+               "option has no effect key=store.single_writer reason=\"the store has atomic "
+               "creates\"");
+    }
 }
 
 enum kafscale_status
@@ -594,11 +624,7 @@ kafscale_options_check(const struct kafscale_options *options, kafscale_log_writ
                                 line->why);
         }
     }
-    if (ks_option_text(options, KS_OPTION_s3_bucket)[0] != '\0' &&
-        !ks_options_store_is_s3(options)) {
-        ks_log(&logger, KAFSCALE_LOG_WARN, "option has no effect key=s3.bucket reason=\"store=%s\"",
-               ks_option_text(options, KS_OPTION_store));
-    }
+    warn_of_stores(options, &logger);
     return check_together(options, error);
 }
 

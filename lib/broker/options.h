@@ -45,6 +45,9 @@ int32_t ks_options_broker_id(const struct kafscale_options *options);
 /* store=s3, or a bucket and nothing said about the store. */
 bool ks_options_store_is_s3(const struct kafscale_options *options);
 
+/* The plug-in that has the S3 store for s3.signature. */
+const char *ks_options_s3_plugin(const struct kafscale_options *options);
+
 /* The path of a directory store, or NULL for the memory store; not for the S3 store. */
 const char *ks_options_store_directory(const struct kafscale_options *options);
 

@@ -54,6 +54,12 @@ ks_options_store_is_s3(const struct kafscale_options *options)
 }
 
 const char *
+ks_options_s3_plugin(const struct kafscale_options *options)
+{
+    return strcasecmp(ks_option_text(options, KS_OPTION_s3_signature), "v2") == 0 ? "libs3" : "s3";
+}
+
+const char *
 ks_options_store_directory(const struct kafscale_options *options)
 {
     const char *store = ks_option_text(options, KS_OPTION_store);

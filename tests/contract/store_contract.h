@@ -17,6 +17,7 @@ struct store_factory {
     const char *name;
     void *(*start)(struct store_client *client);
     void (*stop)(void *state);
+    bool lacks_spaces; /* keys with spaces can't be stored, and are refused */
 };
 
 /* Adds the tests for each factory. The table stays valid as long as the suite. */

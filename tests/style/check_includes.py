@@ -23,6 +23,7 @@ OUTSIDE = (
     (r"event2/.*", ("lib/net/", "lib/ops/http.c", "include/kafscale/broker.h", "lib/kafscale.c")),
     (r"openssl/.*", ("lib/net/tls", "lib/store/s3/")),
     (r"curl/.*", ("lib/store/s3/", "lib/meta/etcd/")),
+    (r"libs3\.h", ("lib/store/libs3/",)),
     (r"expat\.h", ("lib/store/s3/",)),
     (r"yajl/.*", ("lib/store/s3/", "lib/meta/etcd/", "lib/ops/json.c", "cli/show.c")),
     (r"protobuf-c/.*", ("lib/meta/encoding.c",)),

@@ -237,8 +237,6 @@ run dir = {folder}/run
 admin socket = {folder}/run/$name.asok
 log file = {folder}/$name.log
 mon cluster log file = {folder}/cluster.log
-osd max object name len = 256
-osd max object namespace len = 64
 ms max backoff = 0.5
 [mon]
 mon data = {folder}/mon

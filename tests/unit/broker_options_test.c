@@ -482,6 +482,39 @@ START_TEST(a_bucket_beside_another_store_is_told_of)
 }
 END_TEST
 
+START_TEST(signature_2_is_for_those_who_say_that_nobody_else_writes)
+{
+    struct kafscale_options *options = kafscale_options_new();
+    struct kafscale_error error = { 0 };
+    struct warnings warnings = { 0 };
+
+    set(options, "s3.bucket", "b");
+    ck_assert_str_eq(ks_options_s3_plugin(options), "s3");
+    set(options, "s3.signature", "v2");
+    ck_assert_str_eq(ks_options_s3_plugin(options), "libs3");
+    ck_assert_int_eq(kafscale_options_check(options, NULL, NULL, &error), KAFSCALE_INVALID);
+    ck_assert_msg(strstr(error.text, "store.single_writer") != NULL, "%s", error.text);
+    set(options, "store.single_writer", "true");
+    ck_assert_int_eq(kafscale_options_check(options, on_warning, &warnings, NULL), KAFSCALE_OK);
+    ck_assert_str_eq(warnings.text, "");
+    kafscale_options_free(options);
+}
+END_TEST
+
+START_TEST(a_single_writer_where_it_changes_nothing_is_told_of)
+{
+    struct kafscale_options *options = kafscale_options_new();
+    struct warnings warnings = { 0 };
+
+    set(options, "s3.bucket", "b");
+    set(options, "store.single_writer", "true");
+    ck_assert_int_eq(kafscale_options_check(options, on_warning, &warnings, NULL), KAFSCALE_OK);
+    ck_assert_str_eq(warnings.text, "option has no effect key=store.single_writer "
+                                    "reason=\"the store has atomic creates\"\n");
+    kafscale_options_free(options);
+}
+END_TEST
+
 START_TEST(the_memory_account_holds_at_least_one_request_of_the_largest_size)
 {
     struct kafscale_options *options = kafscale_options_new();
@@ -713,6 +746,8 @@ whole_case(void)
 
     tcase_add_test(whole, a_bucket_chooses_the_s3_store_and_the_s3_store_needs_a_bucket);
     tcase_add_test(whole, a_bucket_beside_another_store_is_told_of);
+    tcase_add_test(whole, signature_2_is_for_those_who_say_that_nobody_else_writes);
+    tcase_add_test(whole, a_single_writer_where_it_changes_nothing_is_told_of);
     tcase_add_test(whole, the_memory_account_holds_at_least_one_request_of_the_largest_size);
     tcase_add_test(whole, what_would_be_unsafe_to_ignore_is_refused_unless_it_is_the_default);
     tcase_add_test(whole, an_option_without_effect_gives_one_warning_that_says_why);
