@@ -41,6 +41,15 @@ enum ks_planted_fault {
     KS_PLANTED_GC_MARK,               /* bundles without register go whatever the mark says */
     KS_PLANTED_GC_REGISTER,           /* bundles below the mark go, registered or not */
     KS_PLANTED_GC_VOID_SEAL,          /* what lies above a void seal goes */
+    KS_PLANTED_READER_CHECKS_ID,      /* take a segment for one's own whatever its topic id */
+    KS_PLANTED_READ_REGISTER_AGAIN,   /* take a missing segment for the end of the data */
+    KS_PLANTED_SEGMENT_IF_ABSENT,     /* overwrite an index or a segment */
+    KS_PLANTED_SEGMENT_ADOPT,         /* take any segment for the one that was to be put */
+    KS_PLANTED_SEGMENT_FOLLOWS_INDEX, /* go on with one's own range beside another's index */
+    KS_PLANTED_INDEX_FIRST,           /* put the segment before its index */
+    KS_PLANTED_CAS_AFTER_BOTH,        /* move compacted_upto before the segment is there */
+    KS_PLANTED_CAS_COMPACTED,         /* move compacted_upto without comparing */
+    KS_PLANTED_LIVE_PRODUCERS,        /* store the live producers beside a segment */
     KS_PLANTED_COUNT,
 };
 

@@ -87,9 +87,20 @@ set_retention(struct ks_broker *broker, const struct ks_topic_partition *partiti
 }
 
 static void
+configure(struct ks_broker *broker, const struct ks_topic_partition *partition)
+{
+    int64_t segment_bytes =
+        ks_topic_config_number(&partition->topic->record.config, &broker->options.topic_defaults,
+                               KS_TOPIC_CONFIG_SEGMENT_BYTES);
+
+    set_retention(broker, partition);
+    ks_log_set_segment_bytes(broker->log, partition->log, (size_t) segment_bytes);
+}
+
+static void
 on_partition_opened(void *arg, struct ks_topic_partition *partition)
 {
-    set_retention(arg, partition);
+    configure(arg, partition);
 }
 
 static void
@@ -97,7 +108,7 @@ on_topic_configured(void *arg, struct ks_topic *topic)
 {
     for (int32_t i = 0; i < topic->record.partition_count; i++) {
         if (topic->partitions[i].log != NULL) {
-            set_retention(arg, &topic->partitions[i]);
+            configure(arg, &topic->partitions[i]);
         }
     }
 }

@@ -32,7 +32,11 @@ struct ks_broker_options {
     int64_t flush_interval_ms; /* negative: what suits the store */
     size_t flush_bytes;
     size_t unflushed_bytes_max;
-    size_t cache_bytes_max;
+    size_t cache_bytes_max; /* half of it for blocks of segments */
+    size_t segment_bytes;
+    int64_t compact_interval_ms;
+    uint32_t cold_gets_max;
+    size_t read_ahead_bytes_max;
     uint32_t bundle_slots;  /* of struct ks_log_options */
     uint32_t producers_max; /* per partition */
     int64_t producer_expiration_ms;

@@ -8,6 +8,7 @@
 #define MINUTE_MS (60 * INT64_C(1000))
 #define HOUR_MS (60 * MINUTE_MS)
 #define TOPIC_PARTITIONS_MAX 10000
+#define READ_AHEAD_BYTES_MAX (8 << 20)
 
 void
 ks_broker_options_init(struct ks_broker_options *options)
@@ -17,6 +18,10 @@ ks_broker_options_init(struct ks_broker_options *options)
                                            .flush_bytes = 4u << 20,
                                            .unflushed_bytes_max = 64u << 20,
                                            .cache_bytes_max = 32u << 20,
+                                           .segment_bytes = 8u << 20,
+                                           .compact_interval_ms = 6 * HOUR_MS,
+                                           .cold_gets_max = 16,
+                                           .read_ahead_bytes_max = READ_AHEAD_BYTES_MAX,
                                            .bundle_slots = 64,
                                            .producers_max = 10000,
                                            .producer_expiration_ms = 24 * HOUR_MS,
@@ -77,6 +82,17 @@ read_topic_defaults(const struct kafscale_options *settings, struct ks_topic_con
     return read_retention(settings, defaults);
 }
 
+/* More than this ahead of one consumer makes nothing faster. */
+static size_t
+read_ahead_bytes(const struct kafscale_options *settings)
+{
+    int64_t segments = ks_option_number(settings, KS_OPTION_readahead_segments);
+    int64_t segment_bytes = ks_option_number(settings, KS_OPTION_segment_object_bytes);
+
+    return segments > READ_AHEAD_BYTES_MAX / segment_bytes ? READ_AHEAD_BYTES_MAX
+                                                           : (size_t) (segments * segment_bytes);
+}
+
 enum kafscale_status
 ks_broker_options_from(const struct kafscale_options *settings,
                        struct ks_broker_options *options_out)
@@ -91,6 +107,10 @@ ks_broker_options_from(const struct kafscale_options *settings,
     options.flush_bytes = (size_t) ks_option_number(settings, KS_OPTION_flush_bytes);
     options.unflushed_bytes_max = (size_t) ks_option_number(settings, KS_OPTION_unflushed_bytes);
     options.cache_bytes_max = (size_t) ks_option_number(settings, KS_OPTION_cache_bytes);
+    options.segment_bytes = (size_t) ks_option_number(settings, KS_OPTION_segment_object_bytes);
+    options.compact_interval_ms = ks_option_number(settings, KS_OPTION_compact_interval_ms);
+    options.cold_gets_max = (uint32_t) ks_option_number(settings, KS_OPTION_cold_requests_max);
+    options.read_ahead_bytes_max = read_ahead_bytes(settings);
     options.producers_max = (uint32_t) ks_option_number(settings, KS_OPTION_producer_ids_max);
     options.producer_expiration_ms =
         ks_option_number(settings, KS_OPTION_producer_id_expiration_ms);

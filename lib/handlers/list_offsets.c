@@ -28,6 +28,7 @@ struct list_entry {
     bool is_repeated;
     bool has_leader_epoch;
     int64_t latest_ms; /* of all batches, when the search began */
+    struct ks_log_time time;
     struct ks_log_read read;
 };
 
@@ -75,13 +76,13 @@ search_batch(const struct list_entry *entry, const struct ks_batch *batch,
     int64_t log_start = ks_partition_log_start(entry->partition->log);
     struct kafscale_error error = { 0 };
 
-    if (entry->asked->timestamp == MAX_TIMESTAMP) {
+    if (entry->asked->timestamp == MAX_TIMESTAMP && entry->time.timestamp_ms == INT64_MAX) {
         if (batch->max_timestamp < entry->latest_ms) {
             return KAFSCALE_NOT_FOUND;
         }
         return ks_records_find_latest_time(batch, log_start, found_out, &error);
     }
-    return ks_records_find_time(batch, entry->asked->timestamp, log_start, found_out, &error);
+    return ks_records_find_time(batch, entry->time.timestamp_ms, log_start, found_out, &error);
 }
 
 /* NOT_FOUND: the batch after this one is to be looked at. */
@@ -183,15 +184,47 @@ time_for_log(int64_t asked)
     return asked < INT64_MAX ? asked : INT64_MAX - 1;
 }
 
+/* True: settled. */
+static bool
+take_time(struct list_offsets *list, struct list_entry *entry, enum kafscale_status status)
+{
+    if (entry->partition->log == NULL) {
+        entry->out->error_code = ks_kafka_read_error(entry->partition->error);
+        return true;
+    }
+    if (status != KAFSCALE_OK) {
+        entry->out->error_code = ks_kafka_read_error(ks_broker_error_of_status(status));
+        return true;
+    }
+    return entry->time.offset < 0 || search_from(list, entry, entry->time.offset);
+}
+
+static void
+on_time(struct ks_log_time *time, enum kafscale_status status)
+{
+    struct list_entry *entry = KS_CONTAINER(time, struct list_entry, time);
+    struct list_offsets *list = time->arg;
+
+    if (take_time(list, entry, status)) {
+        list->next++;
+        go_on(list);
+    }
+}
+
 static bool
 search(struct list_offsets *list, struct list_entry *entry)
 {
-    int64_t offset =
-        ks_partition_batch_by_time(entry->partition->log, time_for_log(entry->asked->timestamp));
+    enum kafscale_status status = KAFSCALE_OK;
 
     entry->latest_ms = ks_partition_latest_ms(entry->partition->log);
-
-    return offset < 0 || search_from(list, entry, offset);
+    entry->time = (struct ks_log_time){ .partition = entry->partition->log,
+                                        .timestamp_ms = time_for_log(entry->asked->timestamp),
+                                        .done = on_time,
+                                        .arg = list };
+    if (!ks_log_find_by_time(ks_broker_log(list->request->broker), &entry->time, &status)) {
+        return false;
+    }
+    return take_time(list, entry, status);
 }
 
 /* ---------------------------------------------------------------------------------------------- */

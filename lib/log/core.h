@@ -10,7 +10,10 @@
 #ifndef KS_LOG_CORE_H
 #define KS_LOG_CORE_H
 
+#include "log/block_cache.h"
+#include "log/object_read.h"
 #include "log/partition.h"
+#include "log/segment.h"
 
 struct ks_opening;
 struct ks_trimmer;
@@ -85,6 +88,16 @@ struct ks_retentions {
     bool is_ended;
 };
 
+/* Which partitions wait to be compacted (compact.h). */
+struct ks_compactor {
+    struct ks_list young; /* with something to compact, that which is oldest first */
+    struct ks_list due;
+    struct ks_list jobs;
+    size_t job_count;
+    struct ks_timer timer; /* when the first of the young ones is due */
+    struct ks_task task;
+};
+
 struct ks_log {
     struct ks_env *env;
     struct ks_store *store;
@@ -124,6 +137,17 @@ struct ks_log {
 
     struct ks_list cache; /* committed batches in memory, oldest first */
     size_t cache_bytes;
+
+    /* What lies in segments. */
+    struct ks_object_reads object_reads;
+    struct ks_segments segments;
+    struct ks_block_cache blocks;
+    struct ks_list searches;
+    struct ks_list cold_reads;
+    struct ks_list producer_loads;
+    struct ks_list time_searches;
+
+    struct ks_compactor compactor;
 
     struct ks_opening *opening; /* the one under way */
     struct ks_list openings;    /* that wait */
@@ -198,6 +222,36 @@ void ks_log_read_on(struct ks_log *log, struct ks_log_read *read);
 void ks_readings_forget(struct ks_log *log, const struct ks_partition *partition);
 /* For a log that is going: nothing is asked again. */
 void ks_readings_silence(struct ks_log *log);
+
+/* --- segment_read.c: as ks_log_read, below compacted_upto --- */
+bool ks_cold_read(struct ks_log *log, struct ks_log_read *read, enum kafscale_status *status_out);
+void ks_cold_reads_drop(struct ks_log *log);
+
+/* --- compact.c --- */
+void ks_compactor_init(struct ks_log *log);
+/* More of it is committed, or it was opened. */
+void ks_compact_note(struct ks_log *log, struct ks_partition *partition);
+void ks_compact_forget(struct ks_log *log, struct ks_partition *partition);
+/* The log drains: what waits to try again looks now. */
+void ks_compact_hurry(struct ks_log *log);
+/* For a log that is going: waits for nothing but requests under way. */
+void ks_compact_silence(struct ks_log *log);
+/* For ks_log_abandon: frees all, for whose requests no completion comes. */
+void ks_compact_drop(struct ks_log *log);
+
+/* --- time_search.c --- */
+/* For a log that is going: waits for nothing but requests under way. */
+void ks_time_searches_silence(struct ks_log *log);
+/* For ks_log_abandon. */
+void ks_time_searches_drop(struct ks_log *log);
+
+/* --- cold.c: all that reads segments --- */
+void ks_cold_init(struct ks_log *log);
+void ks_cold_deinit(struct ks_log *log);
+/* For a log that is going: waits for nothing but requests under way. */
+void ks_cold_silence(struct ks_log *log);
+/* For ks_log_abandon. */
+void ks_cold_drop(struct ks_log *log);
 
 /* --- stop.c --- */
 void ks_stop_continue(struct ks_log *log);

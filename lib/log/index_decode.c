@@ -223,6 +223,7 @@ take_partition(const struct kafscale_slice fields[KS_INDEX_TAGS_END], struct ks_
     index->totals.segments = ks_cursor_u64(&totals);
     index->totals.records = ks_cursor_u64(&totals);
     index->totals.bytes = ks_cursor_u64(&totals);
+    index->totals.max_timestamp_ms = (int64_t) ks_cursor_u64(&totals);
     if (ks_cursor_failed(&totals) || index->totals.segments == 0 ||
         !take_ancestors(fields[KS_INDEX_TAG_ANCESTORS], index)) {
         return damaged(error, "what it says of earlier segments");
@@ -395,26 +396,31 @@ ks_index_find(const struct ks_index *index, int64_t offset)
     return &index->entries[low > 0 ? low - 1 : 0];
 }
 
+/* Those of the lowest level stand without a gap. */
+static int64_t
+right_before(const struct ks_ancestors *nearest, int64_t offset)
+{
+    for (uint8_t i = 0; i < nearest->count; i++) {
+        if (nearest->bases[i] <= offset) {
+            return nearest->bases[i];
+        }
+    }
+    return -1;
+}
+
 int64_t
 ks_index_ancestor(const struct ks_index *index, int64_t offset)
 {
-    int64_t oldest_above = -1;
+    int64_t found = right_before(&index->ancestors[0], offset);
 
-    if (index->ancestors[0].count == 0) {
-        return -1;
-    }
-    if (index->ancestors[0].bases[0] <= offset) {
-        return index->ancestors[0].bases[0];
-    }
-    for (size_t level = 0; level < KS_INDEX_LEVELS; level++) {
+    for (size_t level = 0; level < KS_INDEX_LEVELS && (found < 0 || found > offset); level++) {
         const struct ks_ancestors *ancestors = &index->ancestors[level];
 
         for (uint8_t i = 0; i < ancestors->count; i++) {
-            if (ancestors->bases[i] > offset &&
-                (oldest_above < 0 || ancestors->bases[i] < oldest_above)) {
-                oldest_above = ancestors->bases[i];
+            if (ancestors->bases[i] > offset && (found < 0 || ancestors->bases[i] < found)) {
+                found = ancestors->bases[i];
             }
         }
     }
-    return oldest_above;
+    return found;
 }

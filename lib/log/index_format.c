@@ -19,7 +19,8 @@ ks_index_init(struct ks_index *index, int64_t base_offset)
                                 .is_ours = true,
                                 .base_offset = base_offset,
                                 .last_offset = base_offset - 1,
-                                .max_timestamp_ms = INT64_MIN };
+                                .max_timestamp_ms = INT64_MIN,
+                                .totals = { .max_timestamp_ms = INT64_MIN } };
     ks_buffer_init(&index->producers, KS_INDEX_BYTES_MAX);
 }
 
@@ -67,12 +68,23 @@ is_next(const struct ks_index *index, const struct ks_batch *batch)
            ks_batch_last_offset(batch) >= batch->base_offset;
 }
 
+static void
+note_time(struct ks_index *index, int64_t max_timestamp_ms)
+{
+    int64_t *const latest[] = { &index->entries[index->entry_count - 1].max_timestamp_ms,
+                                &index->max_timestamp_ms, &index->totals.max_timestamp_ms };
+
+    for (size_t i = 0; i < sizeof latest / sizeof latest[0]; i++) {
+        if (max_timestamp_ms > *latest[i]) {
+            *latest[i] = max_timestamp_ms;
+        }
+    }
+}
+
 enum kafscale_status
 ks_index_add_batch(struct ks_index *index, const struct ks_batch *batch,
                    struct kafscale_error *error)
 {
-    struct ks_index_entry *entry;
-
     if (!is_next(index, batch)) {
         return ks_error_set(error, KAFSCALE_CORRUPT,
                             "a batch with offsets %" PRId64 " to %" PRId64 " after %" PRId64,
@@ -90,13 +102,7 @@ ks_index_add_batch(struct ks_index *index, const struct ks_batch *batch,
         }
         index->records_since_entry = 0;
     }
-    entry = &index->entries[index->entry_count - 1];
-    if (batch->max_timestamp > entry->max_timestamp_ms) {
-        entry->max_timestamp_ms = batch->max_timestamp;
-    }
-    if (batch->max_timestamp > index->max_timestamp_ms) {
-        index->max_timestamp_ms = batch->max_timestamp;
-    }
+    note_time(index, batch->max_timestamp);
     index->records_since_entry += batch->record_count;
     index->record_count += (uint64_t) batch->record_count;
     index->batch_count++;
@@ -253,6 +259,7 @@ encode_partition(const struct ks_index *index, struct ks_buffer *out)
     ks_buffer_append_u64(out, index->totals.segments);
     ks_buffer_append_u64(out, index->totals.records);
     ks_buffer_append_u64(out, index->totals.bytes);
+    ks_buffer_append_u64(out, (uint64_t) index->totals.max_timestamp_ms);
     encode_ancestors(index, out);
     begin_field(out, KS_INDEX_TAG_EPOCHS, KS_INDEX_EPOCH_BYTES * index->epoch_count);
     for (size_t i = 0; i < index->epoch_count; i++) {

@@ -34,6 +34,7 @@ struct ks_segment_totals {
     uint64_t segments;
     uint64_t records;
     uint64_t bytes; /* of batches */
+    int64_t max_timestamp_ms;
 };
 
 /*
@@ -138,8 +139,8 @@ const struct ks_index_entry *ks_index_find(const struct ks_index *index, int64_t
 
 /*
  * The earlier segment to go to next in search of `offset`, which is below this one's base: the one
- * right before if it begins at or below the offset, and then it is the one that is looked for; else
- * the oldest known that begins above. -1: none is known.
+ * that is looked for, if it is known; then it begins at or below the offset. Else the oldest known
+ * that begins above. -1: none is known.
  */
 int64_t ks_index_ancestor(const struct ks_index *index, int64_t offset);
 

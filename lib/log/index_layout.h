@@ -28,7 +28,7 @@ enum ks_index_tag {
 };
 
 #define KS_INDEX_SEGMENT_BYTES 76
-#define KS_INDEX_TOTALS_BYTES 24
+#define KS_INDEX_TOTALS_BYTES 32
 #define KS_INDEX_EPOCH_BYTES 12
 #define KS_INDEX_ABORTED_BYTES 24
 

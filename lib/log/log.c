@@ -40,6 +40,7 @@ really_free(struct ks_log *log)
 {
     ks_writer_deinit(log);
     ks_bundle_entries_drop(log);
+    ks_cold_deinit(log);
     free_partitions(log);
     ks_trimmer_free(log->trimmer);
     ks_free(log->sources);
@@ -94,6 +95,8 @@ ks_log_new(struct ks_env *env, struct ks_store *store, struct ks_meta *meta,
     ks_retention_init(log);
     ks_list_init(&log->sweeps);
     ks_list_init(&log->dead_topics);
+    ks_cold_init(log);
+    ks_compactor_init(log);
     if (ks_trimmer_begin(log) != KAFSCALE_OK) {
         really_free(log);
         return NULL;
@@ -131,6 +134,8 @@ ks_log_free(struct ks_log *log)
     silence(log);
     ks_readings_silence(log);
     ks_bundle_readings_silence(log);
+    ks_compact_silence(log);
+    ks_cold_silence(log);
     ks_releases_silence(log);
     ks_raises_silence(log);
     ks_sweeps_silence(log);
@@ -149,6 +154,7 @@ ks_log_abandon(struct ks_log *log)
     silence(log);
     ks_readings_drop(log);
     ks_bundle_readings_drop(log);
+    ks_cold_drop(log);
     ks_looks_drop(log);
     ks_releases_drop(log);
     ks_raises_drop(log);
@@ -156,6 +162,7 @@ ks_log_abandon(struct ks_log *log)
     ks_dead_topics_drop(log);
     ks_changes_drop(log);
     ks_openings_drop(log);
+    ks_compact_drop(log);
     really_free(log);
 }
 
@@ -257,6 +264,7 @@ ks_log_forget(struct ks_log *log, struct ks_partition *partition)
     partition->user = NULL;
     ks_list_remove(&partition->retained);
     ks_releases_forget(log, partition);
+    ks_compact_forget(log, partition);
     ks_changes_forget(log, partition);
     ks_raises_forget(log, partition);
     ks_readings_forget(log, partition);
@@ -312,4 +320,5 @@ ks_log_get_counters(const struct ks_log *log, struct ks_log_counters *counters_o
     *counters_out = log->counters;
     counters_out->unflushed_bytes = log->unflushed_bytes;
     counters_out->cache_bytes = log->cache_bytes;
+    counters_out->block_cache_bytes = log->blocks.bytes;
 }

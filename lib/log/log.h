@@ -44,6 +44,12 @@ struct ks_log_options {
      * 30 s.
      */
     int64_t leftovers_delay_ms;
+    size_t block_cache_bytes_max; /* of blocks of segments kept in memory */
+    uint32_t cold_gets_max;       /* GETs from segments under way at a time; at least 1 */
+    size_t read_ahead_bytes_max;  /* of a segment, ahead of who reads on; 0: nothing */
+    /* A partition with so many bytes, or whose oldest are so old, gets a segment. 0: none does. */
+    size_t segment_bytes;
+    int64_t compact_interval_ms;
     uint32_t producers_max; /* producer ids remembered per partition */
     int64_t producer_expiration_ms;
     int64_t retention_check_ms; /* between checks, at least; 0: five minutes */
@@ -235,6 +241,8 @@ KAFSCALE_MUST_CHECK enum kafscale_status ks_log_bury_topic(struct ks_log *log,
                                                            const struct ks_id *id,
                                                            const char *prefix,
                                                            ks_log_bury_done *done, void *arg);
+/* Segments of this partition have at most so many bytes of batches; 0: what the options say. */
+void ks_log_set_segment_bytes(struct ks_log *log, struct ks_partition *partition, size_t bytes_max);
 
 const struct ks_partition_name *ks_partition_name_of(const struct ks_partition *partition);
 int32_t ks_partition_leader_epoch(const struct ks_partition *partition);
@@ -329,12 +337,15 @@ bool ks_log_read(struct ks_log *log, struct ks_log_read *read, enum kafscale_sta
 /* Drops the references of a finished read. Accepts a zeroed one. */
 void ks_log_read_release(struct ks_log_read *read);
 
-/* The size of the readable batch with `offset`; 0: there is none. No I/O. */
+/*
+ * The size of the readable batch with `offset`; 0: there is none. No I/O: of a batch in a segment
+ * it is a guess.
+ */
 size_t ks_partition_batch_bytes(const struct ks_partition *partition, int64_t offset);
 
 /*
  * Bytes from `offset` to the high watermark, at most `bytes_max`; for a Fetch that waits for
- * min_bytes. No I/O.
+ * min_bytes. No I/O: from a segment on there are always enough.
  */
 size_t ks_partition_bytes_from(const struct ks_partition *partition, int64_t offset,
                                size_t bytes_max);
@@ -347,8 +358,29 @@ size_t ks_partition_bytes_from(const struct ks_partition *partition, int64_t off
  */
 int64_t ks_partition_batch_by_time(const struct ks_partition *partition, int64_t timestamp_ms);
 
-/* The greatest max timestamp of all batches; INT64_MIN: there are none. */
+/* The greatest max timestamp of all batches but those in segments; INT64_MIN: there are none. */
 int64_t ks_partition_latest_ms(const struct ks_partition *partition);
+
+/*
+ * The same below compacted_upto too, where indexes of segments tell it. The batch with the record
+ * is the one at `offset` or one of those after it.
+ */
+struct ks_log_time {
+    struct ks_partition *partition;
+    /*
+     * With INT64_MAX, the greatest there is. Where that lies in a segment it stands here
+     * afterwards: the first record that has it, from `offset` on, is the one.
+     */
+    int64_t timestamp_ms;
+    void (*done)(struct ks_log_time *asked, enum kafscale_status status);
+    void *arg;
+
+    int64_t offset; /* out, valid with KAFSCALE_OK: -1, there is none */
+};
+
+/* True: answered, `done` will not be called. False: `done` comes. */
+bool ks_log_find_by_time(struct ks_log *log, struct ks_log_time *asked,
+                         enum kafscale_status *status_out);
 
 /* --- Freshness ------------------------------------------------------------------------------- */
 
@@ -383,8 +415,18 @@ struct ks_log_counters {
     uint64_t bundle_gets;   /* of objects that were not in memory any more */
     uint64_t seals_beaten;  /* data or another's seal was in the slot first */
     uint64_t starts_raised; /* of partitions, by retention or a client */
+    uint64_t cold_reads;    /* reads that segments were needed for */
+    uint64_t cold_gets;     /* GETs of segments and indexes */
+    uint64_t segment_lists; /* searches that had to ask what there is */
+    uint64_t indexes_rebuilt;
+    uint64_t segments_written;
+    uint64_t segment_bytes;   /* of batches in them */
+    uint64_t indexes_adopted; /* of a segment, found where one was to be put */
+    uint64_t segments_adopted;
+    uint64_t compaction_alarms; /* partitions that aren't compacted any more */
     size_t unflushed_bytes;
     size_t cache_bytes;
+    size_t block_cache_bytes;
 };
 
 void ks_log_get_counters(const struct ks_log *log, struct ks_log_counters *counters_out);

@@ -58,6 +58,7 @@ opening_free(struct ks_opening *opening)
         ks_register_deinit(&opening->items[i].wanted);
         ks_partition_free(opening->items[i].partition);
         ks_opening_forget_sections(&opening->items[i]);
+        ks_opening_forget_segments(&opening->items[i]);
     }
     ks_opening_free_dead_logs(opening);
     ks_table_deinit(&opening->by_name);
@@ -104,6 +105,7 @@ adopt(struct ks_log *log, struct ks_opening_item *item)
     item->reg = (struct ks_register){ 0 };
     item->partition = NULL;
     item->result = KAFSCALE_OK;
+    ks_compact_note(log, partition);
 }
 
 static void
@@ -156,6 +158,9 @@ is_own_claim(const struct ks_log *log, const struct ks_register *reg)
 static bool
 needs_replay(const struct ks_opening_item *item)
 {
+    if (item->reg.compacted_upto > 0) {
+        return true;
+    }
     for (size_t i = 0; i < item->reg.chain_count; i++) {
         if (ks_element_is_replayed(item, &item->reg.chain[i])) {
             return true;
@@ -383,7 +388,7 @@ static void
 take_register(struct ks_opening *opening, struct ks_opening_item *item,
               const struct kafscale_meta_entry *entry)
 {
-    struct ks_register reg = { 0 };
+    struct ks_register reg = { .segment_base = -1 };
 
     if (entry != NULL && ks_register_decode(entry->value, &reg, &opening->error) != KAFSCALE_OK) {
         bool is_short = opening->error.status == KAFSCALE_NO_MEMORY;
@@ -421,6 +426,7 @@ take_register(struct ks_opening *opening, struct ks_opening_item *item,
     }
     ks_partition_free(item->partition);
     item->partition = NULL;
+    ks_opening_forget_segments(item);
     item->state = is_own_claim(opening->log, &reg) ? KS_ITEM_CLAIMED : KS_ITEM_READ;
 }
 
@@ -573,6 +579,13 @@ ks_opening_move_on(struct ks_opening *opening)
         if (!opening->has_states && begin_states(opening)) {
             return;
         }
+        if (ks_opening_load_segments(opening)) {
+            return;
+        }
+        if (opening->must_read) {
+            read_later(opening);
+            return;
+        }
         ks_replay_items(opening);
         forget_dead_logs(opening);
     }
@@ -690,6 +703,7 @@ ks_openings_drop(struct ks_log *log)
     ks_env_cancel_timer(log->env, &opening->retry);
     ks_opening_drop_states(opening);
     ks_opening_drop_dead_logs(opening);
+    ks_opening_drop_segments(opening);
     opening_free(opening);
     log->opening = NULL;
 }

@@ -41,6 +41,12 @@ struct ks_opening_item {
     struct ks_register wanted; /* what the transaction under way would make of it */
     bool wants_active;
     struct ks_partition *partition;
+    /* What it is at compacted_upto, where that is above 0 (opening_segments.c). */
+    bool has_compacted;
+    struct ks_producer_table compacted_producers;
+    struct ks_epoch_start *compacted_epochs;
+    size_t compacted_epoch_count;
+    struct ks_opening_load *load;       /* the one under way, or NULL */
     struct ks_replay_section *sections; /* found in the dead logs */
     size_t section_count;
     size_t section_capacity;
@@ -69,6 +75,7 @@ struct ks_opening {
     struct ks_list state_reads; /* under way */
     bool has_states;
     bool had_dead_logs;
+    size_t loads_under_way;
     struct ks_list moves; /* transactions under way */
     size_t transactions_left;
     bool has_read_again; /* the registers, after the dead logs */
@@ -110,6 +117,20 @@ void ks_opening_give_trails(struct ks_opening *opening);
 void ks_opening_free_dead_logs(struct ks_opening *opening);
 /* The same when no completion of what is under way will come. */
 void ks_opening_drop_dead_logs(struct ks_opening *opening);
+
+/* --- opening_segments.c: what the claimed items are at compacted_upto --- */
+/*
+ * Begins to load what is missing, and the last one that ends moves the opening on. False: nothing
+ * is missing.
+ */
+bool ks_opening_load_segments(struct ks_opening *opening);
+/* Gives what was loaded, if anything was, to the item's new partition. */
+KAFSCALE_MUST_CHECK enum kafscale_status ks_opening_give_segments(struct ks_opening_item *item,
+                                                                  struct ks_partition *partition,
+                                                                  bool with_producers);
+void ks_opening_forget_segments(struct ks_opening_item *item);
+/* Frees what is under way, for which no completion will come (ks_log_abandon). */
+void ks_opening_drop_segments(struct ks_opening *opening);
 
 /* --- replay.c --- */
 /* Whether an element may hold records that must be replayed. */

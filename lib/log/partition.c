@@ -22,6 +22,7 @@ ks_partition_new(const struct ks_partition_name *name, const char *topic_name, c
         return NULL;
     }
     partition->name = *name;
+    partition->read_next = -1;
     partition->topic_name = ks_copy_text(topic_name);
     partition->prefix = ks_copy_text(prefix);
     if (partition->topic_name == NULL || partition->prefix == NULL) {
@@ -245,12 +246,21 @@ is_placed(const struct ks_partition *partition, int64_t offset)
            ks_partition_place(partition, index)->base_offset <= offset;
 }
 
+static bool
+is_in_segment(const struct ks_partition *partition, int64_t offset)
+{
+    return offset < partition->reg.compacted_upto && offset < ks_partition_placed_from(partition);
+}
+
 size_t
 ks_partition_batch_bytes(const struct ks_partition *partition, int64_t offset)
 {
     size_t index = ks_partition_find_place(partition, offset);
     size_t bundled = ks_partition_find_bundled(partition, offset);
 
+    if (is_in_segment(partition, offset)) {
+        return KS_COLD_BATCH_BYTES;
+    }
     if (!is_placed(partition, offset) && bundled < partition->bundled_count) {
         return partition->bundled[bundled].section->batch_bytes_max;
     }
@@ -267,6 +277,9 @@ ks_partition_bytes_from(const struct ks_partition *partition, int64_t offset, si
     const struct ks_place *last;
     uint64_t bytes = 0;
 
+    if (is_in_segment(partition, offset)) {
+        return bytes_max;
+    }
     if (first < end) {
         last = ks_partition_place(partition, end - 1);
         bytes = last->bytes_before + last->size_bytes -

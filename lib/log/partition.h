@@ -14,6 +14,9 @@
 #include "log/registers.h"
 #include "log/wal_format.h"
 
+/* What a batch in a segment is taken to measure before it is read. */
+#define KS_COLD_BATCH_BYTES (64u << 10)
+
 /* A batch whose bytes are in memory. In the list of its cache once committed. */
 struct ks_cached_batch {
     struct ks_list link;
@@ -79,6 +82,18 @@ struct ks_partition {
     struct ks_epoch_start *epochs; /* ascending in both */
     size_t epoch_count;
     struct ks_producer_table producers;
+
+    struct ks_compaction {
+        struct ks_list link;      /* with the young or those that are due */
+        int64_t since_ms;         /* when the oldest of what isn't compacted came */
+        size_t segment_bytes_max; /* the topic's; 0: the log's alone */
+        bool is_due;
+        bool is_stopped; /* by an alarm */
+        uint32_t failures;
+        struct ks_compact_job *job;
+    } compaction; /* compact.c's */
+
+    int64_t read_next; /* where a reader of segments will go on, -1: none has come to an end */
 
     /* The section of the open object that its batches go into, or NULL. The writer's. */
     struct ks_open_section *section;

@@ -31,6 +31,28 @@ ks_producer_note_entry(struct ks_producer_table *producers, const struct ks_wal_
     return ks_producer_note(producers, entry->producer_id, entry->producer_epoch, &batch, now_ms);
 }
 
+struct ks_wal_entry
+ks_entry_of_batch(const struct ks_batch *batch)
+{
+    bool has_producer = batch->producer_id >= 0;
+
+    return (struct ks_wal_entry){
+        .attributes = (uint16_t) batch->attributes,
+        .record_count = batch->record_count,
+        .base_offset = batch->base_offset,
+        .last_offset = ks_batch_last_offset(batch),
+        .producer_id = batch->producer_id,
+        .producer_epoch = batch->producer_epoch,
+        .first_sequence = batch->base_sequence,
+        .last_sequence = has_producer ? ks_batch_last_sequence(batch) : -1,
+        .max_timestamp_ms = batch->max_timestamp,
+        .size_bytes = (uint32_t) batch->bytes.size,
+        .crc = batch->crc,
+        .control_type = -1,
+        .coordinator_epoch = -1,
+    };
+}
+
 /* --- Encoding -------------------------------------------------------------------------------- */
 
 static void

@@ -31,6 +31,9 @@ KAFSCALE_MUST_CHECK enum kafscale_status ks_producer_note_entry(struct ks_produc
                                                                 const struct ks_wal_entry *entry,
                                                                 int64_t now_ms);
 
+/* What a directory says of a batch, as far as the batch itself tells; its place is not. */
+struct ks_wal_entry ks_entry_of_batch(const struct ks_batch *batch);
+
 /*
  * Appends the state of a table that was made by ks_producer_snapshot_decode and
  * ks_producer_note_entry. Producers that have expired by the time of the newest batch, and idle

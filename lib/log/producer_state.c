@@ -329,3 +329,23 @@ ks_producer_table_prune(struct ks_producer_table *producers)
         producer = oldest(&producers->by_use);
     }
 }
+
+static void
+move_list(struct ks_list *to, struct ks_list *from)
+{
+    struct ks_list *node;
+
+    ks_list_init(to);
+    while ((node = ks_list_take_first(from)) != NULL) {
+        ks_list_append(to, node);
+    }
+}
+
+void
+ks_producer_table_move(struct ks_producer_table *to, struct ks_producer_table *from)
+{
+    *to = *from;
+    move_list(&to->by_use, &from->by_use);
+    move_list(&to->refused, &from->refused);
+    *from = (struct ks_producer_table){ 0 };
+}

@@ -94,6 +94,9 @@ KAFSCALE_MUST_CHECK enum kafscale_status ks_producer_note(struct ks_producer_tab
 KAFSCALE_MUST_CHECK enum kafscale_status ks_producer_restore(struct ks_producer_table *producers,
                                                              const struct ks_producer *stored);
 
+/* Moves a table, and leaves `from` zeroed. */
+void ks_producer_table_move(struct ks_producer_table *to, struct ks_producer_table *from);
+
 /*
  * Drops what has expired by the time of the batch noted last, and idle producers beyond the
  * limit, as the next new producer would.

@@ -37,7 +37,8 @@ ks_cache_add(struct ks_log *log, struct ks_cached_batch *cached)
 
     ks_list_append(&log->cache, &cached->link);
     log->cache_bytes += cached->bytes.size;
-    while (log->cache_bytes > log->options.cache_bytes_max) {
+    while (log->cache_bytes > 0 &&
+           log->cache_bytes + log->blocks.bytes > log->options.cache_bytes_max) {
         struct ks_cached_batch *oldest =
             KS_CONTAINER(log->cache.next, struct ks_cached_batch, link);
         struct ks_partition *partition = oldest->partition;
@@ -465,6 +466,10 @@ ks_log_read(struct ks_log *log, struct ks_log_read *read, enum kafscale_status *
     read->part_count = 0;
     read->size_bytes = 0;
     read->state = NULL;
+    if (read->offset < partition->reg.compacted_upto &&
+        read->offset < ks_partition_placed_from(partition) && !log->is_stopped) {
+        return ks_cold_read(log, read, status_out);
+    }
     if (read->offset < partition->high_watermark && !is_cached(partition, first, read->offset)) {
         section = ks_log_section_at(log, partition, read->offset, &bundle);
     }

@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 #define REGISTER_VERSION 1
-#define REGISTER_FIELDS_BYTES 59
+#define REGISTER_FIELDS_BYTES 67
 #define ELEMENT_BYTES 39
 
 void
@@ -51,9 +51,8 @@ ks_register_add(struct ks_register *reg, const struct ks_chain_element *element)
     return KAFSCALE_OK;
 }
 
-/* Where the records of element `i` end: at the base of the next activated element. */
-static int64_t
-element_end(const struct ks_register *reg, size_t i)
+int64_t
+ks_register_element_end(const struct ks_register *reg, size_t i)
 {
     for (size_t j = i + 1; j < reg->chain_count; j++) {
         if (reg->chain[j].is_activated) {
@@ -72,7 +71,7 @@ ks_register_drop_empty(struct ks_register *reg)
         const struct ks_chain_element *element = &reg->chain[i];
 
         if (i + 1 < reg->chain_count &&
-            (!element->is_activated || element_end(reg, i) == element->base_offset)) {
+            (!element->is_activated || ks_register_element_end(reg, i) == element->base_offset)) {
             continue;
         }
         reg->chain[kept++] = *element;
@@ -94,6 +93,7 @@ ks_register_encode(const struct ks_register *reg, struct ks_buffer *out)
     ks_buffer_append_u64(out, (uint64_t) reg->cleaned_upto);
     ks_buffer_append_u32(out, reg->clean_generation);
     ks_buffer_append_u16(out, 0);
+    ks_buffer_append_u64(out, (uint64_t) reg->segment_base);
     ks_buffer_append_u32(out, (uint32_t) reg->chain_count);
     for (size_t i = 0; i < reg->chain_count; i++) {
         const struct ks_chain_element *element = &reg->chain[i];
@@ -120,6 +120,11 @@ take_fields(struct ks_cursor *cursor)
     reg.imported_end = (int64_t) ks_cursor_u64(cursor);
     reg.cleaned_upto = (int64_t) ks_cursor_u64(cursor);
     reg.clean_generation = ks_cursor_u32(cursor);
+    (void) ks_cursor_u16(cursor);
+    reg.segment_base = -1;
+    if (ks_cursor_left(cursor) > 0) {
+        reg.segment_base = (int64_t) ks_cursor_u64(cursor);
+    }
     return reg;
 }
 
@@ -162,7 +167,7 @@ ks_register_decode(struct kafscale_slice bytes, struct ks_register *reg_out,
     reg = take_fields(&fields);
     count = ks_cursor_u32(&cursor);
     if (fields.failed || cursor.failed || count > ks_cursor_left(&cursor) / ELEMENT_BYTES ||
-        reg.epoch < 0 || reg.log_start < 0 || reg.compacted_upto < 0 ||
+        reg.epoch < 0 || reg.log_start < 0 || reg.compacted_upto < 0 || reg.segment_base < -1 ||
         reg.state > KS_REGISTER_RELEASED) {
         return ks_error_set(error, KAFSCALE_CORRUPT, "damaged partition register");
     }

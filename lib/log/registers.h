@@ -49,6 +49,7 @@ struct ks_register {
     int64_t imported_end;
     int64_t cleaned_upto;           /* for topic compaction */
     uint32_t clean_generation;      /* for topic compaction */
+    int64_t segment_base;           /* of the newest segment, -1: none is known; spares a search */
     struct ks_chain_element *chain; /* oldest first; owned */
     size_t chain_count;
 };
@@ -62,6 +63,12 @@ KAFSCALE_MUST_CHECK enum kafscale_status ks_register_copy(const struct ks_regist
 /* Appends an element; NO_MEMORY leaves the chain as it was. */
 KAFSCALE_MUST_CHECK enum kafscale_status ks_register_add(struct ks_register *reg,
                                                          const struct ks_chain_element *element);
+
+/*
+ * The offset where the records of an element end: the base of the next activated one; INT64_MAX
+ * for the last.
+ */
+int64_t ks_register_element_end(const struct ks_register *reg, size_t index);
 
 /*
  * Drops elements that hold no record, all but the last: never activated, or the next activated

@@ -15,7 +15,9 @@
 bool
 ks_element_is_replayed(const struct ks_opening_item *item, const struct ks_chain_element *element)
 {
-    if (!element->is_activated) {
+    if (!element->is_activated ||
+        ks_register_element_end(&item->reg, (size_t) (element - item->reg.chain)) <=
+            item->reg.compacted_upto) {
         return false;
     }
     if (ks_is_planted(KS_PLANTED_CHAIN)) {
@@ -211,6 +213,13 @@ take_state(struct replay *replay)
     return status;
 }
 
+/* Whether a bundle has the producers at an offset above compacted_upto. */
+static bool
+has_newer_state(const struct ks_opening_item *item)
+{
+    return item->producers != NULL && item->newest->bundled->end_offset > item->reg.compacted_upto;
+}
+
 void
 ks_replay_item(struct ks_opening *opening, struct ks_opening_item *item)
 {
@@ -226,7 +235,8 @@ ks_replay_item(struct ks_opening *opening, struct ks_opening_item *item)
     }
     replay.partition = item->partition;
     item->partition->end_offset = item->reg.compacted_upto;
-    if (item->producers != NULL) {
+    status = ks_opening_give_segments(item, item->partition, !has_newer_state(item));
+    if (status == KAFSCALE_OK && has_newer_state(item)) {
         status = take_state(&replay);
     }
     for (size_t i = 0; i < item->reg.chain_count && status == KAFSCALE_OK; i++) {

@@ -30,6 +30,7 @@ commit_section(struct ks_log *log, struct ks_open_section *section)
         ks_cache_add(log, ks_partition_place(partition, section->first_place + i)->cached);
     }
     ks_retention_note(log, partition);
+    ks_compact_note(log, partition);
     log->events.committed(log->events.arg, partition);
 }
 

@@ -41,6 +41,8 @@ complete(struct ks_log *log)
     ks_log_begin(log);
     ks_readings_silence(log);
     ks_bundle_readings_silence(log);
+    ks_compact_silence(log);
+    ks_cold_silence(log);
     ks_log_end(log);
 }
 
@@ -96,6 +98,7 @@ ks_log_stop(struct ks_log *log, int64_t give_up_ms, void (*done)(void *arg), voi
     ks_env_set_timer(log->env, &log->stop_timer, ks_env_now_ms(log->env) + give_up_ms);
     ks_openings_hurry(log);
     ks_retention_end(log);
+    ks_compact_hurry(log);
     ks_raises_hurry(log);
     ks_sweeps_hurry(log);
     ks_changes_hurry(log);

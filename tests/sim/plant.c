@@ -42,6 +42,15 @@ plant(const char *name)
         [KS_PLANTED_GC_MARK] = "gc-mark",
         [KS_PLANTED_GC_REGISTER] = "gc-register",
         [KS_PLANTED_GC_VOID_SEAL] = "gc-void-seal",
+        [KS_PLANTED_READER_CHECKS_ID] = "reader-checks-id",
+        [KS_PLANTED_READ_REGISTER_AGAIN] = "read-register-again",
+        [KS_PLANTED_SEGMENT_IF_ABSENT] = "segment-if-absent",
+        [KS_PLANTED_SEGMENT_ADOPT] = "segment-adopt",
+        [KS_PLANTED_SEGMENT_FOLLOWS_INDEX] = "segment-follows-index",
+        [KS_PLANTED_INDEX_FIRST] = "index-first",
+        [KS_PLANTED_CAS_AFTER_BOTH] = "cas-after-both",
+        [KS_PLANTED_CAS_COMPACTED] = "cas-compacted",
+        [KS_PLANTED_LIVE_PRODUCERS] = "live-producers",
     };
 
     for (int i = 0; i < KS_PLANTED_COUNT; i++) {

@@ -373,7 +373,7 @@ START_TEST(the_environment_knows_keys_and_kafscales_names)
     ck_assert_str_eq(kafscale_options_get(options, "listen"), ":9092");
     ck_assert_int_eq(ks_option_number(options, KS_OPTION_num_partitions), 3);
     ck_assert(!ks_option_is_true(options, KS_OPTION_auto_create_topics_enable));
-    ck_assert_int_eq(ks_option_number(options, KS_OPTION_flush_bytes), 70000);
+    ck_assert_int_eq(ks_option_number(options, KS_OPTION_segment_object_bytes), 70000);
     ck_assert_int_eq(ks_option_number(options, KS_OPTION_cache_bytes), 5);
     ck_assert_int_eq(ks_options_broker_id(options), 2);
     ck_assert(!ks_option_is_set(options, KS_OPTION_s3_access_key));

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Collecting the batches of a segment: from the base on, as any reader would, up to the size of a
+ * segment or to the last offset that an index found in the store demands. Batches stay where they
+ * are; those in the midst of much else are copied, so that a segment on its way takes little more
+ * memory than it is long.
+ */
+#include "log/compact.h"
+
+#include <assert.h>
+#include <inttypes.h>
+
+#define READ_BYTES (1u << 20)
+/* A batch is copied out of a block more than so many times its size. */
+#define SHARE_MIN 4
+
+static void read_more(struct ks_compact_job *job);
+
+void
+ks_compact_scatter(struct ks_compact_job *job)
+{
+    for (size_t i = 0; i < job->part_count; i++) {
+        kafscale_blob_unref(job->parts[i].owner);
+    }
+    ks_free(job->parts);
+    job->parts = NULL;
+    job->part_count = 0;
+    job->part_capacity = 0;
+    ks_index_deinit(&job->index);
+    ks_buffer_deinit(&job->encoded);
+    ks_log_read_release(&job->read);
+}
+
+static void
+collapse(struct ks_compact_job *job)
+{
+    ks_compact_scatter(job);
+    ks_compact_retry(job, ks_compact_gather);
+}
+
+/* --- Parts ----------------------------------------------------------------------------------- */
+
+static bool
+add_part(struct ks_compact_job *job, struct kafscale_slice bytes, struct kafscale_blob *owner)
+{
+    if (job->part_count == job->part_capacity) {
+        size_t capacity = job->part_capacity == 0 ? 64 : job->part_capacity * 2;
+        struct kafscale_part *parts = ks_realloc(job->parts, capacity * sizeof *parts);
+
+        if (parts == NULL) {
+            return false;
+        }
+        job->parts = parts;
+        job->part_capacity = capacity;
+    }
+    job->parts[job->part_count++] =
+        (struct kafscale_part){ .bytes = bytes,
+                                .owner = owner == NULL ? NULL : kafscale_blob_ref(owner) };
+    return true;
+}
+
+static bool
+add_bytes(struct ks_compact_job *job, const struct kafscale_part *part)
+{
+    struct kafscale_blob *copy;
+    bool is_added;
+
+    if (part->owner != NULL && kafscale_blob_size(part->owner) / SHARE_MIN <= part->bytes.size) {
+        return add_part(job, part->bytes, part->owner);
+    }
+    copy = kafscale_blob_new(part->bytes.size);
+    if (copy == NULL) {
+        return false;
+    }
+    memcpy(kafscale_blob_data(copy), part->bytes.data, part->bytes.size);
+    is_added = add_part(job, kafscale_blob_slice(copy), copy);
+    kafscale_blob_unref(copy);
+    return is_added;
+}
+
+/* --- Batches --------------------------------------------------------------------------------- */
+
+/* Whether the segment ends before this batch. */
+static bool
+is_full(const struct ks_compact_job *job, const struct ks_batch *batch)
+{
+    if (job->last >= 0) {
+        return job->next > job->last;
+    }
+    return job->index.batch_count > 0 &&
+           job->index.body_bytes + batch->bytes.size > ks_compact_limit(job->log, job->partition);
+}
+
+static enum kafscale_status
+add_batch(struct ks_compact_job *job, const struct ks_batch *batch,
+          const struct kafscale_part *part)
+{
+    struct ks_wal_entry entry = ks_entry_of_batch(batch);
+    struct kafscale_error error = { 0 };
+    enum kafscale_status status = ks_index_add_batch(&job->index, batch, &error);
+
+    if (status == KAFSCALE_OK) {
+        status = ks_index_add_epoch(&job->index, batch->leader_epoch, batch->base_offset);
+    }
+    if (status == KAFSCALE_OK) {
+        status = ks_producer_note_entry(&job->producers, &entry, ks_env_wall_ms(job->log->env));
+    }
+    if (status == KAFSCALE_OK && !add_bytes(job, part)) {
+        status = KAFSCALE_NO_MEMORY;
+    }
+    job->next = ks_batch_last_offset(batch) + 1;
+    return status;
+}
+
+/* Takes what was read. FULL: the segment is complete. */
+static enum kafscale_status
+take_read(struct ks_compact_job *job)
+{
+    const struct ks_log_read *read = &job->read;
+    enum kafscale_status status = KAFSCALE_OK;
+
+    for (size_t i = 0; i < read->part_count && status == KAFSCALE_OK; i++) {
+        struct kafscale_error error = { 0 };
+        struct ks_batch batch;
+
+        status = ks_batch_parse(read->parts[i].bytes, &batch, &error);
+        if (status == KAFSCALE_OK && is_full(job, &batch)) {
+            return KAFSCALE_FULL;
+        }
+        if (status == KAFSCALE_OK) {
+            status = add_batch(job, &batch, &read->parts[i]);
+        }
+    }
+    if (status == KAFSCALE_OK &&
+        (read->part_count == 0 || job->next >= job->partition->high_watermark ||
+         (job->last >= 0 && job->next > job->last))) {
+        return KAFSCALE_FULL;
+    }
+    return status;
+}
+
+static bool
+finish_parts(struct ks_compact_job *job)
+{
+    struct ks_producer_snapshot snapshot = { .name = job->name,
+                                             .offset = job->index.last_offset + 1 };
+    struct ks_segment_header header = { .base_offset = job->base,
+                                        .record_count = (int32_t) job->index.record_count,
+                                        .created_ms = job->index.created_ms,
+                                        .topic_tag = job->index.topic_tag };
+    struct ks_segment_footer footer = { .body_crc = job->index.body_crc,
+                                        .last_offset = job->index.last_offset };
+
+    if (ks_is_planted(KS_PLANTED_LIVE_PRODUCERS)) {
+        ks_producer_snapshot_encode(&job->partition->producers, &snapshot, &job->index.producers);
+    } else {
+        ks_producer_snapshot_encode(&job->producers, &snapshot, &job->index.producers);
+    }
+    ks_segment_write_header(job->header, &header);
+    ks_segment_write_footer(job->footer, &footer);
+    ks_index_encode(&job->index, &job->encoded);
+    return add_part(job, ks_slice(job->footer, sizeof job->footer), NULL) &&
+           !ks_buffer_failed(&job->index.producers) && !ks_buffer_failed(&job->encoded);
+}
+
+static void
+complete(struct ks_compact_job *job)
+{
+    if (job->index.batch_count == 0 || (job->last >= 0 && job->index.last_offset != job->last)) {
+        /* An index that another put goes further than what is known here: look again. */
+        ks_compact_finish(job, false);
+        return;
+    }
+    if (!finish_parts(job)) {
+        collapse(job);
+        return;
+    }
+    ks_compact_put_index(job);
+}
+
+/* What can't be read stays where it is; other partitions don't suffer from it. */
+static void
+cannot_read(struct ks_compact_job *job, enum kafscale_status status)
+{
+    if (status == KAFSCALE_CORRUPT) {
+        ks_compact_alarm(job, "batches that must be in its log can't be read");
+    } else {
+        collapse(job);
+    }
+}
+
+/* True: there is more to read. */
+static bool
+take_answer(struct ks_compact_job *job, enum kafscale_status status)
+{
+    if (ks_compact_is_over(job)) {
+        ks_compact_finish(job, false);
+        return false;
+    }
+    if (status == KAFSCALE_OK) {
+        status = take_read(job);
+    }
+    ks_log_read_release(&job->read);
+    if (status == KAFSCALE_OK) {
+        return true;
+    }
+    if (status == KAFSCALE_FULL) {
+        complete(job);
+    } else {
+        cannot_read(job, status);
+    }
+    return false;
+}
+
+static void
+on_read(struct ks_log_read *read, enum kafscale_status status)
+{
+    struct ks_compact_job *job = KS_CONTAINER(read, struct ks_compact_job, read);
+
+    job->is_reading = false;
+    if (take_answer(job, status)) {
+        read_more(job);
+    }
+}
+
+static void
+read_more(struct ks_compact_job *job)
+{
+    enum kafscale_status status;
+
+    do {
+        job->read = (struct ks_log_read){ .partition = job->partition,
+                                          .offset = job->next,
+                                          .bytes_max = READ_BYTES,
+                                          .is_first_whole = true,
+                                          .done = on_read,
+                                          .arg = job };
+        if (!ks_log_read(job->log, &job->read, &status)) {
+            job->is_reading = true;
+            return;
+        }
+    } while (take_answer(job, status));
+}
+
+/* --- The beginning --------------------------------------------------------------------------- */
+
+/* The producers at the base, afresh: batches may be collected more than once. */
+static bool
+reset_producers(struct ks_compact_job *job)
+{
+    struct ks_log *log = job->log;
+    const struct ks_producer_table *base = &job->state.producers;
+
+    ks_producer_table_deinit(&job->producers);
+    ks_producer_table_init(&job->producers, ks_env_random_u64(log->env), log->options.producers_max,
+                           log->options.producer_expiration_ms);
+    if (!job->has_state) {
+        return true;
+    }
+    for (const struct ks_list *node = base->by_use.next; node != &base->by_use; node = node->next) {
+        if (ks_producer_restore(&job->producers, KS_CONTAINER(node, const struct ks_producer,
+                                                              by_use)) != KAFSCALE_OK) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* An index that was made again doesn't know what was before: the partition begins with it. */
+static enum kafscale_status
+follow(struct ks_compact_job *job)
+{
+    struct ks_segment *newest = job->has_state ? job->state.newest : NULL;
+
+    if (newest != NULL && !newest->index.has_partition) {
+        newest->index.totals.segments = 1;
+        newest->index.has_partition = true;
+    }
+    return ks_index_follow(&job->index, newest == NULL ? NULL : &newest->index, job->start);
+}
+
+void
+ks_compact_gather(struct ks_compact_job *job)
+{
+    ks_compact_scatter(job);
+    job->step = KS_COMPACT_GATHER;
+    job->next = job->base;
+    ks_index_init(&job->index, job->base);
+    ks_buffer_init(&job->encoded, KS_INDEX_BYTES_MAX);
+    job->index.name = job->name;
+    job->index.topic_tag = ks_segment_topic_tag(&job->name.topic);
+    job->index.cluster = job->log->options.cluster;
+    job->index.created_ms = ks_env_wall_ms(job->log->env);
+    if (!reset_producers(job) || follow(job) != KAFSCALE_OK ||
+        !add_part(job, ks_slice(job->header, sizeof job->header), NULL)) {
+        collapse(job);
+        return;
+    }
+    read_more(job);
+}

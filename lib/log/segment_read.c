@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reading batches from segments. A segment is read in blocks that begin and end where entries of
+ * its index do, so each holds whole batches: they are checked once, when the block has come, and
+ * handed out by reference. Who reads on where a block ended gets more and more read ahead.
+ */
+#include "log/core.h"
+#include "log/segment_find.h"
+
+#include <assert.h>
+#include <inttypes.h>
+
+#define BLOCK_BYTES (1u << 20)
+#define CHECKS_MAX 3
+
+struct cold_read {
+    struct ks_list link;
+    struct ks_log *log;
+    struct ks_log_read *read;
+    struct ks_partition_name name;
+    struct ks_segment_search search;
+    struct ks_segment *segment;
+    struct ks_block_wait wait;
+    uint32_t damaged; /* blocks that weren't what they must be */
+    struct kafscale_error error;
+};
+
+/* --- Blocks of a segment --------------------------------------------------------------------- */
+
+/* The entries first .. end - 1 of an index and the bytes that they stand for. */
+struct span {
+    size_t first;
+    size_t end;
+    uint64_t position;
+    size_t bytes;
+};
+
+static bool
+is_block_start(const struct ks_index *index, size_t entry)
+{
+    return entry == 0 || index->entries[entry].position / BLOCK_BYTES !=
+                             index->entries[entry - 1].position / BLOCK_BYTES;
+}
+
+/* The block with this entry. */
+static struct span
+span_of(const struct ks_index *index, size_t entry)
+{
+    struct span span = { .first = entry, .end = entry + 1 };
+    uint64_t end;
+
+    while (!is_block_start(index, span.first)) {
+        span.first--;
+    }
+    while (span.end < index->entry_count && !is_block_start(index, span.end)) {
+        span.end++;
+    }
+    end = span.end < index->entry_count ? index->entries[span.end].position
+                                        : KS_SEGMENT_HEADER_BYTES + index->body_bytes;
+    span.position = index->entries[span.first].position;
+    span.bytes = (size_t) (end - span.position);
+    return span;
+}
+
+/* The first offset that a block must hold, and the last it may hold. */
+static bool
+covers(const struct ks_index *index, const struct span *span, int64_t first, int64_t last)
+{
+    int64_t limit =
+        span->end < index->entry_count ? index->entries[span->end].offset - 1 : index->last_offset;
+    bool is_first = span->first == 0 ? first <= index->base_offset
+                                     : first == index->entries[span->first].offset;
+
+    return is_first && (span->end < index->entry_count ? last <= limit : last == limit);
+}
+
+/* Whether the bytes are just the batches that the index says. */
+static enum kafscale_status
+check_block(const struct ks_segment *segment, const struct span *span, struct kafscale_slice bytes,
+            struct kafscale_error *error)
+{
+    int64_t first = -1;
+    int64_t last = -1;
+    size_t position = 0;
+
+    if (bytes.size != span->bytes) {
+        return ks_error_set(error, KAFSCALE_CORRUPT, "object '%s' is too short",
+                            ks_segment_body_key(segment));
+    }
+    while (position < bytes.size) {
+        struct ks_batch batch;
+
+        if (ks_batch_parse(ks_slice(bytes.data + position, bytes.size - position), &batch, error) !=
+                KAFSCALE_OK ||
+            !ks_batch_crc_is_right(&batch) || (position > 0 && batch.base_offset <= last)) {
+            *error = (struct kafscale_error){ 0 };
+            return ks_error_set(error, KAFSCALE_CORRUPT,
+                                "object '%s' is damaged at position %" PRIu64,
+                                ks_segment_body_key(segment), span->position + position);
+        }
+        first = position == 0 ? batch.base_offset : first;
+        last = ks_batch_last_offset(&batch);
+        position += batch.bytes.size;
+    }
+    if (!covers(&segment->index, span, first, last)) {
+        return ks_error_set(error, KAFSCALE_CORRUPT,
+                            "object '%s' has other offsets than its index says",
+                            ks_segment_body_key(segment));
+    }
+    return KAFSCALE_OK;
+}
+
+/* --- Reading ahead --------------------------------------------------------------------------- */
+
+/*
+ * How far to read ahead of a block: twice as far as of the block before it, if that was read a
+ * short time ago, up to the limit.
+ */
+static uint32_t
+choose_ahead(struct ks_log *log, const struct ks_segment *segment, const struct span *span)
+{
+    uint32_t ahead_max = (uint32_t) (log->options.read_ahead_bytes_max / BLOCK_BYTES);
+    const struct ks_block *before = NULL;
+    uint32_t ahead;
+
+    if (span->first > 0) {
+        struct span previous = span_of(&segment->index, span->first - 1);
+
+        before = ks_block_at_hand(log, ks_segment_body_key(segment), previous.position);
+    }
+    if (before == NULL || !before->is_checked) {
+        return ahead_max > 0;
+    }
+    ahead = before->ahead * 2;
+    return ahead < ahead_max ? ahead : ahead_max;
+}
+
+static void
+read_ahead(struct cold_read *cold, const struct span *span, uint32_t ahead)
+{
+    const struct ks_index *index = &cold->segment->index;
+    size_t entry = span->end;
+
+    for (; ahead > 0 && entry < index->entry_count; ahead--) {
+        struct span next = span_of(index, entry);
+
+        ks_block_prepare(cold->log, ks_segment_body_key(cold->segment), next.position, next.bytes);
+        entry = next.end;
+    }
+    if (ahead > 0 && ks_object_reads_are_idle(cold->log)) {
+        const struct ks_partition *partition = ks_log_find(cold->log, &cold->name);
+
+        if (partition != NULL && index->last_offset + 1 < partition->reg.compacted_upto) {
+            ks_segment_prepare(cold->log, &cold->search.owner, index->last_offset + 1);
+        }
+    }
+}
+
+/* --- Answering ------------------------------------------------------------------------------- */
+
+static bool
+add_part(struct ks_log_read *read, size_t *capacity, const struct ks_batch *batch,
+         struct kafscale_blob *owner)
+{
+    if (read->part_count == *capacity) {
+        size_t more = *capacity == 0 ? 16 : *capacity * 2;
+        struct kafscale_part *parts = ks_realloc(read->parts, more * sizeof *parts);
+
+        if (parts == NULL) {
+            return false;
+        }
+        read->parts = parts;
+        *capacity = more;
+    }
+    read->parts[read->part_count++] =
+        (struct kafscale_part){ .bytes = batch->bytes, .owner = kafscale_blob_ref(owner) };
+    read->size_bytes += batch->bytes.size;
+    return true;
+}
+
+/*
+ * Takes the batches from the one with the offset on out of a block that was checked. False: the
+ * reader has what he may have.
+ */
+static enum kafscale_status
+take_batches(struct ks_log_read *read, size_t *capacity, struct kafscale_blob *owner, bool *is_full)
+{
+    struct kafscale_slice bytes = kafscale_blob_slice(owner);
+    size_t position = 0;
+
+    while (position < bytes.size) {
+        struct kafscale_error error = { 0 };
+        struct ks_batch batch;
+
+        if (ks_batch_parse(ks_slice(bytes.data + position, bytes.size - position), &batch,
+                           &error) != KAFSCALE_OK) {
+            return KAFSCALE_CORRUPT;
+        }
+        position += batch.bytes.size;
+        if (ks_batch_last_offset(&batch) < read->offset) {
+            continue;
+        }
+        if (read->size_bytes + batch.bytes.size > read->bytes_max &&
+            !(read->part_count == 0 && read->is_first_whole)) {
+            *is_full = true;
+            return KAFSCALE_OK;
+        }
+        if (!add_part(read, capacity, &batch, owner)) {
+            return KAFSCALE_NO_MEMORY;
+        }
+    }
+    return KAFSCALE_OK;
+}
+
+/* Where the next reader of this partition goes on, if it is the same. */
+static void
+note_end(struct cold_read *cold, const struct span *span)
+{
+    struct ks_partition *partition = ks_log_find(cold->log, &cold->name);
+
+    if (partition != NULL && span->end == cold->segment->index.entry_count &&
+        cold->segment->index.last_offset + 1 < partition->reg.compacted_upto) {
+        partition->read_next = cold->segment->index.last_offset + 1;
+    }
+}
+
+/* Answers from this block, and from those after it that are at hand. */
+static enum kafscale_status
+answer(struct cold_read *cold, struct span span, struct ks_block *block)
+{
+    const struct ks_index *index = &cold->segment->index;
+    enum kafscale_status status = KAFSCALE_OK;
+    size_t capacity = 0;
+    bool is_full = false;
+
+    while (block != NULL && status == KAFSCALE_OK && !is_full) {
+        status = take_batches(cold->read, &capacity, block->bytes, &is_full);
+        note_end(cold, &span);
+        if (span.end == index->entry_count) {
+            break;
+        }
+        span = span_of(index, span.end);
+        block = ks_block_at_hand(cold->log, ks_segment_body_key(cold->segment), span.position);
+        if (block != NULL && !block->is_checked) {
+            block = NULL;
+        }
+    }
+    if (status != KAFSCALE_OK) {
+        ks_log_read_release(cold->read);
+    }
+    return status;
+}
+
+/* --- Steps ----------------------------------------------------------------------------------- */
+
+static void
+cold_free(struct cold_read *cold)
+{
+    ks_list_remove(&cold->link);
+    ks_segment_release(cold->segment);
+    ks_segment_search_deinit(&cold->search);
+    ks_free(cold);
+}
+
+static void
+finish(struct cold_read *cold, enum kafscale_status status)
+{
+    struct ks_log *log = cold->log;
+    struct ks_log_read *read = cold->read;
+
+    cold_free(cold);
+    if (!log->is_freed) {
+        read->state = NULL;
+        read->done(read, status);
+    }
+    ks_log_end(log);
+}
+
+static bool get_block(struct cold_read *cold, enum kafscale_status *status_out);
+
+/* The span with the offset that is read. */
+static struct span
+wanted_span(const struct cold_read *cold)
+{
+    const struct ks_index *index = &cold->segment->index;
+
+    return span_of(index, (size_t) (ks_index_find(index, cold->read->offset) - index->entries));
+}
+
+/* True: `status_out` is how it ended. False: the block was no good and is read again. */
+static bool
+take_block(struct cold_read *cold, struct ks_block *block, enum kafscale_status *status_out)
+{
+    struct span span = wanted_span(cold);
+    struct kafscale_error error = { 0 };
+    uint32_t ahead;
+
+    if (!block->is_checked) {
+        *status_out = check_block(cold->segment, &span, kafscale_blob_slice(block->bytes), &error);
+        if (*status_out != KAFSCALE_OK) {
+            ks_block_distrust(block);
+            if (++cold->damaged < CHECKS_MAX) {
+                return get_block(cold, status_out);
+            }
+            ks_log(&cold->log->env->logger, KAFSCALE_LOG_ERROR, "can't read %s", error.text);
+            return true;
+        }
+        block->is_checked = true;
+        block->ahead = choose_ahead(cold->log, cold->segment, &span);
+    }
+    ahead = block->ahead;
+    *status_out = answer(cold, span, block);
+    read_ahead(cold, &span, ahead);
+    return true;
+}
+
+static void
+on_block(struct ks_block_wait *wait, enum kafscale_status status, struct ks_block *block,
+         const struct kafscale_error *error)
+{
+    struct cold_read *cold = KS_CONTAINER(wait, struct cold_read, wait);
+
+    if (status == KAFSCALE_OK && !take_block(cold, block, &status)) {
+        return;
+    }
+    if (error != NULL && status != KAFSCALE_OK && status != KAFSCALE_STOPPED) {
+        ks_log(&cold->log->env->logger, KAFSCALE_LOG_ERROR, "can't read object '%s': %s",
+               ks_segment_body_key(cold->segment), error->text);
+    }
+    if (status == KAFSCALE_NOT_FOUND) {
+        /* Its index is there, its batches are not: what retention leaves for a moment. */
+        ks_segment_distrust(cold->segment);
+        status = KAFSCALE_UNAVAILABLE;
+    }
+    finish(cold, status);
+}
+
+static bool
+get_block(struct cold_read *cold, enum kafscale_status *status_out)
+{
+    struct span span = wanted_span(cold);
+    struct ks_block *block;
+
+    cold->wait.done = on_block;
+    *status_out = ks_block_get(cold->log, ks_segment_body_key(cold->segment), span.position,
+                               span.bytes, &cold->wait, &block);
+    if (*status_out != KAFSCALE_OK) {
+        return true;
+    }
+    return block != NULL && take_block(cold, block, status_out);
+}
+
+static void
+on_found(struct ks_segment_search *search, enum kafscale_status status, struct ks_segment *segment,
+         const struct kafscale_error *error)
+{
+    struct cold_read *cold = KS_CONTAINER(search, struct cold_read, search);
+
+    (void) error;
+    cold->segment = segment;
+    if (status != KAFSCALE_OK || get_block(cold, &status)) {
+        finish(cold, status);
+    }
+}
+
+bool
+ks_cold_read(struct ks_log *log, struct ks_log_read *read, enum kafscale_status *status_out)
+{
+    struct cold_read *cold = ks_alloc_zero(1, sizeof *cold);
+    const struct ks_partition *partition = read->partition;
+    struct ks_segment_question question = {
+        .owner = { .name = partition->name,
+                   .prefix = partition->prefix,
+                   .imported_end = partition->reg.imported_end },
+        .offset = read->offset,
+        .newest = partition->reg.segment_base,
+        .guess = partition->read_next == read->offset ? read->offset : -1,
+    };
+
+    if (cold == NULL) {
+        *status_out = KAFSCALE_NO_MEMORY;
+        return true;
+    }
+    cold->log = log;
+    cold->read = read;
+    cold->name = partition->name;
+    read->state = cold;
+    log->counters.cold_reads++;
+    *status_out = ks_segment_search_start(&cold->search, log, &question, on_found, &cold->segment);
+    ks_list_append(&log->cold_reads, &cold->link);
+    if (*status_out != KAFSCALE_OK || (cold->segment != NULL && get_block(cold, status_out))) {
+        cold_free(cold);
+        return true;
+    }
+    ks_log_begin(log);
+    return false;
+}
+
+void
+ks_cold_reads_drop(struct ks_log *log)
+{
+    while (!ks_list_is_empty(&log->cold_reads)) {
+        struct cold_read *cold = KS_CONTAINER(log->cold_reads.next, struct cold_read, link);
+
+        cold_free(cold);
+    }
+}

@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Compaction: batches become segments, once, whoever else is at it; later owners go on from there,
+ * and nothing is lost or repeated on the way.
+ */
+#include "support/main.h"
+#include "unit/log_segments.h"
+
+/* --- When and what --------------------------------------------------------------------------- */
+
+START_TEST(enough_bytes_become_a_segment)
+{
+    struct log_fixture *f = segments_world_new(3 * BATCH_BYTES);
+
+    segments_append(f, 0, 2);
+    ck_assert_int_eq(segments_register(f)->compacted_upto, 0);
+    ck_assert(!segments_has(f, 0, KS_SEGMENT_INDEX));
+    segments_append(f, 2, 1);
+    ck_assert_int_eq(segments_register(f)->compacted_upto, 3);
+    ck_assert_int_eq(segments_register(f)->segment_base, 0);
+    segments_expect(f, 0, 2);
+    segments_append(f, 3, 7);
+    ck_assert_int_eq(segments_register(f)->compacted_upto, 9);
+    ck_assert_int_eq(segments_register(f)->segment_base, 6);
+    segments_expect(f, 3, 5);
+    segments_expect(f, 6, 8);
+    ck_assert_uint_eq(segments_counters(f).segments_written, 3);
+    segments_expect_records(f, 0, 10, 1);
+    log_fixture_free(f);
+}
+END_TEST
+
+START_TEST(old_bytes_become_a_segment_and_nothing_happens_before)
+{
+    struct log_fixture *f = segments_world_new(1 << 20);
+    uint64_t requests;
+
+    segments_append(f, 0, 2);
+    requests = ks_store_counters(f->store)->requests[KS_STORE_PUT];
+    virtual_env_run_for(&f->v, INTERVAL_MS - SETTLE_MS - 1000);
+    ck_assert_uint_eq(ks_store_counters(f->store)->requests[KS_STORE_PUT], requests);
+    ck_assert_int_eq(segments_register(f)->compacted_upto, 0);
+    virtual_env_run_for(&f->v, SETTLE_MS + 2000);
+    ck_assert_int_eq(segments_register(f)->compacted_upto, 2);
+    ck_assert_uint_eq(ks_store_counters(f->store)->requests[KS_STORE_PUT], requests + 2);
+    segments_expect(f, 0, 1);
+    virtual_env_run_for(&f->v, 10 * (int64_t) INTERVAL_MS);
+    ck_assert_uint_eq(ks_store_counters(f->store)->requests[KS_STORE_PUT], requests + 2);
+    log_fixture_free(f);
+}
+END_TEST
+
+START_TEST(a_topic_may_have_smaller_segments)
+{
+    struct log_fixture *f = segments_world_new(1 << 20);
+
+    segments_append(f, 0, 4);
+    ck_assert_int_eq(segments_register(f)->compacted_upto, 0);
+    ks_log_set_segment_bytes(f->log, log_fixture_partition(f), 2 * BATCH_BYTES);
+    virtual_env_run_for(&f->v, SETTLE_MS);
+    ck_assert_int_eq(segments_register(f)->compacted_upto, 4);
+    segments_expect(f, 2, 3);
+    log_fixture_free(f);
+}
+END_TEST
+
+START_TEST(a_batch_larger_than_a_segment_is_a_segment)
+{
+    struct log_fixture *f = segments_world_new(10);
+
+    segments_append(f, 0, 3);
+    ck_assert_int_eq(segments_register(f)->compacted_upto, 3);
+    for (int64_t base = 0; base < 3; base++) {
+        segments_expect(f, base, base);
+    }
+    segments_expect_records(f, 0, 3, 1);
+    log_fixture_free(f);
+}
+END_TEST
+
+/* --- Reading and opening --------------------------------------------------------------------- */
+
+START_TEST(a_later_owner_reads_all_from_segments)
+{
+    struct log_fixture *f = segments_world_new(3 * BATCH_BYTES);
+
+    segments_append(f, 0, 20);
+    segments_succeed(f);
+    ck_assert_int_eq(ks_partition_high_watermark(log_fixture_partition(f)), 20);
+    segments_expect_records(f, 0, 20, 1);
+    ck_assert_uint_gt(segments_counters(f).cold_reads, 0);
+    segments_succeed(f);
+    segments_expect_records(f, 0, 20, 1 << 20);
+    for (int64_t offset = 19; offset >= 0; offset--) {
+        ck_assert_int_eq(segments_read_status(f, offset), KAFSCALE_OK);
+    }
+    log_fixture_free(f);
+}
+END_TEST
+
+/* What the write-ahead log held may be gone: nothing of it is needed any more. */
+START_TEST(the_write_ahead_log_below_is_not_needed)
+{
+    struct log_fixture *f = segments_world_new(3 * BATCH_BYTES);
+    struct ks_id incarnation = f->options.incarnation;
+
+    segments_append(f, 0, 9);
+    segments_succeed(f);
+    for (uint64_t slot = 0; slot < 9; slot++) {
+        char key[KS_WAL_KEY_BYTES];
+
+        ks_wal_key("unit", &incarnation, slot, key);
+        segments_erase(f, key);
+    }
+    segments_succeed(f);
+    ck_assert_int_eq(ks_partition_high_watermark(log_fixture_partition(f)), 9);
+    segments_append(f, 9, 4);
+    segments_expect_records(f, 0, 13, 1);
+    log_fixture_free(f);
+}
+END_TEST
+
+/* The duplicate's original lies in a segment; what comes next is next. */
+START_TEST(producers_are_known_from_the_index)
+{
+    struct log_fixture *f = segments_world_new(3 * BATCH_BYTES);
+    size_t acknowledged;
+
+    segments_append(f, 0, 6);
+    ck_assert_int_eq(segments_register(f)->compacted_upto, 6);
+    segments_succeed(f);
+    acknowledged = f->acknowledged;
+    segments_append(f, 4, 2);
+    ck_assert_uint_eq(f->acknowledged, acknowledged + 2);
+    ck_assert_int_eq(f->appends[f->append_count - 1].base_offset, 5);
+    ck_assert_int_eq(ks_partition_high_watermark(log_fixture_partition(f)), 6);
+    segments_append(f, 8, 1);
+    ck_assert_int_eq(f->appends[f->append_count - 1].result, KS_APPEND_OUT_OF_ORDER);
+    segments_append(f, 6, 1);
+    ck_assert_int_eq(ks_partition_high_watermark(log_fixture_partition(f)), 7);
+    log_fixture_free(f);
+}
+END_TEST
+
+START_TEST(leader_epochs_are_known_from_the_index)
+{
+    struct log_fixture *f = segments_world_new(BATCH_BYTES);
+    int32_t epoch;
+    int64_t end;
+
+    for (int32_t i = 0; i < 5; i++) {
+        segments_append(f, i, 1);
+        segments_succeed(f);
+    }
+    ck_assert_int_eq(segments_register(f)->compacted_upto, 5);
+    for (int32_t i = 0; i < 5; i++) {
+        ck_assert(ks_partition_epoch_end(log_fixture_partition(f), i + 1, &epoch, &end));
+        ck_assert_int_eq(epoch, i + 1);
+        ck_assert_int_eq(end, i + 1);
+    }
+    log_fixture_free(f);
+}
+END_TEST
+
+/* Elements of the chain that hold nothing above compacted_upto are not asked for. */
+START_TEST(opening_takes_as_many_requests_however_long_the_log)
+{
+    uint64_t gets[2];
+
+    for (int i = 0; i < 2; i++) {
+        struct log_fixture *f = segments_world_new(BATCH_BYTES);
+
+        segments_append(f, 0, i == 0 ? 4 : 40);
+        segments_succeed(f);
+        segments_succeed(f);
+        gets[i] = ks_store_counters(f->store)->requests[KS_STORE_GET];
+        ck_assert_int_eq(segments_register(f)->compacted_upto, i == 0 ? 4 : 40);
+        log_fixture_free(f);
+    }
+    ck_assert_uint_eq(gets[0], gets[1]);
+}
+END_TEST
+
+/* --- Others at it ---------------------------------------------------------------------------- */
+
+/* An index found in the store decides how far the segment goes. */
+START_TEST(the_range_of_a_found_index_is_taken_over)
+{
+    struct log_fixture *f = segments_world_new(5 * BATCH_BYTES);
+
+    /* Another compactor, with smaller segments, got as far as its index. */
+    ks_fault_store_next(f->faults, KS_STORE_PUT, ".kfs",
+                        (struct ks_fate){ .fault = KS_FAULT_UNAVAILABLE }, 1000);
+    ks_log_set_segment_bytes(f->log, log_fixture_partition(f), 2 * BATCH_BYTES);
+    segments_append(f, 0, 2);
+    ck_assert(segments_has(f, 0, KS_SEGMENT_INDEX));
+    ck_assert(!segments_has(f, 0, KS_SEGMENT_BODY));
+    ks_fault_store_clear(f->faults);
+    segments_succeed(f);
+    segments_append(f, 2, 3);
+    ck_assert_uint_eq(segments_counters(f).indexes_adopted, 1);
+    segments_expect(f, 0, 1);
+    ck_assert_int_eq(segments_register(f)->compacted_upto, 2);
+    log_fixture_free(f);
+}
+END_TEST
+
+/* Both objects are there, the register isn't moved: the next owner finds and takes them. */
+START_TEST(a_segment_that_is_there_is_adopted)
+{
+    struct log_fixture *f = segments_world_new(2 * BATCH_BYTES);
+
+    ks_fault_store_next(f->faults, KS_STORE_PUT, ".kfs",
+                        (struct ks_fate){ .fault = KS_FAULT_ERROR_AFTER }, 1);
+    segments_append(f, 0, 2);
+    ck_assert_uint_eq(segments_counters(f).segments_adopted, 1);
+    ck_assert_int_eq(segments_register(f)->compacted_upto, 2);
+    segments_expect(f, 0, 1);
+    log_fixture_free(f);
+}
+END_TEST
+
+START_TEST(an_index_whose_put_was_lost_is_put_again)
+{
+    struct log_fixture *f = segments_world_new(2 * BATCH_BYTES);
+
+    ks_fault_store_next(f->faults, KS_STORE_PUT, ".index",
+                        (struct ks_fate){ .fault = KS_FAULT_ERROR_BEFORE }, 2);
+    ks_fault_store_next(f->faults, KS_STORE_PUT, ".kfs",
+                        (struct ks_fate){ .fault = KS_FAULT_ERROR_BEFORE }, 2);
+    segments_append(f, 0, 2);
+    ck_assert_int_eq(segments_register(f)->compacted_upto, 2);
+    segments_expect(f, 0, 1);
+    log_fixture_free(f);
+}
+END_TEST
+
+/* Something foreign lies there: nothing is overwritten, and the write-ahead data stays. */
+static void
+expect_alarm(enum ks_segment_kind kind, const char *bytes)
+{
+    struct log_fixture *f = segments_world_new(2 * BATCH_BYTES);
+    struct ks_buffer found;
+
+    segments_put(f, segments_key(0, kind), ks_slice_of_text(bytes));
+    segments_append(f, 0, 6);
+    ck_assert_uint_eq(segments_counters(f).compaction_alarms, 1);
+    ck_assert_int_eq(segments_register(f)->compacted_upto, 0);
+    ck_assert(segments_get(f, segments_key(0, kind), &found));
+    ck_assert(ks_slice_equals(ks_buffer_slice(&found), ks_slice_of_text(bytes)));
+    ks_buffer_deinit(&found);
+    segments_expect_records(f, 0, 6, 1);
+    virtual_env_run_for(&f->v, 3 * (int64_t) INTERVAL_MS);
+    ck_assert_uint_eq(segments_counters(f).compaction_alarms, 1);
+    log_fixture_free(f);
+}
+
+START_TEST(a_foreign_index_is_an_alarm)
+{
+    expect_alarm(KS_SEGMENT_INDEX, "something else");
+}
+END_TEST
+
+START_TEST(a_foreign_segment_is_an_alarm)
+{
+    expect_alarm(KS_SEGMENT_BODY, "something else");
+}
+END_TEST
+
+/* --- Faults -------------------------------------------------------------------------------- */
+
+/* The broker dies after each turn of the loop of a compaction; the next owner goes on. */
+START_TEST(a_death_at_any_moment_loses_and_repeats_nothing)
+{
+    int deaths = 0;
+
+    for (int turns = 0; turns < 400; turns++) {
+        struct log_fixture *f = segments_world_new(3 * BATCH_BYTES);
+        bool is_alive = true;
+
+        for (int32_t i = 0; i < 7; i++) {
+            log_fixture_append(f, log_fixture_partition(f), i);
+        }
+        for (int i = 0; i < turns && is_alive; i++) {
+            is_alive = virtual_env_step(&f->v);
+        }
+        deaths += segments_register(f)->compacted_upto < 6;
+        segments_succeed(f);
+        virtual_env_run_for(&f->v, SETTLE_MS);
+        segments_expect_records(f, 0, ks_partition_high_watermark(log_fixture_partition(f)), 1);
+        ck_assert_uint_eq(segments_counters(f).compaction_alarms, 0);
+        if (segments_register(f)->compacted_upto == 6 && turns > 300) {
+            log_fixture_free(f);
+            break;
+        }
+        log_fixture_free(f);
+    }
+    ck_assert_int_gt(deaths, 10);
+}
+END_TEST
+
+/* Requests that fail before or after they act, act twice or late, and bytes damaged on the way. */
+START_TEST(compaction_survives_a_bad_store)
+{
+    for (uint64_t seed = 1; seed <= 30; seed++) {
+        struct log_fixture *f = segments_world_new(3 * BATCH_BYTES);
+        struct ks_fault_rates rates = { .faults = { [KS_FAULT_ERROR_BEFORE] = 60000,
+                                                    [KS_FAULT_ERROR_AFTER] = 60000,
+                                                    [KS_FAULT_UNAVAILABLE] = 60000,
+                                                    [KS_FAULT_LATE] = 60000,
+                                                    [KS_FAULT_TWICE] = 60000,
+                                                    [KS_FAULT_SHORT] = 30000,
+                                                    [KS_FAULT_DAMAGE] = 30000 },
+                                        .slow = 100000,
+                                        .slow_ms_max = 50,
+                                        .late_ms_max = 500 };
+
+        ks_fault_store_set_rates(f->faults, &rates, seed);
+        for (int32_t i = 0; i < 20; i++) {
+            log_fixture_append(f, log_fixture_partition(f), i);
+            virtual_env_run_for(&f->v, 30);
+            if (i % 8 == 7) {
+                virtual_env_run_for(&f->v, 3000);
+                segments_succeed(f);
+                ks_fault_store_set_rates(f->faults, &rates, seed + 1000);
+            }
+        }
+        virtual_env_run_for(&f->v, 20 * SETTLE_MS);
+        ks_fault_store_clear(f->faults);
+        virtual_env_run_for(&f->v, 20 * SETTLE_MS);
+        ck_assert_int_eq(segments_register(f)->compacted_upto, 18);
+        ck_assert_uint_eq(segments_counters(f).compaction_alarms, 0);
+        segments_expect_records(f, 0, 20, 1);
+        log_fixture_free(f);
+    }
+}
+END_TEST
+
+/* --- After DeleteRecords --------------------------------------------------------------------- */
+
+static void
+on_raised(void *arg, enum kafscale_status status)
+{
+    ck_assert_int_eq(status, KAFSCALE_OK);
+    *(bool *) arg = true;
+}
+
+/* A log start in the middle of a batch: the next segment begins with the whole batch. */
+START_TEST(a_segment_may_begin_in_the_middle_of_a_batch)
+{
+    struct log_fixture *f = segments_world_new(1 << 20);
+    bool is_raised = false;
+
+    f->batch_records = 4;
+    log_fixture_append(f, log_fixture_partition(f), 0);
+    log_fixture_append(f, log_fixture_partition(f), 4);
+    virtual_env_run_for(&f->v, 1000);
+    ck_assert_int_eq(ks_log_raise_start(f->log, log_fixture_partition(f), 6, on_raised, &is_raised),
+                     KAFSCALE_OK);
+    ck_assert(virtual_env_run_until(&f->v, &is_raised, 60000));
+    log_fixture_append(f, log_fixture_partition(f), 8);
+    virtual_env_run_for(&f->v, INTERVAL_MS + SETTLE_MS);
+    ck_assert_int_eq(segments_register(f)->compacted_upto, 12);
+    segments_expect(f, 6, 11);
+    segments_succeed(f);
+    ck_assert_int_eq(segments_read_status(f, 6), KAFSCALE_OK);
+    ck_assert_int_eq(segments_read_status(f, 11), KAFSCALE_OK);
+    segments_append(f, 8, 1);
+    ck_assert_int_eq(f->appends[f->append_count - 1].base_offset, 8);
+    log_fixture_free(f);
+}
+END_TEST
+
+Suite *
+suite_new(void)
+{
+    Suite *suite = suite_create("compaction");
+    TCase *tests = tcase_create("all");
+
+    tcase_set_timeout(tests, 120);
+    tcase_add_test(tests, enough_bytes_become_a_segment);
+    tcase_add_test(tests, old_bytes_become_a_segment_and_nothing_happens_before);
+    tcase_add_test(tests, a_topic_may_have_smaller_segments);
+    tcase_add_test(tests, a_batch_larger_than_a_segment_is_a_segment);
+    tcase_add_test(tests, a_later_owner_reads_all_from_segments);
+    tcase_add_test(tests, the_write_ahead_log_below_is_not_needed);
+    tcase_add_test(tests, producers_are_known_from_the_index);
+    tcase_add_test(tests, leader_epochs_are_known_from_the_index);
+    tcase_add_test(tests, opening_takes_as_many_requests_however_long_the_log);
+    tcase_add_test(tests, the_range_of_a_found_index_is_taken_over);
+    tcase_add_test(tests, a_segment_that_is_there_is_adopted);
+    tcase_add_test(tests, an_index_whose_put_was_lost_is_put_again);
+    tcase_add_test(tests, a_foreign_index_is_an_alarm);
+    tcase_add_test(tests, a_foreign_segment_is_an_alarm);
+    tcase_add_test(tests, a_death_at_any_moment_loses_and_repeats_nothing);
+    tcase_add_test(tests, compaction_survives_a_bad_store);
+    tcase_add_test(tests, a_segment_may_begin_in_the_middle_of_a_batch);
+    suite_add_tcase(suite, tests);
+    return suite;
+}
