@@ -247,9 +247,13 @@ take_register(struct ks_compact_job *job, const struct ks_register *reg)
     job->base = reg->compacted_upto;
     job->start = reg->log_start;
     job->last = -1;
-    if (!ks_register_is_ours(job->log, job->partition, reg) ||
-        job->base >= job->partition->high_watermark) {
-        ks_compact_finish(job, true);
+    if (!ks_register_is_ours(job->log, job->partition, reg)) {
+        /* Another broker's by now: nothing of it is to be done here any more. */
+        job->partition->compaction.is_stopped = true;
+        ks_compact_finish(job, false);
+    } else if (job->base >= job->partition->high_watermark) {
+        /* A zombie's doing, of which this broker hears later. */
+        ks_compact_finish(job, false);
     } else if (job->base > 0) {
         load_state(job, reg);
     } else {
