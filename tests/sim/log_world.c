@@ -78,6 +78,11 @@ broker_new(struct broker *b)
                                       .cache_bytes_max = draw(w, 3) * 700,
                                       .bundle_slots = (uint32_t) draw(w, 3) * 2,
                                       .leftovers_delay_ms = 1 + (int64_t) draw(w, 100),
+                                      .block_cache_bytes_max = draw(w, 3) * 3000,
+                                      .cold_gets_max = 1 + (uint32_t) draw(w, 3),
+                                      .read_ahead_bytes_max = draw(w, 2) * 1000,
+                                      .segment_bytes = draw(w, 3) * 400,
+                                      .compact_interval_ms = 20 + (int64_t) draw(w, 1000),
                                       .producers_max = 100,
                                       .producer_expiration_ms = 86400000,
                                       .retention_check_ms = 20 };
@@ -112,6 +117,10 @@ count_log(struct broker *b)
     b->world->events->puts_beaten_by_seal += counters.puts_sealed;
     b->world->events->seals_beaten_by_put += counters.seals_beaten;
     b->world->events->seals_void += counters.seals_void;
+    b->world->events->cold_reads += counters.cold_reads;
+    b->world->events->indexes_adopted += counters.indexes_adopted;
+    b->world->events->segments_adopted += counters.segments_adopted;
+    b->world->events->compaction_alarms += counters.compaction_alarms;
     b->world->events->bundles_found += counters.bundles_found;
     b->world->events->bundle_reads += counters.bundle_reads;
 }

@@ -65,6 +65,10 @@ struct world_events {
     uint64_t bundles_dropped;
     uint64_t bundles_deleted;
     uint64_t segments;
+    uint64_t cold_reads;
+    uint64_t indexes_adopted;
+    uint64_t segments_adopted;
+    uint64_t compaction_alarms;
     uint64_t segments_deleted;
     uint64_t segments_again;
     uint64_t damages;      /* of an object at rest */
