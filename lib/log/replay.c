@@ -71,7 +71,7 @@ replay_entry(struct replay *replay, const struct ks_wal_entry *entry)
     }
     status = ks_partition_add_place(partition, entry, replay->epoch, replay->dead->source,
                                     replay->sequence, replay->body_position + entry->position);
-    if (status != KAFSCALE_OK || entry->base_offset < replay->state_offset) {
+    if (status != KAFSCALE_OK || entry->last_offset < replay->state_offset) {
         return status;
     }
     return ks_partition_note_producer(partition, entry, replay->created_ms);

@@ -316,7 +316,7 @@ advance_run(struct ks_trail_run *run, const struct ks_wal_section *section, int6
     struct ks_wal_entry entry;
 
     while (ks_wal_next_entry(&entries, &entry)) {
-        if (entry.base_offset < run->next_offset) {
+        if (entry.last_offset < run->next_offset) {
             continue;
         }
         if (ks_producer_note_entry(&run->producers, &entry, created_ms) != KAFSCALE_OK) {

@@ -33,7 +33,7 @@ struct ks_trail_run {
     struct ks_trail_run_name name;
     char *topic_name;
     struct ks_producer_table producers;
-    int64_t next_offset; /* of its first batch that is not in `producers` */
+    int64_t next_offset; /* batches that end below it are in `producers`; it may lie in one */
 };
 
 struct ks_trail {

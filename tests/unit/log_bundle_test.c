@@ -297,6 +297,28 @@ START_TEST(producers_are_stored_from_bundles)
 }
 END_TEST
 
+/* The batch with the start is the first of its log that counts: its producer is remembered. */
+START_TEST(the_batch_that_the_start_lies_in_keeps_its_producer)
+{
+    struct log_fixture *f = with_log();
+    int64_t offset = -1;
+
+    f->batch_records = 4;
+    for (int32_t sequence = 0; sequence < 12; sequence += 4) {
+        log_fixture_append(f, log_fixture_partition(f), sequence);
+        virtual_env_run_for(&f->v, 100);
+    }
+    raise_start(f, 6);
+    succeed(f);
+    virtual_env_run_for(&f->v, 10000);
+    ck_assert_uint_eq(counters(f).bundles_made, 1);
+    succeed(f);
+    ck_assert_int_eq(append_again(f, 4, &offset), KS_APPEND_OK);
+    ck_assert_int_eq(offset, 4);
+    log_fixture_free(f);
+}
+END_TEST
+
 START_TEST(sizes_and_times_count_bundles)
 {
     struct log_fixture *f = with_batches(2 * SLOTS + 1);
@@ -721,6 +743,7 @@ suite_new(void)
     tcase_add_test(tests, a_bundle_goes_when_all_in_it_is_below_the_start);
     tcase_add_test(tests, bundles_of_a_deleted_topic_go);
     tcase_add_test(tests, producers_are_stored_from_bundles);
+    tcase_add_test(tests, the_batch_that_the_start_lies_in_keeps_its_producer);
     tcase_add_test(tests, sizes_and_times_count_bundles);
     tcase_add_test(tests, a_store_that_fails_delays_bundles_and_no_more);
     tcase_add_test(tests, answers_of_transactions_may_be_lost);
