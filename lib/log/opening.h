@@ -21,7 +21,7 @@ enum ks_item_state {
 /* A section of an object in a dead log, or of a bundle, for one element of a chain. */
 struct ks_replay_section {
     uint64_t sequence;        /* of a bundle the first slot */
-    struct ks_bundle *bundle; /* NULL: of an object */
+    struct ks_bundle *bundle; /* a reference; NULL: of an object */
     const struct ks_bundle_section *bundled;
     const uint8_t *entries;
     uint32_t entries_bytes;

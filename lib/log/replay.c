@@ -309,6 +309,9 @@ note_for_element(struct ks_opening *opening, struct ks_opening_item *item,
         return;
     }
     item->sections[item->section_count] = *section;
+    if (section->bundle != NULL) {
+        (void) ks_bundle_ref(section->bundle);
+    }
     item->sections[item->section_count++].element = (uint32_t) (element - item->reg.chain);
 }
 
@@ -453,6 +456,9 @@ ks_replay_items(struct ks_opening *opening)
 void
 ks_opening_forget_sections(struct ks_opening_item *item)
 {
+    for (size_t i = 0; i < item->section_count; i++) {
+        ks_bundle_unref(item->sections[i].bundle);
+    }
     kafscale_blob_unref(item->producers);
     ks_free(item->sections);
     item->producers = NULL;
