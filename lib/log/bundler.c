@@ -9,6 +9,7 @@
 #include <inttypes.h>
 
 #define READS_MAX 5
+#define FAILURE_PAUSE_MS 1000
 
 static void gather(void *arg);
 static void put(void *arg);
@@ -36,6 +37,14 @@ finish(struct ks_bundler *bundler)
 
     bundler_free(bundler);
     ks_trimmer_step_done(trimmer);
+}
+
+/* For want of memory, mostly: it is tried again, but not at once. */
+static void
+fail(struct ks_bundler *bundler)
+{
+    bundler->trail->bundled_after_ms = ks_env_now_ms(bundler->trail->log->env) + FAILURE_PAUSE_MS;
+    finish(bundler);
 }
 
 /* Something is not as it must be: this log is left alone. */
@@ -280,7 +289,7 @@ freeze(struct ks_bundler *bundler)
     if (status != KAFSCALE_OK) {
         /* Of a topic that was deleted meanwhile a part may be there: next time nothing is. */
         trail->is_lost = status == KAFSCALE_CORRUPT && ++trail->failures > 3;
-        finish(bundler);
+        fail(bundler);
         return;
     }
     trail->failures = 0;
@@ -310,7 +319,7 @@ gather(void *arg)
     } else if (status == KAFSCALE_NOT_FOUND) {
         get_slot(bundler);
     } else {
-        finish(bundler);
+        fail(bundler);
     }
 }
 
@@ -608,6 +617,7 @@ ks_bundler_start(struct ks_trimmer *trimmer, struct ks_trail *trail, uint64_t en
     assert(end <= trail->end);
 
     if (bundler == NULL) {
+        trail->bundled_after_ms = ks_env_now_ms(trail->log->env) + FAILURE_PAUSE_MS;
         return false;
     }
     bundler->trimmer = trimmer;

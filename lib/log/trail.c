@@ -352,6 +352,15 @@ ks_trail_advance_states(struct ks_trail *trail, uint64_t upto)
 
 /* --- What is covered --------------------------------------------------------------------- */
 
+static bool
+is_topic_gone(const struct ks_log *log, const struct ks_partition_name *name)
+{
+    struct ks_partition_name topic = { .topic = name->topic, .index = KS_KNOWN_TOPIC };
+    const struct ks_known *known = ks_known_find(log->trimmer, &topic);
+
+    return known != NULL && known->is_gone;
+}
+
 enum ks_coverage
 ks_trail_coverage(const struct ks_log *log, const struct ks_partition_name *name,
                   int64_t last_offset)
@@ -363,7 +372,7 @@ ks_trail_coverage(const struct ks_log *log, const struct ks_partition_name *name
         return partition->reg.compacted_upto > last_offset ? KS_COVERED : KS_NOT_COVERED;
     }
     known = ks_known_find(log->trimmer, name);
-    if (known != NULL && (known->is_gone || known->compacted_upto > last_offset)) {
+    if (is_topic_gone(log, name) || (known != NULL && known->compacted_upto > last_offset)) {
         return KS_COVERED;
     }
     return known != NULL && known->round == log->trimmer->round ? KS_NOT_COVERED

@@ -42,8 +42,9 @@ struct ks_trail {
     struct ks_id incarnation;
     uint32_t source;
     bool is_own;
-    bool is_lost;      /* what it says may not hold: it is left alone until the next start */
-    uint32_t failures; /* of bundling, in a row */
+    bool is_lost;             /* what it says may not hold: it is left alone until the next start */
+    uint32_t failures;        /* of bundling, in a row */
+    int64_t bundled_after_ms; /* it is not tried before */
     uint64_t mark;
     uint64_t mark_version;       /* of the register; 0: it does not exist */
     uint64_t end;                /* slots from `mark` on below it are committed */

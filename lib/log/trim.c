@@ -285,6 +285,7 @@ on_topic(void *arg, enum kafscale_status status, const struct kafscale_meta_entr
     } else if (status != KAFSCALE_OK) {
         wait(trimmer, look);
     } else if (entry_count == 0) {
+        trimmer->name.index = KS_KNOWN_TOPIC;
         ks_known_note(trimmer, &trimmer->name, true, 0);
         ks_trimmer_step_done(trimmer);
     } else {
@@ -313,22 +314,30 @@ look(void *arg)
     ks_meta_read(trimmer->log->meta, &trimmer->read, on_topic, trimmer);
 }
 
-/* Soon, or when the last look is some time ago. */
+/* What is found not to be due yet may be by then. */
 static void
+step_at(struct ks_trimmer *trimmer, int64_t due_ms)
+{
+    if (!ks_env_timer_is_set(&trimmer->retry)) {
+        wait_until(trimmer, due_ms, step);
+    }
+}
+
+/* False: later, since the last look is not long ago; other things can be done meanwhile. */
+static bool
 begin_look(struct ks_trimmer *trimmer, const struct ks_partition_name *name)
 {
     int64_t now_ms = ks_env_now_ms(trimmer->log->env);
 
     if (trimmer->has_looked && now_ms - trimmer->looked_ms < LOOK_INTERVAL_MS) {
-        if (!ks_env_timer_is_set(&trimmer->retry)) {
-            wait_until(trimmer, trimmer->looked_ms + LOOK_INTERVAL_MS, step);
-        }
-        return;
+        step_at(trimmer, trimmer->looked_ms + LOOK_INTERVAL_MS);
+        return false;
     }
     trimmer->has_looked = true;
     trimmer->looked_ms = now_ms;
     trimmer->name = *name;
     look(trimmer);
+    return true;
 }
 
 /* --- Moving a mark ----------------------------------------------------------------------- */
@@ -593,10 +602,14 @@ bundle_slots(struct ks_trimmer *trimmer, struct ks_trail *trail)
     uint64_t end = ks_trail_bundle_end(trail, &coverage, &name);
 
     if (coverage == KS_COVERAGE_UNKNOWN) {
-        begin_look(trimmer, &name);
-        return true;
+        return begin_look(trimmer, &name);
     }
-    if (end == trail->mark || !ks_bundler_start(trimmer, trail, end)) {
+    if (end == trail->mark) {
+        return false;
+    }
+    if (ks_env_now_ms(trimmer->log->env) < trail->bundled_after_ms ||
+        !ks_bundler_start(trimmer, trail, end)) {
+        step_at(trimmer, trail->bundled_after_ms);
         return false;
     }
     trimmer->step = KS_TRIM_BUNDLE;
@@ -617,8 +630,10 @@ work_on_bundles(struct ks_trimmer *trimmer, struct ks_trail *trail)
             remove_bundle(trimmer, trail, bundle);
             return true;
         case KS_COVERAGE_UNKNOWN:
-            begin_look(trimmer, &name);
-            return true;
+            if (begin_look(trimmer, &name)) {
+                return true;
+            }
+            break;
         case KS_NOT_COVERED:
             break;
         }
@@ -646,8 +661,7 @@ work_on(struct ks_trimmer *trimmer, struct ks_trail *trail)
         move_mark(trimmer, trail, trail->covered);
         return true;
     }
-    if (coverage == KS_COVERAGE_UNKNOWN) {
-        begin_look(trimmer, &trail->blocker);
+    if (coverage == KS_COVERAGE_UNKNOWN && begin_look(trimmer, &trail->blocker)) {
         return true;
     }
     return (ks_trail_is_worth_bundling(trail) && bundle_slots(trimmer, trail)) ||

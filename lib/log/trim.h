@@ -9,11 +9,14 @@
 
 #include "log/trail.h"
 
-/* What was read about a partition that isn't open here. */
+/* The index in the name of what is known of a topic as a whole. */
+#define KS_KNOWN_TOPIC (-1)
+
+/* What was read about a partition that isn't open here, or about a topic. */
 struct ks_known {
     struct ks_table_node node; /* by name */
     struct ks_partition_name name;
-    bool is_gone; /* its topic was deleted, and ids never return */
+    bool is_gone; /* of a topic: it was deleted, and ids never return */
     int64_t compacted_upto;
     uint64_t round; /* of the trimmer when it was read */
 };

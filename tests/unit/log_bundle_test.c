@@ -489,6 +489,47 @@ START_TEST(what_another_broker_has_trimmed_is_not_called_lost)
 }
 END_TEST
 
+static void
+on_released(void *arg, enum kafscale_status status, const struct kafscale_error *error)
+{
+    (void) error;
+    ck_assert_int_eq(status, KAFSCALE_OK);
+    *(bool *) arg = true;
+}
+
+/* The answer to the removal of its register comes while the states of the one after are read. */
+START_TEST(a_bundle_may_go_while_a_partition_is_opened)
+{
+    struct ks_fate slow = { .fault = KS_FAULT_NONE, .effect_ms = 5000 };
+    struct log_fixture *f = with_batches(2 * SLOTS);
+    struct ks_partition_name name = { .topic = f->topic };
+    enum kafscale_status result = KAFSCALE_FAILED;
+    struct ks_log_release release = { .names = &name, .count = 1, .results = &result };
+    bool is_released = false;
+    const char *topic_name;
+    struct ks_log_open open;
+
+    succeed(f);
+    virtual_env_run_for(&f->v, 60000);
+    raise_start(f, SLOTS);
+    f->flaky.next = 1;
+    ck_assert_int_eq(ks_log_release(f->log, &release, on_released, &is_released), KAFSCALE_OK);
+    ck_assert(virtual_env_run_until(&f->v, &is_released, 40));
+    ck_assert_uint_eq(f->flaky.lost, 1);
+    ks_fault_store_next(f->faults, KS_STORE_GET, "/bundle/",
+                        (struct ks_fate){ .fault = KS_FAULT_NONE }, 1);
+    ks_fault_store_next(f->faults, KS_STORE_GET, "/bundle/", slow, 1);
+    ck_assert(log_fixture_begin_open(f, &open, &name, &topic_name));
+    ck_assert_uint_eq(counters(f).bundles_removed, 0);
+    virtual_env_run_for(&f->v, 2000);
+    ck_assert_uint_eq(counters(f).bundles_removed, 1);
+    ck_assert(!f->is_opened);
+    ck_assert(virtual_env_run_until(&f->v, &f->is_opened, 600000));
+    expect_records(f, SLOTS, 2 * SLOTS, 1000);
+    log_fixture_free(f);
+}
+END_TEST
+
 /* --- Death ------------------------------------------------------------------------------------ */
 
 static bool
@@ -577,6 +618,26 @@ START_TEST(each_allocation_may_fail)
 }
 END_TEST
 
+/* Nothing else happens in the log that would have it looked at again. */
+START_TEST(a_bundle_is_made_when_there_is_memory_again)
+{
+    for (uint64_t allowed = 0; allowed < 40; allowed++) {
+        struct log_fixture *f = with_batches(SLOTS - 1);
+
+        log_fixture_append(f, log_fixture_partition(f), SLOTS - 1);
+        virtual_env_run_for(&f->v, 1);
+        ks_alloc_fail_after(allowed);
+        virtual_env_run_for(&f->v, 5000);
+        ks_alloc_fail_after(UINT64_MAX);
+        virtual_env_run_for(&f->v, 60000);
+        if (f->acknowledged == SLOTS) {
+            ck_assert_uint_eq(counters(f).bundles_made, 1);
+        }
+        log_fixture_free(f);
+    }
+}
+END_TEST
+
 /* Slots below the mark, and a bundle whose transaction did not come. */
 START_TEST(what_a_dead_broker_left_is_deleted)
 {
@@ -623,111 +684,6 @@ START_TEST(a_bundle_that_no_register_names_goes)
 }
 END_TEST
 
-/* --- Requests --------------------------------------------------------------------------------- */
-
-#define PARTITIONS 500
-
-struct many {
-    struct log_fixture *f;
-    struct ks_partition_name names[PARTITIONS];
-    const char *topic_names[PARTITIONS];
-    enum kafscale_status results[PARTITIONS];
-    struct ks_append appends[PARTITIONS];
-    size_t answered;
-};
-
-static void
-on_many_appended(struct ks_append *append, enum ks_append_result result)
-{
-    struct many *many = append->arg;
-
-    ck_assert_int_eq(result, KS_APPEND_OK);
-    many->answered++;
-}
-
-static struct kafscale_blob *
-make_batch(struct ks_batch *batch_out)
-{
-    struct ks_batch_options options = { .producer_id = -1 };
-    struct ks_record record = { .timestamp = 1000, .value = ks_slice("value", 5) };
-    struct kafscale_error error = { 0 };
-    struct ks_batch_builder builder;
-    struct kafscale_blob *blob;
-    struct ks_buffer out;
-
-    ks_buffer_init(&out, 1 << 20);
-    ks_batch_builder_init(&builder, &options);
-    ks_batch_builder_append(&builder, &record);
-    ck_assert_int_eq(ks_batch_builder_finish(&builder, &out, &error), KAFSCALE_OK);
-    blob = kafscale_blob_new(out.size);
-    memcpy(kafscale_blob_data(blob), out.data, out.size);
-    ck_assert_int_eq(ks_batch_parse(kafscale_blob_slice(blob), batch_out, &error), KAFSCALE_OK);
-    ks_batch_builder_deinit(&builder);
-    ks_buffer_deinit(&out);
-    return blob;
-}
-
-/* One batch for each partition, all in one object. */
-static void
-append_to_all(struct many *many, size_t count)
-{
-    many->answered = 0;
-    for (size_t i = 0; i < count; i++) {
-        struct ks_append *append = &many->appends[i];
-
-        *append = (struct ks_append){ .done = on_many_appended, .arg = many };
-        append->owner = make_batch(&append->batch);
-        ks_log_append(many->f->log, ks_log_find(many->f->log, &many->names[i]), append);
-    }
-    virtual_env_run_for(&many->f->v, 100);
-    ck_assert_uint_eq(many->answered, count);
-    for (size_t i = 0; i < count; i++) {
-        kafscale_blob_unref(many->appends[i].owner);
-    }
-}
-
-/* PUTs for forty objects and the bundles of them. */
-static uint64_t
-puts_of(size_t count)
-{
-    struct many *many = calloc(1, sizeof *many);
-    struct ks_log_open open = { .names = many->names,
-                                .topic_names = many->topic_names,
-                                .count = count,
-                                .results = many->results };
-    uint64_t puts;
-
-    ck_assert_ptr_nonnull(many);
-    many->f = log_fixture_new();
-    ks_log_free(many->f->log);
-    many->f->options.bundle_slots = 10;
-    many->f->options.cache_bytes_max = 1 << 20;
-    ck_assert(log_fixture_new_log(many->f));
-    for (size_t i = 0; i < count; i++) {
-        many->names[i] = (struct ks_partition_name){ .topic = many->f->topic, .index = (int) i };
-        many->topic_names[i] = "t";
-    }
-    ck_assert_int_eq(ks_log_open(many->f->log, &open, log_fixture_on_opened, many->f), KAFSCALE_OK);
-    ck_assert(virtual_env_run_until(&many->f->v, &many->f->is_opened, 600000));
-    puts = ks_store_counters(many->f->store)->requests[KS_STORE_PUT];
-    for (int i = 0; i < 40; i++) {
-        append_to_all(many, count);
-    }
-    virtual_env_run_for(&many->f->v, 10000);
-    ck_assert_uint_eq(counters(many->f).bundles_made, 4);
-    puts = ks_store_counters(many->f->store)->requests[KS_STORE_PUT] - puts;
-    log_fixture_free(many->f);
-    free(many);
-    return puts;
-}
-
-START_TEST(puts_are_the_same_whatever_the_number_of_partitions)
-{
-    ck_assert_uint_eq(puts_of(1), 44);
-    ck_assert_uint_eq(puts_of(PARTITIONS), 44);
-}
-END_TEST
-
 Suite *
 suite_new(void)
 {
@@ -750,12 +706,13 @@ suite_new(void)
     tcase_add_test(tests, a_bundle_that_is_missing_is_an_alarm);
     tcase_add_test(tests, what_another_broker_has_trimmed_is_not_called_lost);
     tcase_add_test(tests, a_bundle_that_goes_while_it_is_asked_for_is_no_alarm);
+    tcase_add_test(tests, a_bundle_may_go_while_a_partition_is_opened);
     tcase_add_test(tests, a_broker_may_die_at_any_step);
     tcase_add_test(tests, a_log_may_be_freed_at_any_step);
     tcase_add_test(tests, each_allocation_may_fail);
+    tcase_add_test(tests, a_bundle_is_made_when_there_is_memory_again);
     tcase_add_test(tests, what_a_dead_broker_left_is_deleted);
     tcase_add_test(tests, a_bundle_that_no_register_names_goes);
-    tcase_add_test(tests, puts_are_the_same_whatever_the_number_of_partitions);
     suite_add_tcase(suite, tests);
     return suite;
 }
