@@ -112,6 +112,31 @@ START_TEST(put_without_a_condition_is_never_sent_twice_for_lateness)
 }
 END_TEST
 
+/* Beyond the end of an object, and neither answer tells how long it is. */
+START_TEST(both_answers_may_raise_the_same_question)
+{
+    struct s3_answer beyond = { .status = 416, .code = "InvalidRange", .delay_ms = 100 };
+    char *text = NULL;
+    uint64_t object_bytes = 0;
+
+    script->otherwise = (struct s3_answer){ .body = "text", .delay_ms = 40 };
+    for (int i = 0; i < 30; i++) {
+        ck_assert_int_eq(read_key("k"), KAFSCALE_OK);
+    }
+    script->request_count = 0;
+    script->answer_count = 0;
+    s3_script_add(script, beyond);
+    s3_script_add(script, beyond);
+    s3_script_add(script, (struct s3_answer){ .head_length = 10 });
+    ck_assert_int_eq(store_client_get(&script->client, "k", 10, 5, &text, &object_bytes),
+                     KAFSCALE_OK);
+    ck_assert_uint_eq(object_bytes, 10);
+    expect_count(3);
+    expect_request(2, "HEAD " SERVER "/b/k");
+    free(text);
+}
+END_TEST
+
 START_TEST(extra_sendings_are_few)
 {
     get_used_to(40);
@@ -366,6 +391,7 @@ suite_new(void)
     tcase_add_checked_fixture(cases, setup, teardown);
     tcase_add_test(cases, late_put_is_sent_again_and_the_faster_one_counts);
     tcase_add_test(cases, put_without_a_condition_is_never_sent_twice_for_lateness);
+    tcase_add_test(cases, both_answers_may_raise_the_same_question);
     tcase_add_test(cases, extra_sendings_are_few);
     tcase_add_test(cases, failure_of_one_of_two_waits_for_the_other);
     tcase_add_test(cases, writes_go_before_reads_but_not_for_ever);

@@ -179,7 +179,8 @@ judge_head(struct ks_s3_call *call, const struct ks_s3_exchange *exchange,
 static enum ks_s3_verdict
 judge_get(struct ks_s3_call *call, struct ks_s3_attempt *attempt, enum ks_s3_verdict verdict)
 {
-    if (call->is_second_step) {
+    /* The twin of a late GET may answer after the question was raised. */
+    if (strcmp(attempt->exchange.method, "HEAD") == 0) {
         return judge_head(call, &attempt->exchange, verdict);
     }
     switch (verdict) {
