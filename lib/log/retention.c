@@ -61,13 +61,15 @@ stock_of(const struct ks_partition *partition)
                            .bundled = ks_partition_find_bundled(partition, start),
                            .first = ks_partition_find_place(partition, start) };
     size_t end = ks_partition_committed_end(partition);
+    size_t bundled_end;
 
     stock.place_count = stock.first < end ? end - stock.first : 0;
-    while (stock.bundled + stock.bundled_count < partition->bundled_count &&
-           partition->bundled[stock.bundled + stock.bundled_count].section->base_offset <
-               placed_from) {
-        stock.bundled_count++;
+    bundled_end = ks_partition_find_bundled(partition, placed_from);
+    if (bundled_end < partition->bundled_count &&
+        partition->bundled[bundled_end].section->base_offset < placed_from) {
+        bundled_end++;
     }
+    stock.bundled_count = bundled_end > stock.bundled ? bundled_end - stock.bundled : 0;
     return stock;
 }
 
