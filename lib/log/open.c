@@ -490,6 +490,7 @@ read_registers(struct ks_opening *opening)
     bool is_plain = opening->open.count == 1 && !opening->must_read;
 
     opening->must_read = false;
+    opening->load_next = 0;
     opening->read = (struct kafscale_meta_read){ .key = is_plain ? opening->items[0].place.key : "",
                                                  .is_prefix = !is_plain,
                                                  .is_fresh = true };

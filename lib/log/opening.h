@@ -76,6 +76,7 @@ struct ks_opening {
     bool has_states;
     bool had_dead_logs;
     size_t loads_under_way;
+    size_t load_next;     /* the first item that may need its state loaded */
     struct ks_list moves; /* transactions under way */
     size_t transactions_left;
     bool has_read_again; /* the registers, after the dead logs */

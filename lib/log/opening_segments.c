@@ -120,10 +120,9 @@ start_load(struct ks_opening *opening, struct ks_opening_item *item)
 bool
 ks_opening_load_segments(struct ks_opening *opening)
 {
-    for (size_t i = 0; i < opening->open.count && opening->loads_under_way < LOADS_AT_ONCE &&
-                       !ks_opening_is_over(opening);
-         i++) {
-        struct ks_opening_item *item = &opening->items[i];
+    while (opening->load_next < opening->open.count && opening->loads_under_way < LOADS_AT_ONCE &&
+           !ks_opening_is_over(opening)) {
+        struct ks_opening_item *item = &opening->items[opening->load_next++];
 
         if (needs_state(item) && item->load == NULL) {
             start_load(opening, item);
