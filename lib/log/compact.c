@@ -105,6 +105,22 @@ become_young(struct ks_log *log, struct ks_partition *partition)
     }
 }
 
+/* Only what has come since it was counted last: sections may be thousands, and commits many. */
+static size_t
+count_bytes(struct ks_partition *partition, size_t limit)
+{
+    struct ks_compaction *compaction = &partition->compaction;
+
+    if (compaction->counted_from != partition->reg.compacted_upto) {
+        compaction->counted_from = partition->reg.compacted_upto;
+        compaction->counted_upto = partition->reg.compacted_upto;
+        compaction->bytes = 0;
+    }
+    compaction->bytes += ks_partition_bytes_from(partition, compaction->counted_upto, limit);
+    compaction->counted_upto = partition->high_watermark;
+    return compaction->bytes;
+}
+
 void
 ks_compact_note(struct ks_log *log, struct ks_partition *partition)
 {
@@ -116,7 +132,7 @@ ks_compact_note(struct ks_log *log, struct ks_partition *partition)
     if (!ks_list_is_linked(&partition->compaction.link)) {
         become_young(log, partition);
     }
-    if (ks_partition_bytes_from(partition, partition->reg.compacted_upto, limit) >= limit) {
+    if (count_bytes(partition, limit) >= limit) {
         become_due(log, partition);
     }
 }
@@ -373,6 +389,7 @@ void
 ks_log_set_segment_bytes(struct ks_log *log, struct ks_partition *partition, size_t bytes_max)
 {
     partition->compaction.segment_bytes_max = bytes_max;
+    partition->compaction.counted_from = -1;
     ks_compact_note(log, partition);
 }
 

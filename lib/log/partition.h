@@ -87,6 +87,9 @@ struct ks_partition {
         struct ks_list link;      /* with the young or those that are due */
         int64_t since_ms;         /* when the oldest of what isn't compacted came */
         size_t segment_bytes_max; /* the topic's; 0: the log's alone */
+        int64_t counted_from;     /* compacted_upto when the bytes were counted */
+        int64_t counted_upto;
+        size_t bytes; /* between these, at least where they are fewer than a segment's */
         bool is_due;
         bool is_stopped; /* by an alarm */
         uint32_t failures;
