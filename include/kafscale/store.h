@@ -122,6 +122,10 @@ typedef void kafscale_expiry_done(void *arg, enum kafscale_status status,
  * Since version 2: `find_expiry`, which may be NULL, tells whether the store deletes or archives
  * objects under a prefix by itself, as lifecycle rules of buckets do. The prefix is borrowed until
  * the completion has returned.
+ *
+ * Since version 2: `place`, which may be NULL, names where the store is and by what it is served,
+ * as far as the answers so far tell. A store that has one is probed for what it must give before it
+ * is used, and the verdict is remembered for that place. The text is valid until the next call.
  */
 struct kafscale_store_ops {
     uint32_t version;
@@ -136,6 +140,7 @@ struct kafscale_store_ops {
     /* Completes once every earlier operation has; then frees `self`. */
     void (*close)(void *self, kafscale_close_done *done, void *arg);
     void (*find_expiry)(void *self, const char *prefix, kafscale_expiry_done *done, void *arg);
+    const char *(*place)(void *self);
 };
 
 /* A store: the operations and their object. Copied freely; owned by whoever closes it. */

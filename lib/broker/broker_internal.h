@@ -10,12 +10,14 @@
 #include "broker/gone_topics.h"
 #include "broker/identity.h"
 #include "broker/opener.h"
+#include "broker/verdict.h"
 
 #define KS_EXPIRY_PREFIX_BYTES 300
 
 /* The steps of a start, in their order. */
 enum ks_start_step {
     KS_START_EXPIRY,
+    KS_START_STORE,
     KS_START_IDENTITY,
     KS_START_SOLE,
     KS_START_TOPICS,
@@ -48,6 +50,7 @@ struct ks_broker {
 
     /* Start. */
     char expiry_prefix[KS_EXPIRY_PREFIX_BYTES];
+    struct ks_verdict verdict;
     struct ks_identity identity;
     enum ks_start_step step;
     uint32_t failures; /* of this step, in a row */

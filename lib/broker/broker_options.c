@@ -111,6 +111,8 @@ ks_broker_options_from(const struct kafscale_options *settings,
     options.compact_interval_ms = ks_option_number(settings, KS_OPTION_compact_interval_ms);
     options.cold_gets_max = (uint32_t) ks_option_number(settings, KS_OPTION_cold_requests_max);
     options.read_ahead_bytes_max = read_ahead_bytes(settings);
+    options.is_single_writer = ks_options_store_is_s3(settings) &&
+                               ks_option_is_true(settings, KS_OPTION_store_single_writer);
     options.producers_max = (uint32_t) ks_option_number(settings, KS_OPTION_producer_ids_max);
     options.producer_expiration_ms =
         ks_option_number(settings, KS_OPTION_producer_id_expiration_ms);

@@ -591,8 +591,7 @@ warn_of_stores(const struct kafscale_options *options, const struct ks_logger *l
         ks_log(logger, KAFSCALE_LOG_WARN, "option has no effect key=s3.bucket reason=\"store=%s\"",
                ks_option_text(options, KS_OPTION_store));
     }
-    if (ks_option_number(options, KS_OPTION_store_single_writer) != 0 &&
-        !(is_s3 && uses_signature_2(options))) {
+    if (ks_option_number(options, KS_OPTION_store_single_writer) != 0 && !is_s3) {
         ks_log(logger, KAFSCALE_LOG_WARN,
                "option has no effect key=store.single_writer reason=\"the store has atomic "
                "creates\"");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Starting: five steps, each tried again with growing waits while the store can't answer. What
+ * Starting: six steps, each tried again with growing waits while the store can't answer. What
  * the store says for certain (another cluster, a newer format, damage) ends the start.
  */
 #include "broker/broker_internal.h"
@@ -103,6 +103,24 @@ step_expiry(struct ks_broker *broker)
 {
     snprintf(broker->expiry_prefix, sizeof broker->expiry_prefix, "%s/", broker->ns);
     ks_store_find_expiry(broker->store, broker->expiry_prefix, on_expiry, broker);
+}
+
+/* --- The store -------------------------------------------------------------------------------- */
+
+static void
+on_verdict(void *arg, enum kafscale_status status, const struct kafscale_error *error)
+{
+    finish_step(arg, status, error);
+}
+
+static void
+step_store(struct ks_broker *broker)
+{
+    broker->verdict.env = broker->env;
+    broker->verdict.store = broker->store;
+    broker->verdict.ns = broker->ns;
+    broker->verdict.is_single_writer = broker->options.is_single_writer;
+    ks_verdict_ask(&broker->verdict, on_verdict, broker);
 }
 
 /* --- Identity --------------------------------------------------------------------------------- */
@@ -308,9 +326,9 @@ static void
 run_step(struct ks_broker *broker)
 {
     static void (*const steps[KS_START_STEP_COUNT])(struct ks_broker *) = {
-        [KS_START_EXPIRY] = step_expiry, [KS_START_IDENTITY] = step_identity,
-        [KS_START_SOLE] = step_sole,     [KS_START_TOPICS] = step_topics,
-        [KS_START_OPEN] = step_open,
+        [KS_START_EXPIRY] = step_expiry,     [KS_START_STORE] = step_store,
+        [KS_START_IDENTITY] = step_identity, [KS_START_SOLE] = step_sole,
+        [KS_START_TOPICS] = step_topics,     [KS_START_OPEN] = step_open,
     };
 
     steps[broker->step](broker);

@@ -43,9 +43,13 @@ finish(struct probe *probe)
     ks_free(probe);
 }
 
+/* Whether to go on. Nothing may be asked any more of a store that is being closed. */
 static bool
-is_good(const struct probe *probe)
+is_good(struct probe *probe)
 {
+    if (ks_store_is_closing(probe->store)) {
+        ks_error_set(&probe->error, KAFSCALE_STOPPED, "the store is being closed");
+    }
     return probe->error.status == KAFSCALE_OK;
 }
 
@@ -99,6 +103,10 @@ on_removed(void *arg, enum kafscale_status status, const struct kafscale_error *
 static void
 remove_object(struct probe *probe)
 {
+    if (ks_store_is_closing(probe->store)) {
+        finish(probe);
+        return;
+    }
     probe->remove.key = probe->key;
     ks_store_remove(probe->store, &probe->remove, on_removed, probe);
 }

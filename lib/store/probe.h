@@ -25,7 +25,8 @@ typedef void ks_store_probe_done(void *arg, enum kafscale_status status,
 /*
  * Probes the store below `prefix` (empty, or ending in '/'), under a key of its own that is
  * removed at the end. The prefix is copied. The completion comes exactly once, on the loop
- * thread, never before this has returned; the store must not be closed before.
+ * thread, never before this has returned; a store that is closed meanwhile ends it with
+ * KAFSCALE_STOPPED.
  * KAFSCALE_NO_MEMORY: nothing was begun and no completion comes. The caller remembers
  * verdicts; this does not.
  */

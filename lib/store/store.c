@@ -665,6 +665,20 @@ ks_store_name(const struct ks_store *store)
     return store->inner.ops->name;
 }
 
+const char *
+ks_store_place(const struct ks_store *store)
+{
+    const struct kafscale_store_ops *ops = store->inner.ops;
+
+    return ops->version < 2 || ops->place == NULL ? NULL : ops->place(store->inner.self);
+}
+
+bool
+ks_store_is_closing(const struct ks_store *store)
+{
+    return store->close_done != NULL;
+}
+
 uint32_t
 ks_store_window(const struct ks_store *store)
 {

@@ -88,6 +88,13 @@ void ks_store_abandon(struct ks_store *store);
 const char *ks_store_name(const struct ks_store *store);
 uint32_t ks_store_window(const struct ks_store *store);
 uint32_t ks_store_flush_interval_ms(const struct ks_store *store);
+
+/* Where it is and by what it is served; NULL: it needs no probe. Valid until the next call. */
+const char *ks_store_place(const struct ks_store *store);
+
+/* Whether it was told to close: nothing more may be asked of it. */
+bool ks_store_is_closing(const struct ks_store *store);
+
 const struct ks_store_counters *ks_store_counters(const struct ks_store *store);
 
 #endif

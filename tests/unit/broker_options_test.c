@@ -506,7 +506,6 @@ START_TEST(a_single_writer_where_it_changes_nothing_is_told_of)
     struct kafscale_options *options = kafscale_options_new();
     struct warnings warnings = { 0 };
 
-    set(options, "s3.bucket", "b");
     set(options, "store.single_writer", "true");
     ck_assert_int_eq(kafscale_options_check(options, on_warning, &warnings, NULL), KAFSCALE_OK);
     ck_assert_str_eq(warnings.text, "option has no effect key=store.single_writer "

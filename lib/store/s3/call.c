@@ -213,6 +213,9 @@ correct_clock(struct ks_s3_store *store, const struct ks_s3_exchange *exchange)
 static void
 learn(struct ks_s3_store *store, const struct ks_s3_exchange *exchange, enum ks_s3_verdict verdict)
 {
+    if (exchange->server[0] != '\0') {
+        memcpy(store->server, exchange->server, sizeof store->server);
+    }
     switch (verdict) {
     case KS_S3_GOOD:
     case KS_S3_TAKEN:

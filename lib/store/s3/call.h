@@ -36,6 +36,8 @@ struct ks_s3_store {
     struct ks_s3_budget hedges;
     struct ks_s3_budget retries;
     struct ks_s3_counters counters;
+    char server[64]; /* as it names itself; empty: it doesn't, or has not yet */
+    char place[256];
     struct ks_list calls;    /* all that are on their way */
     struct ks_list keyless;  /* calls that wait for keys */
     struct ks_list removals; /* struct ks_s3_removal, not on their way yet */

@@ -5,6 +5,7 @@
 #include "store/s3/call.h"
 
 #include <assert.h>
+#include <stdio.h>
 
 #define CONCURRENCY_MAX 1024
 #define HEDGE_SHARE 0.05
@@ -56,6 +57,16 @@ s3_close(void *self, kafscale_close_done *done, void *arg)
 
 /* --- Opening ---------------------------------------------------------------------------------- */
 
+static const char *
+s3_place(void *self)
+{
+    struct ks_s3_store *store = self;
+
+    (void) snprintf(store->place, sizeof store->place, "%.120s %.63s %.63s",
+                    store->primary.base_url, store->primary.bucket, store->server);
+    return store->place;
+}
+
 static const struct kafscale_store_ops s3_ops = {
     .version = KAFSCALE_STORE_OPS_VERSION,
     .name = "s3",
@@ -67,6 +78,7 @@ static const struct kafscale_store_ops s3_ops = {
     .remove = ks_s3_remove,
     .close = s3_close,
     .find_expiry = ks_s3_find_expiry,
+    .place = s3_place,
 };
 
 static bool
