@@ -110,15 +110,6 @@ def records_survive_on_a_server_with_tls_of_its_own_authority(root):
         what_was_acknowledged_survives_kills_on(stub)(root)
 
 
-def a_certificate_that_nobody_vouches_for_is_refused(root):
-    with s3_servers.Stub(tls=True) as stub:
-        stub.authority = None
-        daemon = begin(root, stub)
-        wait_until(lambda: daemon.lines("certificate"), "the reason")
-        assert stub.stats()["requests"] == 0
-        assert daemon.stop() == 0, daemon.said()
-
-
 def write_faults_lose_and_repeat_nothing(root):
     with s3_servers.Stub() as stub:
         daemon = start(root, stub, "s3.request.timeout.ms=2000")
@@ -184,14 +175,6 @@ def a_stop_while_the_store_is_silent_is_obeyed(root):
         load.stop()
 
 
-def a_wrong_key_is_told_and_ends_nothing(root):
-    with s3_servers.Stub() as stub:
-        daemon = begin(root, stub, environment={"KAFSCALE_S3_SECRET_KEY": "wrong"})
-        wait_until(lambda: daemon.lines("SignatureDoesNotMatch"), "the reason")
-        assert "wrong" not in daemon.said().replace("wrongly", "")
-        assert daemon.stop() == 0, daemon.said()
-
-
 def an_unfit_server_is_found_out_and_a_fit_one_probed_once(root):
     """What was written can't be read back; a good verdict is remembered."""
     with s3_servers.Stub() as stub:
@@ -207,6 +190,30 @@ def an_unfit_server_is_found_out_and_a_fit_one_probed_once(root):
             puts = stub.requests(PUT)
             assert puts > 32 if most is None else puts < most, puts
             assert daemon.stop() == 0, daemon.said()
+
+
+def a_rule_that_would_delete_records_is_refused(root):
+    rule = (b"<LifecycleConfiguration><Rule><ID>all-old</ID><Filter/><Status>Enabled</Status>"
+            b"<Expiration><Days>1</Days></Expiration></Rule></LifecycleConfiguration>")
+    with s3_servers.Stub("--bucket", BUCKET) as stub:
+        client = stub.client(BUCKET)
+        answer = client.request("PUT", query={"lifecycle": ""}, body=rule)
+        assert answer.status == 200, (answer.status, answer.body)
+        client.close()
+        daemon = begin(root, stub)
+        assert daemon.ended() == 1
+        with open(os.path.join(root, "log"), encoding="utf-8") as log:
+            assert "rule 'all-old' of the lifecycle" in log.read()
+
+
+def a_start_on_a_silent_store_says_so_soon(root):
+    with s3_servers.Stub() as stub:
+        stub.set(away="silent")
+        daemon = begin(root, stub, "s3.request.timeout.ms=1000")
+        wait_until(lambda: daemon.lines("start waits for the store"), "the warning", 15)
+        stub.set(away=None)
+        daemon.wait_ready()
+        assert daemon.stop() == 0, daemon.said()
 
 
 def a_plug_in_that_is_missing_or_none_ends_the_start_with_its_file(root):
@@ -240,13 +247,13 @@ def on_the_server_of_the_environment():
 TESTS = [
     records_survive_kills_and_restarts,
     records_survive_on_a_server_with_tls_of_its_own_authority,
-    a_certificate_that_nobody_vouches_for_is_refused,
     write_faults_lose_and_repeat_nothing,
     read_faults_hide_and_change_nothing,
     a_store_that_goes_away_is_waited_for,
     a_stop_while_the_store_is_silent_is_obeyed,
-    a_wrong_key_is_told_and_ends_nothing,
     an_unfit_server_is_found_out_and_a_fit_one_probed_once,
+    a_rule_that_would_delete_records_is_refused,
+    a_start_on_a_silent_store_says_so_soon,
     a_plug_in_that_is_missing_or_none_ends_the_start_with_its_file,
 ]
 

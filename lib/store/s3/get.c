@@ -63,6 +63,7 @@ write_get(struct ks_s3_call *call, struct ks_s3_attempt *attempt, struct kafscal
     status = ks_s3_attempt_write(attempt, target, &ask, error);
     if (status == KAFSCALE_OK) {
         attempt->exchange.response_bytes_max = bytes_asked(get);
+        attempt->exchange.is_of_unknown_size = get->size_max == SIZE_MAX;
     }
     return status;
 }

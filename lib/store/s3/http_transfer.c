@@ -353,6 +353,10 @@ set_behaviour(const struct ks_http_transfer *transfer)
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "libkafscale");
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long) exchange->timeout_ms);
+    if (exchange->silence_ms > 0) {
+        curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
+        curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long) (exchange->silence_ms + 999) / 1000);
+    }
     curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, exchange->is_fresh ? 1L : 0L);
     if (exchange->must_bypass_proxy) {
         curl_easy_setopt(easy, CURLOPT_PROXY, "");
@@ -361,7 +365,8 @@ set_behaviour(const struct ks_http_transfer *transfer)
         curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, LARGE_BUFFER_BYTES);
     }
     if (exchange->response_bytes_max > LARGE_BYTES) {
-        curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, LARGE_BUFFER_BYTES);
+        curl_easy_setopt(easy, CURLOPT_BUFFERSIZE,
+                         exchange->is_of_unknown_size ? (long) LARGE_BYTES : LARGE_BUFFER_BYTES);
     }
 }
 

@@ -33,8 +33,10 @@ struct ks_s3_exchange {
     size_t part_count;
     uint64_t body_bytes;       /* of all parts */
     size_t response_bytes_max; /* of the body of a 2xx answer */
+    int64_t silence_ms;        /* without a byte in either direction; 0: as long as all of it may */
     int64_t timeout_ms;        /* for the whole exchange */
     bool is_fresh;             /* over a connection of its own, not one that was used before */
+    bool is_of_unknown_size;   /* the answer; most are small then */
     bool must_bypass_proxy;    /* whatever the environment says */
 
     /* Called once, never before `send` has returned; may send and cancel. */
