@@ -24,6 +24,9 @@ static void
 deinit(struct ks_producer_put *put)
 {
     ks_env_cancel_timer(put->log->env, &put->retry);
+    ks_producer_load_deinit(&put->load);
+    ks_free(put->prefix);
+    put->prefix = NULL;
     ks_producer_table_deinit(&put->table);
     ks_buffer_deinit(&put->bytes);
     for (size_t i = 0; i < put->slot_count; i++) {
@@ -129,20 +132,40 @@ on_base(void *arg, enum kafscale_status status, struct kafscale_blob *body, uint
     take_step(put, status);
 }
 
+/* The state that recovery would begin with. */
+static void
+on_loaded(struct ks_producer_load *load, enum kafscale_status status)
+{
+    struct ks_producer_put *put = KS_CONTAINER(load, struct ks_producer_put, load);
+
+    if (status == KAFSCALE_OK) {
+        ks_producer_table_deinit(&put->table);
+        ks_producer_table_move(&put->table, &load->producers);
+        put->has_base = true;
+    }
+    ks_producer_load_deinit(load);
+    if (status == KAFSCALE_STOPPED) {
+        finish(put, status);
+    } else {
+        take_step(put, status);
+    }
+}
+
 static void
 get_base(struct ks_producer_put *put)
 {
-    struct ks_producer_snapshot base = { .name = put->snapshot.name, .offset = put->base_offset };
-
-    if (put->base_bundle != NULL) {
-        ks_bundle_key_of(put->log, put->base_bundle, put->key);
-        put->get = (struct kafscale_get){ .key = put->key,
-                                          .position = put->base_section->state_position,
-                                          .size_max = put->base_section->state_bytes };
-    } else {
-        ks_producer_snapshot_key(put->log->ns, &base, put->key);
-        put->get = (struct kafscale_get){ .key = put->key, .size_max = SIZE_MAX };
+    if (put->base_bundle == NULL) {
+        put->load.done = on_loaded;
+        if (ks_producer_load_start(&put->load, put->log, &put->snapshot.name, put->prefix,
+                                   &put->reg) != KAFSCALE_OK) {
+            finish(put, KAFSCALE_NO_MEMORY);
+        }
+        return;
     }
+    ks_bundle_key_of(put->log, put->base_bundle, put->key);
+    put->get = (struct kafscale_get){ .key = put->key,
+                                      .position = put->base_section->state_position,
+                                      .size_max = put->base_section->state_bytes };
     ks_store_get(put->log->store, &put->get, on_base, put);
 }
 
@@ -445,11 +468,16 @@ ks_producer_put_start(struct ks_producer_put *put, struct ks_log *log,
     put->snapshot = (struct ks_producer_snapshot){ .name = partition->name, .offset = offset };
     put->base_offset = partition->reg.compacted_upto;
     put->has_base = put->base_offset == 0;
+    put->reg = (struct ks_register){ .log_start = partition->reg.log_start,
+                                     .compacted_upto = partition->reg.compacted_upto,
+                                     .imported_end = partition->reg.imported_end,
+                                     .segment_base = partition->reg.segment_base };
+    put->prefix = ks_copy_text(partition->prefix);
     ks_producer_table_init(&put->table, ks_env_random_u64(log->env), log->options.producers_max,
                            log->options.producer_expiration_ms);
     ks_buffer_init(&put->bytes, KS_PRODUCER_SNAPSHOT_BYTES_MAX);
     ks_log_begin(log);
-    if (!note_slots(put, partition)) {
+    if (put->prefix == NULL || !note_slots(put, partition)) {
         put->status = KAFSCALE_NO_MEMORY;
     }
     put->retry = (struct ks_timer){ .on_due = move_on, .arg = put };

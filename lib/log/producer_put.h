@@ -9,7 +9,7 @@
 #define KS_LOG_PRODUCER_PUT_H
 
 #include "log/bundle.h"
-#include "log/producer_snapshot.h"
+#include "log/producer_load.h"
 
 struct ks_producer_put_slot;
 
@@ -29,8 +29,11 @@ struct ks_producer_put {
     struct ks_producer_snapshot snapshot;
     int64_t base_offset;           /* of the state it is computed from */
     bool is_stale;                 /* what was to be read has been moved: begin anew */
-    struct ks_bundle *base_bundle; /* that state's, a reference; NULL: an object of its own */
+    struct ks_bundle *base_bundle; /* that state's, a reference; NULL: what `reg` says */
     const struct ks_bundle_section *base_section;
+    struct ks_register reg; /* its marks, without a chain */
+    char *prefix;
+    struct ks_producer_load load;
     struct ks_producer_table table;
     struct ks_producer_put_slot *slots; /* whose directories are needed, in order */
     size_t slot_count;

@@ -371,6 +371,27 @@ START_TEST(a_segment_may_begin_in_the_middle_of_a_batch)
 }
 END_TEST
 
+/* What the producers had done where the segments end stands in the index of the last one. */
+START_TEST(a_start_may_be_raised_above_the_segments)
+{
+    struct log_fixture *f = segments_world_new(3 * BATCH_BYTES);
+    bool is_raised = false;
+
+    segments_append(f, 0, 5);
+    ck_assert_int_eq(segments_register(f)->compacted_upto, 3);
+    ck_assert_int_eq(ks_log_raise_start(f->log, log_fixture_partition(f), 5, on_raised, &is_raised),
+                     KAFSCALE_OK);
+    ck_assert(virtual_env_run_until(&f->v, &is_raised, 60000));
+    segments_succeed(f);
+    ck_assert_int_eq(ks_partition_log_start(log_fixture_partition(f)), 5);
+    for (int32_t sequence = 0; sequence < 6; sequence++) {
+        segments_append(f, sequence, 1);
+        ck_assert_int_eq(f->appends[f->append_count - 1].base_offset, sequence);
+    }
+    log_fixture_free(f);
+}
+END_TEST
+
 Suite *
 suite_new(void)
 {
@@ -378,6 +399,7 @@ suite_new(void)
     TCase *tests = tcase_create("all");
 
     tcase_set_timeout(tests, 120);
+    tcase_add_test(tests, a_start_may_be_raised_above_the_segments);
     tcase_add_test(tests, enough_bytes_become_a_segment);
     tcase_add_test(tests, old_bytes_become_a_segment_and_nothing_happens_before);
     tcase_add_test(tests, a_topic_may_have_smaller_segments);
