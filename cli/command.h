@@ -26,6 +26,7 @@ command_run command_check_store;
 command_run command_dump;
 command_run command_import;
 command_run command_ls;
+command_run command_rebuild;
 command_run command_restore;
 command_run command_verify;
 

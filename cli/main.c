@@ -28,6 +28,8 @@ static const struct command commands[] = {
       command_import },
     { "ls", "[PREFIX]", "the objects below a prefix of the namespace, with their sizes",
       command_ls },
+    { "rebuild-metadata", "[--dry-run]",
+      "lost metadata is made anew from the objects; no broker may run", command_rebuild },
     { "restore",
       "--topic NAME --target-topic NAME [--to TIME] [--partitions 0,1] [--namespace NS] "
       "[--target-namespace NS]",

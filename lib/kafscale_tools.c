@@ -269,3 +269,13 @@ kafscale_tools_restore(struct kafscale_tools *tools, const struct kafscale_resto
     close_meta(&source);
     return status;
 }
+
+enum kafscale_status
+kafscale_tools_rebuild(struct kafscale_tools *tools, bool is_dry_run,
+                       kafscale_tools_rebuilt *rebuilt, void *arg, struct kafscale_error *error)
+{
+    struct kafscale_error unused = { 0 };
+
+    return ks_tools_rebuild(&tools->session, is_dry_run, rebuilt, arg,
+                            error == NULL ? &unused : error);
+}

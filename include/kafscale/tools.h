@@ -168,6 +168,32 @@ KAFSCALE_EXPORT KAFSCALE_MUST_CHECK enum kafscale_status kafscale_tools_restore(
     struct kafscale_tools *tools, const struct kafscale_restore *restore,
     kafscale_tools_restored *restored, void *arg, struct kafscale_error *error);
 
+/* A topic that was found again; borrowed for the call. */
+struct kafscale_rebuilt {
+    const char *topic;
+    int32_t partitions;
+    uint64_t segments;
+};
+
+typedef void kafscale_tools_rebuilt(void *arg, const struct kafscale_rebuilt *rebuilt);
+
+/*
+ * Makes the metadata anew from the objects, after it was lost: topics, the registers of their
+ * partitions, trim marks, bundles, producer ids. Nothing but metadata is written. The cluster's
+ * object must be there and the metadata empty; no broker may run, and requests of brokers that ran
+ * must be over.
+ *
+ * What objects don't say is lost: configurations of topics, partitions that never held a record,
+ * starts that DeleteRecords had moved inside of a segment (records before them are back). Topics
+ * that were deleted and whose objects were not all gone are back too.
+ *
+ * KAFSCALE_EXISTS: there is metadata. KAFSCALE_CORRUPT: an object is damaged, or records are
+ * missing; nothing was written.
+ */
+KAFSCALE_EXPORT KAFSCALE_MUST_CHECK enum kafscale_status kafscale_tools_rebuild(
+    struct kafscale_tools *tools, bool is_dry_run, kafscale_tools_rebuilt *rebuilt, void *arg,
+    struct kafscale_error *error);
+
 #ifdef __cplusplus
 }
 #endif

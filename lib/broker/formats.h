@@ -7,6 +7,7 @@
 #define KS_BROKER_FORMATS_H
 
 #include "broker/identity.h"
+#include "broker/producer_ids.h"
 #include "broker/topic_record.h"
 
 #endif

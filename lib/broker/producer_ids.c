@@ -9,6 +9,13 @@
 #define RECORD_VERSION 1
 #define TRIES_MAX 10
 
+void
+ks_producer_ids_encode(int64_t next_id, uint8_t out[KS_PRODUCER_ID_BYTES])
+{
+    out[0] = RECORD_VERSION;
+    ks_put_u64(out + 1, (uint64_t) next_id);
+}
+
 static void ask(struct ks_producer_ids *ids);
 
 static void
@@ -107,8 +114,7 @@ on_read(void *arg, enum kafscale_status status, const struct kafscale_meta_entry
         refuse_all(ids, status);
         return;
     }
-    ids->bytes[0] = RECORD_VERSION;
-    ks_put_u64(ids->bytes + 1, (uint64_t) (ids->block + BLOCK_IDS));
+    ks_producer_ids_encode(ids->block + BLOCK_IDS, ids->bytes);
     ids->compare =
         (struct kafscale_meta_compare){ .key = META_KEY,
                                         .version = entry_count > 0 ? entries[0].version : 0 };

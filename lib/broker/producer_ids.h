@@ -12,6 +12,9 @@
 
 #define KS_PRODUCER_ID_BYTES 9
 
+/* The value of key `producer_ids`: the first id that was not given out yet. */
+void ks_producer_ids_encode(int64_t next_id, uint8_t out[KS_PRODUCER_ID_BYTES]);
+
 /*
  * One request for an id, in the caller's memory until `done`, which comes once and never from
  * inside the call.

@@ -80,8 +80,27 @@ struct ks_survey_log {
     size_t bundle_capacity;
 };
 
+/* A batch in a bundle or a write-ahead object, whatever the registers say of it. */
+struct ks_survey_batch {
+    struct ks_partition_name name;
+    struct kafscale_slice topic_name; /* empty: it stands in an earlier object */
+    struct ks_id incarnation;
+    int32_t leader_epoch;
+    int64_t created_ms; /* of the object */
+    struct ks_wal_entry entry;
+};
+
+typedef void ks_survey_on_batch(void *arg, const struct ks_survey_batch *batch);
+
 struct ks_survey {
     struct ks_session *session;
+    /*
+     * Set for a store whose registers are lost: every whole bundle counts, a log begins with its
+     * first slot that no bundle holds, segments are noted by the prefix they lie under, and all
+     * batches are told.
+     */
+    ks_survey_on_batch *on_batch;
+    void *on_batch_arg;
     struct ks_arena arena;
     struct ks_session_entries registers;
     struct ks_table partitions_by_name;

@@ -9,6 +9,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#define SLOTS_AHEAD_MAX 8
+
 /* The log that is being read, and where its chain of checksums stands. */
 struct log_walk {
     struct ks_survey *survey;
@@ -69,18 +71,24 @@ collect(struct log_walk *walk, struct ks_survey_partition *partition,
 
 /* A batch of the object at hand, in a section of this epoch; `position` is from its first byte. */
 static void
-take_batch(struct log_walk *walk, const struct ks_partition_name *name, int32_t epoch,
-           const struct ks_wal_entry *entry, uint64_t position)
+take_batch(struct log_walk *walk, const struct ks_survey_batch *batch, uint64_t position)
 {
-    struct ks_survey_partition *partition = ks_survey_partition(walk->survey, name);
+    const struct ks_wal_entry *entry = &batch->entry;
+    struct ks_survey_partition *partition;
     struct ks_survey_range *range;
     int64_t end;
 
-    if (partition == NULL || element_of(partition, &walk->log->incarnation, epoch, &end) == NULL ||
+    if (walk->survey->on_batch != NULL) {
+        walk->survey->on_batch(walk->survey->on_batch_arg, batch);
+        return;
+    }
+    partition = ks_survey_partition(walk->survey, &batch->name);
+    if (partition == NULL ||
+        element_of(partition, &walk->log->incarnation, batch->leader_epoch, &end) == NULL ||
         entry->base_offset >= end) {
         return;
     }
-    if (ks_id_equals(&name->topic, &walk->survey->collected)) {
+    if (ks_id_equals(&batch->name.topic, &walk->survey->collected)) {
         collect(walk, partition, entry, position);
     }
     range = partition->range_count > 0 ? &partition->ranges[partition->range_count - 1] : NULL;
@@ -115,13 +123,20 @@ static void
 take_bundle_section(struct log_walk *walk, struct kafscale_slice object,
                     const struct ks_bundle_section *section)
 {
-    struct ks_partition_name name = { .topic = section->topic, .index = section->partition };
+    struct ks_survey_batch batch = {
+        .name = { .topic = section->topic, .index = section->partition },
+        .topic_name = section->topic_name,
+        .incarnation = walk->log->incarnation,
+        .leader_epoch = section->leader_epoch,
+    };
     struct ks_cursor entries =
         ks_cursor(ks_slice(object.data + section->entries_position, section->entries_bytes));
     struct ks_bundle_entry entry;
 
     while (ks_bundle_next_entry(&entries, &entry)) {
-        take_batch(walk, &name, section->leader_epoch, &entry.batch, entry.batch.position);
+        batch.created_ms = entry.created_ms;
+        batch.entry = entry.batch;
+        take_batch(walk, &batch, entry.batch.position);
     }
 }
 
@@ -194,6 +209,26 @@ walk_bundles(struct log_walk *walk, struct kafscale_error *error)
 /* --- Slots --- */
 
 static void
+take_slot_section(struct log_walk *walk, const struct ks_wal_header *header,
+                  const struct ks_wal_section *section)
+{
+    struct ks_survey_batch batch = {
+        .name = { .topic = section->topic, .index = section->partition },
+        .topic_name = section->topic_name,
+        .incarnation = walk->log->incarnation,
+        .leader_epoch = section->leader_epoch,
+        .created_ms = header->created_ms,
+    };
+    struct ks_cursor entries = ks_cursor(section->entries);
+
+    while (ks_wal_next_entry(&entries, &batch.entry)) {
+        take_batch(walk, &batch,
+                   (uint64_t) header->header_bytes + header->directory_bytes +
+                       batch.entry.position);
+    }
+}
+
+static void
 take_slot(struct log_walk *walk, const char *key, const struct ks_survey_slots *slot,
           struct kafscale_slice object)
 {
@@ -201,7 +236,6 @@ take_slot(struct log_walk *walk, const char *key, const struct ks_survey_slots *
     struct kafscale_slice directory;
     struct ks_wal_section section;
     struct ks_wal_header header;
-    struct ks_wal_entry entry;
     struct ks_cursor cursor;
 
     walk->key = key;
@@ -228,13 +262,7 @@ take_slot(struct log_walk *walk, const char *key, const struct ks_survey_slots *
     walk->log->end = slot->first + 1;
     cursor = ks_cursor(directory);
     while (ks_wal_next_section(&cursor, &section)) {
-        struct ks_partition_name name = { .topic = section.topic, .index = section.partition };
-        struct ks_cursor entries = ks_cursor(section.entries);
-
-        while (ks_wal_next_entry(&entries, &entry)) {
-            take_batch(walk, &name, section.leader_epoch, &entry,
-                       (uint64_t) header.header_bytes + header.directory_bytes + entry.position);
-        }
+        take_slot_section(walk, &header, &section);
     }
 }
 
@@ -326,6 +354,27 @@ by_first(const void *a, const void *b)
     return (left->first > right->first) - (left->first < right->first);
 }
 
+/*
+ * Without a mark: slots that a bundle holds are trimmed, whether they are still there or not, and
+ * so is what lies before a hole that has more behind it than any broker ever sends ahead.
+ */
+static void
+guess_trim(struct ks_survey_log *log)
+{
+    log->trim = log->slot_count > 0 ? log->slots[0].first : 0;
+    for (size_t i = 1; i < log->slot_count; i++) {
+        if (log->slots[i].first != log->slots[i - 1].first + 1 &&
+            log->slot_count - i > SLOTS_AHEAD_MAX) {
+            log->trim = log->slots[i].first;
+        }
+    }
+    for (size_t i = 0; i < log->bundle_count; i++) {
+        if (log->bundles[i].last >= log->trim) {
+            log->trim = log->bundles[i].last + 1;
+        }
+    }
+}
+
 enum kafscale_status
 ks_survey_read_logs(struct ks_survey *survey, struct kafscale_error *error)
 {
@@ -338,6 +387,9 @@ ks_survey_read_logs(struct ks_survey *survey, struct kafscale_error *error)
 
         if (log->bundle_count > 0) {
             qsort(log->bundles, log->bundle_count, sizeof *log->bundles, by_first);
+        }
+        if (survey->on_batch != NULL) {
+            guess_trim(log);
         }
         status = walk_bundles(&walk, error);
         if (status == KAFSCALE_OK) {

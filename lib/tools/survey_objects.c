@@ -117,11 +117,22 @@ take_trim(struct ks_survey *survey, const struct kafscale_meta_entry *entry)
 }
 
 static void
+add_bundle(struct ks_survey *survey, struct ks_survey_log *log, const struct ks_survey_slots *slots)
+{
+    struct ks_survey_slots *bundle = ks_survey_add(
+        survey, (void **) &log->bundles, &log->bundle_count, &log->bundle_capacity, sizeof *bundle);
+
+    if (bundle != NULL) {
+        *bundle = *slots;
+    }
+}
+
+static void
 take_bundle(struct ks_survey *survey, const struct kafscale_meta_entry *entry)
 {
     struct kafscale_error error = { 0 };
     struct ks_bundle_register reg;
-    struct ks_survey_slots *bundle;
+    struct ks_survey_slots slots;
     struct ks_id incarnation;
     struct ks_survey_log *log;
     uint64_t first;
@@ -133,13 +144,11 @@ take_bundle(struct ks_survey *survey, const struct kafscale_meta_entry *entry)
         return;
     }
     log = ks_survey_log(survey, &incarnation);
-    bundle = log == NULL ? NULL
-                         : ks_survey_add(survey, (void **) &log->bundles, &log->bundle_count,
-                                         &log->bundle_capacity, sizeof *bundle);
-    if (bundle != NULL) {
-        *bundle = (struct ks_survey_slots){
+    if (log != NULL) {
+        slots = (struct ks_survey_slots){
             .first = first, .last = reg.last, .is_registered = true, .reg = reg
         };
+        add_bundle(survey, log, &slots);
     }
 }
 
@@ -246,7 +255,9 @@ take_bundle_object(struct ks_survey *survey, const char *key, const char *rest)
         return false;
     }
     log = ks_survey_log(survey, &incarnation);
-    if (log != NULL && !is_registered(log, &slots)) {
+    if (log != NULL && survey->on_batch != NULL) {
+        add_bundle(survey, log, &slots);
+    } else if (log != NULL && !is_registered(log, &slots)) {
         ks_survey_find(survey, KAFSCALE_FINDING_GARBAGE, key, "a bundle that no register names");
     }
     return true;
@@ -293,13 +304,47 @@ static const struct object_kind object_kinds[] = {
     { "__kafscale/probe", take_anything },
 };
 
+/* Where nothing says which topics there are, each place that holds segments is one to look into. */
+static struct ks_survey_partition *
+add_home(struct ks_survey *survey, struct kafscale_slice home)
+{
+    struct ks_survey_partition *partition = ks_arena_alloc(&survey->arena, sizeof *partition);
+    const char *text = ks_arena_copy_text(&survey->arena, home.data, home.size);
+    const char *slash = text == NULL ? NULL : strchr(text, '/');
+
+    if (partition == NULL || slash == NULL) {
+        survey->is_short |= partition == NULL || text == NULL;
+        return NULL;
+    }
+    partition->name.index = (int32_t) strtol(slash + 1, NULL, 10);
+    partition->prefix = ks_arena_copy_text(&survey->arena, text, (size_t) (slash - text));
+    if (partition->prefix == NULL ||
+        ks_table_insert(&survey->partitions_by_home, &partition->by_home, ks_slice_of_text(text)) !=
+            KAFSCALE_OK) {
+        survey->is_short = true;
+        return NULL;
+    }
+    ks_list_append(&survey->partitions, &partition->link);
+    return partition;
+}
+
+static struct ks_survey_partition *
+partition_at(struct ks_survey *survey, struct kafscale_slice home)
+{
+    struct ks_table_node *node = ks_table_find(&survey->partitions_by_home, home);
+
+    if (node != NULL) {
+        return KS_CONTAINER(node, struct ks_survey_partition, by_home);
+    }
+    return survey->on_batch == NULL ? NULL : add_home(survey, home);
+}
+
 static void
 take_segment(struct ks_survey *survey, const char *key, const char *rest)
 {
     const char *name = strstr(rest, "/segment-");
     struct ks_survey_partition *partition;
     struct ks_survey_segment *segment;
-    struct ks_table_node *node;
     int64_t base_offset;
     bool is_index = ks_segment_parse_key(key, KS_SEGMENT_INDEX, &base_offset);
 
@@ -307,12 +352,11 @@ take_segment(struct ks_survey *survey, const char *key, const char *rest)
         ks_survey_find(survey, KAFSCALE_FINDING_ODD, key, "none of a broker's objects");
         return;
     }
-    node = ks_table_find(&survey->partitions_by_home, ks_slice(rest, (size_t) (name - rest)));
-    if (node == NULL) {
+    partition = partition_at(survey, ks_slice(rest, (size_t) (name - rest)));
+    if (partition == NULL) {
         ks_survey_find(survey, KAFSCALE_FINDING_GARBAGE, key, "of no topic that lives");
         return;
     }
-    partition = KS_CONTAINER(node, struct ks_survey_partition, by_home);
     segment =
         partition->segment_count > 0 ? &partition->segments[partition->segment_count - 1] : NULL;
     if (segment == NULL || segment->base_offset != base_offset) {

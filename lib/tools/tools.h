@@ -8,6 +8,7 @@
 
 #include "tools/dump.h"
 #include "tools/import.h"
+#include "tools/rebuild.h"
 #include "tools/restore.h"
 #include "tools/session.h"
 #include "tools/verify.h"

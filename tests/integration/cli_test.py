@@ -229,6 +229,45 @@ def a_topic_is_restored_from_the_logs_of_several_brokers(root):
                                                    "verify")
 
 
+def lose_metadata(root):
+    shutil.rmtree(path_of(root, "default/__kafscale/meta"))
+
+
+def lost_metadata_is_made_anew(root):
+    runs(root, 3)
+    broker = start(root)
+    kcat(broker.address, "-P", "-t", "others", "-X", "enable.idempotence=true", text=numbers(50))
+    assert broker.stop() == 0
+    assert "there is metadata" in cli(root, "rebuild-metadata", code=COULD_NOT)
+    lose_metadata(root)
+    before = cli(root, "ls")
+    assert "would rebuild 2 topics" in cli(root, "rebuild-metadata", "--dry-run")
+    assert cli(root, "ls") == before, "a dry run changes nothing"
+    assert "rebuilt 2 topics" in cli(root, "rebuild-metadata")
+    assert "damage 0, odd 0" in cli(root, "verify")
+    broker = start(root)
+    assert kcat(broker.address, "-C", "-t", "numbers", "-e", "-q") == 15 * numbers(10)
+    assert sorted(kcat(broker.address, "-C", "-t", "others", "-e", "-q").split(), key=int) == \
+        numbers(50).split()
+    kcat(broker.address, "-P", "-t", "numbers", "-p", "0", text="one more\n")
+    assert kcat(broker.address, "-C", "-t", "numbers", "-p", "0", "-o", "150", "-e",
+                "-q") == "one more\n"
+    assert broker.stop() == 0
+    assert "damage 0, odd 0" in cli(root, "verify")
+
+
+def nothing_is_made_of_damaged_objects(root):
+    runs(root, 3)
+    slots = [key for key in keys(root, "__kafscale/wal/")
+             if dumped(root, key)[0]["kind"] != "seal"]
+    lose_metadata(root)
+    flip_a_bit(path_of(root, slots[2]), 40)
+    assert slots[2] in cli(root, "rebuild-metadata", code=COULD_NOT)
+    assert not keys(root, "__kafscale/meta/")
+    flip_a_bit(path_of(root, slots[2]), 40)
+    assert "rebuilt 1 topics" in cli(root, "rebuild-metadata")
+
+
 def strangers_are_named(root):
     filled(root).stop()
     for name in ("stranger", "orders/0/segment-00000000000000000000.kfs", "__kafscale/wal/what"):
@@ -262,5 +301,6 @@ if __name__ == "__main__":
         a_whole_store_has_no_findings, every_damaged_object_is_found, a_missing_object_is_a_gap,
         topics_of_kafscale_are_imported_as_they_are,
         a_damaged_segment_is_not_imported_and_the_others_are, a_topic_is_restored_to_the_record,
-        a_topic_is_restored_from_the_logs_of_several_brokers, strangers_are_named,
+        a_topic_is_restored_from_the_logs_of_several_brokers, lost_metadata_is_made_anew,
+        nothing_is_made_of_damaged_objects, strangers_are_named,
         mistakes_are_named_and_make_nothing]))
