@@ -49,9 +49,16 @@ class Bench:
         return "store=dir:" + self.data
 
     def can_run(self, function):
-        """Without librdkafka's examples there is no rdkafka_performance."""
-        return function is not librdkafka or os.path.exists(
-            os.path.join(self.programs, "rdkafka_performance"))
+        """
+        Without librdkafka's examples there is no rdkafka_performance, without libcurl neither S3
+        nor a bare client.
+        """
+        program = "load"
+        if function is librdkafka:
+            program = "rdkafka_performance"
+        if function.__module__ == "bucket":
+            program = "bare"
+        return os.path.exists(os.path.join(self.programs, program))
 
     def run(self, program, *words):
         done = subprocess.run([os.path.join(self.programs, program), *map(str, words)],

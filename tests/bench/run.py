@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 
+import bucket
 import crowd
 import measure
 
@@ -43,6 +44,9 @@ BENCHMARKS = (
     ("PUTs", measure.puts, 1),
     ("idle connections", crowd.idle_connections, 1),
     ("5,000 hostile connections", crowd.under_attack, 3),
+    ("S3, latency", bucket.latency, 3),
+    ("S3, throughput", bucket.throughput, 1),
+    ("S3, idle", bucket.idle, 1),
 )
 
 

@@ -9,7 +9,8 @@ fires, and what then happens:
 match pass first, then `count` fire (null: all), each with `probability`. The first rule that fires
 decides, but delays: these add up, and the call goes on.
 
-    delay          "ms", or "p50_ms" and "p99_ms" of a log-normal spread; "after": once it acted
+    delay          "ms", or "p50_ms" and "p99_ms" of a log-normal spread, from the begin of the
+                   request until it acts; "after": from then on until the answer
     error          "status", "code": answered without effect (500 InternalError; 503 is SlowDown)
     error_after    the same, after the effect
     cut_request    the connection ends before the body is read; nothing happened

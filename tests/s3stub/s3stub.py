@@ -26,6 +26,7 @@ import socket
 import time
 
 import admin
+import alarm
 import faults
 import http1
 import services
@@ -129,7 +130,7 @@ class Server:
         self.in_flight_max = max(self.in_flight_max, self.in_flight)
         begun_s = time.monotonic()
         try:
-            response = await self.exchange(channel, call)
+            response = await self.exchange(channel, call, begun_s)
             while self.away == "silent":
                 await asyncio.sleep(0.05)
             if response is not None:
@@ -157,7 +158,7 @@ class Server:
 
     # --- Requests ---------------------------------------------------------------------------------
 
-    async def exchange(self, channel, call):
+    async def exchange(self, channel, call, begun_s):
         """The answer to a call, or None: the connection ends without one."""
         request = call.request
         fate = self.plan.fate_of(call)
@@ -165,7 +166,7 @@ class Server:
             return None
         await self.receive(channel, request)
         if fate.before_s:
-            await asyncio.sleep(fate.before_s)
+            await alarm.sleep_until(begun_s + fate.before_s)
         try:
             self.check(call, fate)
         except S3Error as error:
@@ -174,7 +175,7 @@ class Server:
             return response
         response = self.act(call, fate)
         if fate.after_s:
-            await asyncio.sleep(fate.after_s)
+            await alarm.sleep_until(time.monotonic() + fate.after_s)
         return response
 
     async def receive(self, channel, request):

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a broker on S3 costs: time, processor and requests, on our stub where the store must be as
+far away as S3 is or be counted, on a real server where it is about throughput.
+"""
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+import urllib.parse
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.append(os.path.join(HERE, "..", "support"))
+
+import s3_client  # found by the line above, as the next one
+import s3_servers
+
+MIB = 1 << 20
+GIB = 1 << 30
+OBJECT_BYTES = 4 << 20
+PARTITIONS = 32
+CONNECTIONS = 2
+BATCH_BYTES = 256 << 10
+RECORD_BYTES = 1024
+PUT_MS = 50
+
+
+def settings_of(server, namespace):
+    """How a daemon finds this server."""
+    settings = ["s3.endpoint=" + server.endpoint, "s3.bucket=" + s3_servers.BUCKET,
+                "s3.region=" + server.region, "s3.access.key=" + server.access_key,
+                "s3.namespace=" + namespace]
+    os.environ["KAFSCALE_S3_SECRET_KEY"] = server.secret_key
+    return settings
+
+
+def daemon_on(bench, server, namespace, *more):
+    return bench.daemon(*settings_of(server, namespace), *more)
+
+
+# --- A program that does nothing else ---------------------------------------------------------
+
+
+def signed(client, server, method, key):
+    """An address, a date and a signature that is good for a quarter of an hour."""
+    path = "/%s/%s" % (s3_servers.BUCKET, key)
+    headers = {"host": urllib.parse.urlsplit(server.endpoint).netloc,
+               "x-amz-content-sha256": "UNSIGNED-PAYLOAD",
+               "x-amz-date": time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())}
+    return "\t".join((server.endpoint + path, headers["x-amz-date"],
+                      client.sign(method, path, "", headers)))
+
+
+def bare(bench, server, method, keys, piece_bytes, concurrency):
+    client = s3_client.Client(server.endpoint, server.access_key, server.secret_key, server.region)
+    urls = "".join(signed(client, server, method.upper(), key) + "\n" for key in keys)
+    done = subprocess.run(
+        [os.path.join(bench.programs, "bare"), method, str(piece_bytes), str(concurrency)],
+        input=urls, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, (method, done.stdout, done.stderr)
+    return json.loads(done.stdout)
+
+
+def bare_put_rate(bench, server, total_mib, name):
+    """Bytes a second that come over the loopback and go into the bucket, eight PUTs at once."""
+    keys = ["bare/%s/%d" % (name, i) for i in range(total_mib * MIB // OBJECT_BYTES)]
+    got = bare(bench, server, "put", keys, OBJECT_BYTES, 8)
+    return got["bytes"] / got["seconds"]
+
+
+# --- Latency ----------------------------------------------------------------------------------
+
+
+def far_stub():
+    """A stub whose PUTs take PUT_MS."""
+    stub = s3_servers.Stub()
+    stub.create_bucket()
+    stub.fault("delay", operation="PutObject", ms=PUT_MS, count=None)
+    return stub
+
+
+def paced(bench, stub, namespace, interval_ms):
+    daemon = daemon_on(bench, stub, namespace, "flush.interval.ms=%d" % interval_ms)
+    bench.load(daemon, "create", "bench", 1)
+    got = bench.load(daemon, "paced", "bench", 1, 100, 1 if bench.is_smoke else 20)
+    daemon.stop()
+    return got
+
+
+def latency(bench):
+    """100 messages a second on one partition: PUTs overlap, and add nothing to each other."""
+    with far_stub() as stub:
+        at_once = paced(bench, stub, "at-once", 0)
+        gathered = paced(bench, stub, "gathered", 250)
+    return {"p50 ms, interval 0": at_once["p50_ms"], "p99 ms, interval 0": at_once["p99_ms"],
+            "p50 ms, interval 250": gathered["p50_ms"],
+            "p99 ms, interval 250": gathered["p99_ms"]}
+
+
+# --- Throughput -------------------------------------------------------------------------------
+
+
+def one_pair(bench, server, round_number):
+    total_mib = 16 if bench.is_smoke else 512
+    name = "pair-%d" % round_number
+    reference = bare_put_rate(bench, server, total_mib, name)
+    daemon = daemon_on(bench, server, name)
+    bench.load(daemon, "create", "bench", PARTITIONS)
+    begun = daemon.cpu_seconds()
+    produced = bench.load(daemon, "produce", "bench", PARTITIONS, CONNECTIONS, BATCH_BYTES,
+                          RECORD_BYTES, total_mib)
+    consumed = bench.load(daemon, "consume", "bench", PARTITIONS, CONNECTIONS)
+    cpu = daemon.cpu_seconds() - begun
+    daemon.stop()
+    rate = produced["bytes"] / produced["seconds"]
+    return {"MB/s of a bare client": reference / 1e6, "MB/s in": rate / 1e6,
+            "share of a bare client": rate / reference,
+            "MB/s out": consumed["bytes"] / consumed["seconds"] / 1e6,
+            "broker CPU s/GiB in and out": cpu / (produced["bytes"] / GIB)}
+
+
+def throughput(bench):
+    """Five interleaved pairs against a real server; each figure is the median."""
+    try:
+        server = s3_servers.SERVERS["stub" if bench.is_smoke else "rgw"]()
+    except s3_servers.Unavailable as reason:
+        print("no server: %s" % reason)
+        return {}
+    with server:
+        server.create_bucket()
+        pairs = [one_pair(bench, server, i) for i in range(1 if bench.is_smoke else 5)]
+    return {name: statistics.median(pair[name] for pair in pairs) for name in pairs[0]}
+
+
+# --- Away, and idle ---------------------------------------------------------------------------
+
+
+def idle(bench):
+    """Requests of a broker that nobody asks anything."""
+    seconds = 1 if bench.is_smoke else 600
+    with s3_servers.Stub() as stub:
+        stub.create_bucket()
+        daemon = daemon_on(bench, stub, "idle")
+        bench.load(daemon, "create", "bench", PARTITIONS)
+        bench.load(daemon, "paced", "bench", PARTITIONS, 100, 1)
+        time.sleep(1 if bench.is_smoke else 30)  # what the load left behind is done
+        before = sum(one["requests"] for one in stub.stats()["operations"].values())
+        time.sleep(seconds)  # a measurement, not a wait for something
+        after = sum(one["requests"] for one in stub.stats()["operations"].values())
+        memory_mib = daemon.memory_mib()
+        daemon.stop()
+    return {"seconds": seconds, "requests": after - before, "MiB resident": memory_mib}
