@@ -96,6 +96,7 @@ describe_register(struct kafscale_slice value, const struct kafscale_describe *d
     ks_describe_number(describe, "log start", reg.log_start);
     ks_describe_number(describe, "compacted up to", reg.compacted_upto);
     ks_describe_number(describe, "imported end", reg.imported_end);
+    ks_describe_number(describe, "newest segment", reg.segment_base);
     ks_describe_begin_list(describe, "chain");
     for (size_t i = 0; i < reg.chain_count; i++) {
         describe_element(&reg.chain[i], describe);

@@ -304,7 +304,8 @@ register_topic(struct import *import, const struct found_topic *topic, struct ka
             .index = partition->index,
             .reg = { .log_start = partition->log_start,
                      .compacted_upto = partition->end_offset,
-                     .imported_end = partition->end_offset },
+                     .imported_end = partition->end_offset,
+                     .segment_base = partition->last_base },
         };
     }
     return ks_tools_make_known(import->session, &record, partitions, count, error);

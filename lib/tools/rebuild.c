@@ -106,7 +106,8 @@ make_register(const struct ks_found_partition *partition, struct ks_register *re
 {
     struct ks_register reg = { .epoch = partition->epoch_max + EPOCHS_SKIPPED,
                                .log_start = partition->log_start,
-                               .compacted_upto = partition->segments_end };
+                               .compacted_upto = partition->segments_end,
+                               .segment_base = partition->segment_base };
     int64_t first = first_in_logs(partition);
     int64_t next_offset = first;
 

@@ -35,6 +35,7 @@ struct ks_found_partition {
     int32_t epoch_max; /* that a batch carries */
     bool has_segments;
     int64_t log_start;    /* base of the first segment */
+    int64_t segment_base; /* of the newest that joins the others, -1: none */
     int64_t segments_end; /* after the last record in a segment that joins the others */
     uint64_t segment_count;
 };

@@ -47,6 +47,7 @@ partition_of(struct ks_found *found, const struct ks_partition_name *name)
         return NULL;
     }
     partition->name = *name;
+    partition->segment_base = -1;
     if (ks_table_insert(&found->partitions_by_name, &partition->node,
                         ks_slice(&partition->name, sizeof partition->name)) != KAFSCALE_OK) {
         found->is_short = true;
@@ -204,6 +205,7 @@ take_index(struct ks_found *found, const struct ks_survey_partition *place,
     if (index->base_offset <= partition->segments_end &&
         index->last_offset >= partition->segments_end) {
         partition->segments_end = index->last_offset + 1;
+        partition->segment_base = index->base_offset;
     }
     for (size_t i = 0; i < index->epoch_count; i++) {
         if (index->epochs[i].epoch > partition->epoch_max) {

@@ -147,7 +147,8 @@ copy_partition(struct restoring *restoring, struct ks_survey_partition *partitio
             .index = name.index,
             .reg = { .epoch = partition->reg.epoch,
                      .log_start = writer->log_start,
-                     .compacted_upto = writer->end_offset },
+                     .compacted_upto = writer->end_offset,
+                     .segment_base = writer->last_base },
         };
         restored(arg, &told);
     } else {

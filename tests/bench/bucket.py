@@ -4,6 +4,7 @@ far away as S3 is or be counted, on a real server where it is about throughput.
 """
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -24,6 +25,9 @@ CONNECTIONS = 2
 BATCH_BYTES = 256 << 10
 RECORD_BYTES = 1024
 PUT_MS = 50
+COLD_PARTITIONS = 8
+COLD_MS = 20
+SEGMENT_BYTES = 8 << 20
 
 
 def settings_of(server, namespace):
@@ -131,6 +135,111 @@ def throughput(bench):
         server.create_bucket()
         pairs = [one_pair(bench, server, i) for i in range(1 if bench.is_smoke else 5)]
     return {name: statistics.median(pair[name] for pair in pairs) for name in pairs[0]}
+
+
+# --- Cold reads -------------------------------------------------------------------------------
+
+
+def stored(client, namespace, suffix):
+    """Keys of the namespace that end so."""
+    keys, after = [], ""
+    while True:
+        page = client.request("GET", query={"list-type": 2, "prefix": namespace + "/",
+                                            "start-after": after}).body.decode()
+        found = re.findall("<Key>([^<]*)</Key>", page)
+        keys += [key for key in found if key.endswith(suffix)]
+        if "<IsTruncated>true" not in page:
+            return keys
+        after = found[-1]
+
+
+def fetched(stub):
+    return stub.stats()["operations"]["GetObject"]["bytes_out"]
+
+
+def wait_for_segments(client, namespace, total_bytes):
+    """Until all but the youngest records lie in segments; their keys."""
+    deadline = time.monotonic() + 120
+    while True:
+        keys = stored(client, namespace, ".kfs")
+        if len(keys) * SEGMENT_BYTES >= total_bytes - 2 * COLD_PARTITIONS * SEGMENT_BYTES:
+            return keys
+        assert time.monotonic() < deadline, "%d segments" % len(keys)
+        time.sleep(1)
+
+
+def hot(bench, daemon, seconds):
+    return bench.load(daemon, "paced", "hot", 1, 100, seconds)["p99_ms"]
+
+
+def cold_read(bench):
+    """
+    A broker that was just started reads 1 GiB of segments with a cache of 64 MiB, while another
+    client goes on producing to a topic of its own.
+    """
+    total_mib, seconds = (64, 1) if bench.is_smoke else (1024, 15)
+    with s3_servers.Stub() as stub:
+        stub.create_bucket()
+        client = s3_client.Client(stub.endpoint, stub.access_key, stub.secret_key,
+                                  bucket=s3_servers.BUCKET)
+        daemon = daemon_on(bench, stub, "cold")
+        bench.load(daemon, "create", "bench", COLD_PARTITIONS)
+        bench.load(daemon, "create", "hot", 1)
+        produced = bench.load(daemon, "produce", "bench", COLD_PARTITIONS, CONNECTIONS,
+                              BATCH_BYTES, RECORD_BYTES, total_mib)
+        keys = wait_for_segments(client, "cold", produced["bytes"])
+        daemon.stop()
+        for operation in ("GetObject", "PutObject"):
+            stub.fault("delay", operation=operation, ms=COLD_MS, count=None)
+        reference = bare(bench, stub, "get", keys, OBJECT_BYTES, 8)
+        daemon = daemon_on(bench, stub, "cold", "cache.bytes=%d" % (64 * MIB))
+        undisturbed = hot(bench, daemon, seconds)
+        before = fetched(stub)
+        consumed = bench.load(daemon, "consume", "bench", COLD_PARTITIONS, CONNECTIONS)
+        got = fetched(stub) - before
+        daemon.stop()
+        daemon = daemon_on(bench, stub, "cold", "cache.bytes=%d" % (64 * MIB))
+        reader = bench.begin("load", daemon.address, "consume", "bench", COLD_PARTITIONS,
+                             CONNECTIONS)
+        disturbed = hot(bench, daemon, seconds)
+        reader.kill()
+        reader.wait()
+        daemon.stop()
+    rate = consumed["bytes"] / consumed["seconds"]
+    reference_rate = reference["bytes"] / reference["seconds"]
+    return {"MB/s": rate / 1e6, "MB/s of a bare client": reference_rate / 1e6,
+            "share of a bare client": rate / reference_rate,
+            "bytes fetched for each delivered": got / consumed["bytes"],
+            "p99 ms of hot produce": undisturbed, "p99 ms beside cold reads": disturbed,
+            "p99 to p99 undisturbed": disturbed / undisturbed}
+
+
+# --- Requests ---------------------------------------------------------------------------------
+
+
+def dollars(puts, gets):
+    """A month of so many requests a second, at the list price of us-east."""
+    return (puts * 0.005 + gets * 0.0004) / 1000 * 86400 * 30
+
+
+def requests(bench):
+    """
+    At 10 MB/s over more and more partitions, all of a hundredth of its size on a virtual clock:
+    once until each partition was compacted, and then three times more.
+    """
+    rate, segment_bytes = 100000, 80 << 10
+    figures = {}
+    for partitions in (1, 100) if bench.is_smoke else (1, 100, 1000, 10000):
+        cycle_s = 20 if bench.is_smoke else max(600, segment_bytes * partitions // rate)
+        got = json.loads(bench.run("store_requests", partitions, cycle_s, 3 * cycle_s, rate,
+                                   segment_bytes))
+        figures["PUTs/s, %d partitions" % partitions] = got["puts"]
+        figures["GETs/s, %d partitions" % partitions] = got["gets"]
+        figures["segments/s, %d partitions" % partitions] = got["puts_segment"]
+        figures["dollars a month, %d partitions" % partitions] = dollars(got["puts"], got["gets"])
+    puts = [value for name, value in figures.items() if name.startswith("PUTs")]
+    figures["most PUTs to fewest"] = max(puts) / min(puts)
+    return figures
 
 
 # --- Away, and idle ---------------------------------------------------------------------------

@@ -66,6 +66,10 @@ class Bench:
         assert done.returncode == 0, (program, words, done.stdout, done.stderr)
         return done.stdout
 
+    def begin(self, program, *words):
+        return subprocess.Popen([os.path.join(self.programs, program), *map(str, words)],
+                                stdout=subprocess.DEVNULL)
+
     def load(self, daemon, *words):
         return json.loads(self.run("load", daemon.address, *words))
 

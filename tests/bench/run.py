@@ -46,6 +46,8 @@ BENCHMARKS = (
     ("5,000 hostile connections", crowd.under_attack, 3),
     ("S3, latency", bucket.latency, 3),
     ("S3, throughput", bucket.throughput, 1),
+    ("S3, cold reads", bucket.cold_read, 3),
+    ("S3, requests", bucket.requests, 1),
     ("S3, idle", bucket.idle, 1),
 )
 

@@ -46,15 +46,21 @@ on_started(void *arg, enum kafscale_status status, const struct kafscale_error *
 struct test_broker *
 test_broker_begin(struct broker_fixture *fixture, const struct ks_broker_options *options)
 {
+    return test_broker_begin_on(fixture, options,
+                                ks_memory_store_new(&fixture->v.env, fixture->bucket));
+}
+
+struct test_broker *
+test_broker_begin_on(struct broker_fixture *fixture, const struct ks_broker_options *options,
+                     struct kafscale_store store)
+{
     struct test_broker *broker = ks_alloc_zero(1, sizeof *broker);
     struct ks_endpoint endpoint = { .host = "127.0.0.1", .port = 9092 };
     struct ks_broker_options defaults;
-    struct kafscale_store store;
 
     test_broker_options(&defaults);
     ck_assert_ptr_nonnull(broker);
     broker->fixture = fixture;
-    store = ks_memory_store_new(&fixture->v.env, fixture->bucket);
     store = ks_fault_store_new(&fixture->v.env, store, &broker->faults);
     ck_assert_ptr_nonnull(store.ops);
     broker->broker = ks_broker_new(&fixture->v.env, store, (struct kafscale_meta){ 0 },

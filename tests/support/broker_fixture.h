@@ -41,7 +41,12 @@ void test_broker_options(struct ks_broker_options *options);
 struct test_broker *test_broker_begin(struct broker_fixture *fixture,
                                       const struct ks_broker_options *options);
 
-/* The same, and it must become READY. */
+/* The same on a store of the caller's choice, which it takes. */
+struct test_broker *test_broker_begin_on(struct broker_fixture *fixture,
+                                         const struct ks_broker_options *options,
+                                         struct kafscale_store store);
+
+/* As test_broker_begin, and it must become READY. */
 struct test_broker *test_broker_start(struct broker_fixture *fixture);
 
 /* Stops it in order and frees it. Requests must have been ended by their tests. */
