@@ -38,6 +38,7 @@ struct ks_broker_options {
     uint32_t cold_gets_max;
     size_t read_ahead_bytes_max;
     uint32_t bundle_slots;  /* of struct ks_log_options */
+    size_t bundle_bytes;    /* the same */
     uint32_t producers_max; /* per partition */
     int64_t producer_expiration_ms;
     int64_t retention_check_ms; /* between looks for old records, at least */

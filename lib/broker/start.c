@@ -279,6 +279,7 @@ new_log(struct ks_broker *broker)
                                           .segment_bytes = options->segment_bytes,
                                           .compact_interval_ms = options->compact_interval_ms,
                                           .bundle_slots = options->bundle_slots,
+                                          .bundle_bytes = options->bundle_bytes,
                                           .producers_max = options->producers_max,
                                           .producer_expiration_ms = options->producer_expiration_ms,
                                           .retention_check_ms = options->retention_check_ms };

@@ -207,6 +207,7 @@ begin(struct load *load, size_t segment_bytes)
     options.flush_interval_ms = WINDOW_MS;
     options.topic_partitions_max = load->partitions;
     options.segment_bytes = segment_bytes;
+    options.bundle_bytes = (32u << 20) / 100;
     load->store.inner = ks_memory_store_new(&load->fixture.v.env, load->fixture.bucket);
     load->broker =
         test_broker_begin_on(&load->fixture, &options,
