@@ -50,6 +50,7 @@ ks_cold_drop(struct ks_log *log)
     ks_segment_searches_drop(log);
     ks_cold_reads_drop(log);
     ks_time_searches_drop(log);
+    ks_expiry_drop(log);
     ks_producer_loads_drop(log);
     ks_object_reads_drop(log);
 }

@@ -322,6 +322,7 @@ note_compacted(struct ks_compact_job *job)
     log->counters.segments_written++;
     log->counters.segment_bytes += job->index.body_bytes;
     ks_partition_drop_places(job->partition, job->partition->reg.compacted_upto);
+    ks_expiry_learn(job->partition, &job->index);
     ks_trim_advance(log);
 }
 

@@ -4,8 +4,8 @@
  * objects, sender.c sends and acknowledges them, dead_log.c seals and reads the logs of earlier
  * incarnations, open.c claims, replays and activates partitions, read.c serves batches, look.c
  * tells whether the log is sealed, release.c gives partitions away, changes.c moves marks in their
- * registers, log_start.c lets old batches go, retention.c says which, trim.c and garbage.c
- * delete the objects that nobody needs any more, stop.c ends it.
+ * registers, log_start.c lets old batches go, retention.c and retention_segments.c say which,
+ * trim.c and garbage.c delete the objects that nobody needs any more, stop.c ends it.
  */
 #ifndef KS_LOG_CORE_H
 #define KS_LOG_CORE_H
@@ -79,7 +79,9 @@ struct ks_changes {
 struct ks_retentions {
     struct ks_list ring; /* partitions with limits; the next to be checked is the first */
     uint64_t round;
-    size_t raises;    /* of starts, under way */
+    size_t raises;        /* of starts, under way */
+    struct ks_list walks; /* through segments, under way */
+    size_t walk_count;
     int64_t next_ms;  /* wall time at which another check has something to do */
     int64_t timer_ms; /* what the timer is set to */
     struct ks_timer timer;
@@ -283,9 +285,16 @@ void ks_raises_silence(struct ks_log *log);
 /* --- retention.c --- */
 void ks_retention_init(struct ks_log *log);
 /* More of the partition is committed. */
-void ks_retention_note(struct ks_log *log, const struct ks_partition *partition);
+void ks_retention_note(struct ks_log *log, struct ks_partition *partition);
 /* Nothing is checked any more. */
 void ks_retention_end(struct ks_log *log);
+
+/* --- retention_segments.c --- */
+/* The newest segment of the partition, as its register says. */
+void ks_expiry_learn(struct ks_partition *partition, const struct ks_index *newest);
+void ks_expiry_forget(struct ks_partition *partition);
+/* For ks_log_abandon. */
+void ks_expiry_drop(struct ks_log *log);
 
 /* --- sweep.c and dead_topic.c --- */
 /* The log drains: what waits for its timer gives up. */

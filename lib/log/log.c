@@ -265,6 +265,7 @@ ks_log_forget(struct ks_log *log, struct ks_partition *partition)
     ks_list_remove(&partition->retained);
     ks_releases_forget(log, partition);
     ks_compact_forget(log, partition);
+    ks_expiry_forget(partition);
     ks_changes_forget(log, partition);
     ks_raises_forget(log, partition);
     ks_readings_forget(log, partition);

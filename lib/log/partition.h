@@ -44,6 +44,7 @@ struct ks_place {
 
 struct ks_bundle;
 struct ks_bundle_section;
+struct ks_expiry_walk;
 
 /* Batches of the partition in a bundle (log/bundle.h). */
 struct ks_bundled {
@@ -95,6 +96,18 @@ struct ks_partition {
         uint32_t failures;
         struct ks_compact_job *job;
     } compaction; /* compact.c's */
+
+    struct ks_expiry {
+        int64_t newest_end;   /* compacted_upto when its newest segment was looked at, or 0 */
+        int64_t newest_bytes; /* of batches in all segments, by that one */
+        int64_t oldest_base;  /* of the segment at the log start, when it was looked at */
+        int64_t oldest_end;   /* 0: none was */
+        int64_t oldest_ms;    /* of its youngest record */
+        int64_t oldest_bytes; /* as newest_bytes, up to its end; -1: not known */
+        int64_t retry_ms;     /* wall time; it isn't looked at before */
+        uint32_t failures;
+        struct ks_expiry_walk *walk;
+    } expiry; /* retention_segments.c's */
 
     int64_t read_next; /* where a reader of segments will go on, -1: none has come to an end */
 
