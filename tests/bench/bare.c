@@ -257,6 +257,7 @@ run(struct bare *bare)
     }
     while (busy > 0) {
         struct CURLMsg *message;
+        bool has_begun = false;
         int left;
 
         curl_multi_perform(bare->multi, &running);
@@ -266,9 +267,15 @@ run(struct bare *bare)
 
             curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &lane);
             finish(bare, lane, code);
-            busy -= !begin_next(bare, lane);
+            if (begin_next(bare, lane)) {
+                has_begun = true;
+            } else {
+                busy--;
+            }
         }
-        curl_multi_poll(bare->multi, NULL, 0, 1000, NULL);
+        if (!has_begun) {
+            curl_multi_poll(bare->multi, NULL, 0, 1000, NULL);
+        }
     }
 }
 

@@ -27,7 +27,6 @@ RECORD_BYTES = 1024
 PUT_MS = 50
 COLD_PARTITIONS = 8
 COLD_MS = 20
-SEGMENT_BYTES = 8 << 20
 
 
 def settings_of(server, namespace):
@@ -157,12 +156,12 @@ def fetched(stub):
     return stub.stats()["operations"]["GetObject"]["bytes_out"]
 
 
-def wait_for_segments(client, namespace, total_bytes):
+def wait_for_segments(client, namespace, total_bytes, segment_bytes):
     """Until all but the youngest records lie in segments; their keys."""
     deadline = time.monotonic() + 120
     while True:
         keys = stored(client, namespace, ".kfs")
-        if len(keys) * SEGMENT_BYTES >= total_bytes - 2 * COLD_PARTITIONS * SEGMENT_BYTES:
+        if len(keys) * segment_bytes >= total_bytes - 2 * COLD_PARTITIONS * segment_bytes:
             return keys
         assert time.monotonic() < deadline, "%d segments" % len(keys)
         time.sleep(1)
@@ -177,17 +176,17 @@ def cold_read(bench):
     A broker that was just started reads 1 GiB of segments with a cache of 64 MiB, while another
     client goes on producing to a topic of its own.
     """
-    total_mib, seconds = (64, 1) if bench.is_smoke else (1024, 15)
+    total_mib, seconds, segment_bytes = (64, 1, MIB) if bench.is_smoke else (1024, 15, 8 * MIB)
     with s3_servers.Stub() as stub:
         stub.create_bucket()
         client = s3_client.Client(stub.endpoint, stub.access_key, stub.secret_key,
                                   bucket=s3_servers.BUCKET)
-        daemon = daemon_on(bench, stub, "cold")
+        daemon = daemon_on(bench, stub, "cold", "segment.object.bytes=%d" % segment_bytes)
         bench.load(daemon, "create", "bench", COLD_PARTITIONS)
         bench.load(daemon, "create", "hot", 1)
         produced = bench.load(daemon, "produce", "bench", COLD_PARTITIONS, CONNECTIONS,
                               BATCH_BYTES, RECORD_BYTES, total_mib)
-        keys = wait_for_segments(client, "cold", produced["bytes"])
+        keys = wait_for_segments(client, "cold", produced["bytes"], segment_bytes)
         daemon.stop()
         for operation in ("GetObject", "PutObject"):
             stub.fault("delay", operation=operation, ms=COLD_MS, count=None)

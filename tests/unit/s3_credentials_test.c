@@ -523,8 +523,8 @@ static const char *const refused_services[] = {
     "{\"AccessKeyId\": \"A\", \"SecretAccessKey\": \"S\\r\\nx-evil: 1\"}",
     "{\"AccessKeyId\": \"A\", \"SecretAccessKey\": \"S\", \"Expiration\": \"soon\"}",
     "{\"Code\": \"Failed\", \"AccessKeyId\": \"A\", \"SecretAccessKey\": \"S\"}",
-    "{\"AccessKeyId\": \"A\", \"SecretAccessKey\": \"S\", \"x\": "
-    "[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]}",
+    ("{\"AccessKeyId\": \"A\", \"SecretAccessKey\": \"S\", \"x\": "
+     "[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]}"),
 };
 
 START_TEST(service_answer_without_good_keys_is_refused)
