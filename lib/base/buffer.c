@@ -66,9 +66,9 @@ ks_buffer_extend(struct ks_buffer *buffer, size_t size)
 void
 ks_buffer_append(struct ks_buffer *buffer, const void *data, size_t size)
 {
-    uint8_t *room = ks_buffer_extend(buffer, size);
+    uint8_t *room = size == 0 ? NULL : ks_buffer_extend(buffer, size);
 
-    if (room != NULL && size > 0) {
+    if (room != NULL) {
         memcpy(room, data, size);
     }
 }
