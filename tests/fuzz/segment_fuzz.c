@@ -18,8 +18,8 @@ search(const struct ks_index *index)
     for (size_t i = 0; i < index->entry_count; i++) {
         demand(ks_index_find(index, index->entries[i].offset) == &index->entries[i]);
     }
-    for (int64_t offset = 0; offset < index->base_offset; offset = 3 * offset + 1) {
-        int64_t next = ks_index_ancestor(index, offset);
+    for (int64_t distance = index->base_offset; distance > 0; distance /= 3) {
+        int64_t next = ks_index_ancestor(index, index->base_offset - distance);
 
         demand(next >= -1);
         demand(next < index->base_offset);

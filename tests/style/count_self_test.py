@@ -6,7 +6,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from count_tests import count_test, skip_reasons  # noqa: E402
+from count_tests import count_test, failure_texts, skip_reasons  # noqa: E402
 
 GOOD = "1..2\nok 1 - a\nok 2 - b\n"
 
@@ -34,17 +34,32 @@ REASONS = (
     ("good and failed subtests give no reason", "ok 1 - skip\nnot ok 2 - # comment\n", []),
 )
 
+# Behaviour, result by meson, output, what is shown of it.
+FAILURES = (
+    ("a failed subtest is shown with its comments", "FAIL",
+     "1..3\nok 1 - a\n# 1 s\nnot ok 2 - b\n# why\n# where\nok 3 - c\n# 1 s\n",
+     ["not ok 2 - b\n# why\n# where"]),
+    ("each failed subtest is shown", "FAIL", "not ok 1 - a\nnot ok 2 - b\n",
+     ["not ok 1 - a", "not ok 2 - b"]),
+    ("a crash is shown by what came before", "ERROR", GOOD, [GOOD.strip()]),
+    ("much is cut in the middle", "FAIL", "not ok 1 - a\n" + "# x\n" * 1000,
+     ["\n".join(["not ok 1 - a"] + ["# x"] * 19 + ["..."] + ["# x"] * 20)]),
+    ("of a good test nothing is shown", "OK", GOOD, []),
+)
+
 
 def results():
     for name, result, output, expected in CASES:
         yield name, count_test({"result": result, "stdout": output}), expected
     for name, output, expected in REASONS:
         yield name, skip_reasons({"stdout": output}), expected
+    for name, result, output, expected in FAILURES:
+        yield name, failure_texts({"result": result, "stdout": output}), expected
 
 
 def main():
     failed = 0
-    print("1..%d" % (len(CASES) + len(REASONS)))
+    print("1..%d" % (len(CASES) + len(REASONS) + len(FAILURES)))
     for number, (name, counted, expected) in enumerate(results(), 1):
         is_good = counted == expected
         failed += not is_good

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """count_tests.py TESTLOG_JSON: prints "passed failed skipped" of one run of `meson test`, and to
-stderr a line for each skipped test that says why.
+stderr a line for each skipped test that says why, and what each failed test said of it.
 
 A test that speaks TAP counts as its subtests; one that crashed, timed out or stopped before its
 plan was done counts as a failure besides. Any other test counts as one.
@@ -9,8 +9,11 @@ import json
 import re
 import sys
 
+LINES_SHOWN = 20
+LINE_CHARACTERS = 2000
 LINE = re.compile(r"^(not )?ok\b(.*)$", re.M)
 PLAN = re.compile(r"^1\.\.(\d+)", re.M)
+FAILURE = re.compile(r"^not ok\b.*(?:\n#.*)*", re.M)
 REASON = re.compile(r"^(?:ok\b|1\.\.0).*#\s*skip\S*\s*(.*)$", re.M | re.I)
 
 
@@ -47,6 +50,23 @@ def skip_reasons(test):
     return REASON.findall(test.get("stdout") or "")
 
 
+def failure_texts(test):
+    """What a test that went wrong said of it: each failed subtest with the comments below it, or
+    its last lines when it ended without naming one. meson shows nothing of what TAP carries."""
+    if count_test(test)[1] == 0:
+        return []
+    output = test.get("stdout") or ""
+    texts = FAILURE.findall(output) or ["\n".join(output.splitlines()[-LINES_SHOWN:])]
+    return [cut(text) for text in texts if text]
+
+
+def cut(text):
+    lines = text.splitlines()
+    if len(lines) > 2 * LINES_SHOWN:
+        lines[LINES_SHOWN:-LINES_SHOWN] = ["..."]
+    return "\n".join(line[:LINE_CHARACTERS] for line in lines)
+
+
 def main():
     totals = [0, 0, 0]
     with open(sys.argv[1], encoding="utf-8") as log:
@@ -55,6 +75,8 @@ def main():
             totals = [a + b for a, b in zip(totals, count_test(test))]
             for reason in skip_reasons(test):
                 print("skipped: %s: %s" % (test.get("name"), reason), file=sys.stderr)
+            for text in failure_texts(test):
+                print("failed: %s: %s" % (test.get("name"), text), file=sys.stderr)
     print(*totals)
 
 
