@@ -49,9 +49,15 @@ class Mount:
 
     def change(self, flags=0, options=None):
         """By the system call: mount(8) repeats options that users' namespaces don't allow."""
+        wait_until(lambda: self.has_changed(flags, options), "a moment without a file being written")
+
+    def has_changed(self, flags, options):
+        """Whether it could: a file system is busy while somebody writes a file."""
         libc = ctypes.CDLL(None, use_errno=True)
-        assert libc.mount(b"none", self.path.encode(), None, ctypes.c_ulong(REMOUNT | flags),
-                          options) == 0, os.strerror(ctypes.get_errno())
+        changed = libc.mount(b"none", self.path.encode(), None, ctypes.c_ulong(REMOUNT | flags),
+                             options) == 0
+        assert changed or ctypes.get_errno() == errno.EBUSY, os.strerror(ctypes.get_errno())
+        return changed
 
     def __enter__(self):
         return self
