@@ -339,16 +339,19 @@ static void
 note_sent(struct ks_connection *connection, size_t size)
 {
     struct ks_net_request *request;
+    size_t held_bytes;
 
     connection->active_ms = now_ms(connection);
-    connection->output_bytes -= size;
-    ks_memory_account_discharge(&connection->server->account, size);
     connection->output.bytes += size;
     connection->server->counters.sent_bytes += size;
     while (size > 0) {
         request = first_complete(connection);
         assert(request != NULL);
+        held_bytes = request->response.held_bytes;
         size -= ks_response_advance(&request->response, size);
+        held_bytes -= request->response.held_bytes;
+        connection->output_bytes -= held_bytes;
+        ks_memory_account_discharge(&connection->server->account, held_bytes);
         if (request->response.left_bytes == 0) {
             remove_request(connection, request);
         }
@@ -667,8 +670,8 @@ ks_connection_request_completed(struct ks_connection *connection, struct ks_net_
     if (request->kind == KS_ANSWER_CLOSE) {
         connection->is_ending = true;
     }
-    connection->output_bytes += request->response.left_bytes;
-    ks_memory_account_charge(&connection->server->account, request->response.left_bytes);
+    connection->output_bytes += request->response.held_bytes;
+    ks_memory_account_charge(&connection->server->account, request->response.held_bytes);
     if (!connection->is_settling) {
         ks_connection_wake(connection);
     }

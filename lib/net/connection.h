@@ -44,7 +44,7 @@ struct ks_connection {
 
     struct ks_list requests; /* struct ks_net_request, in order */
     uint32_t request_count;
-    size_t output_bytes; /* of complete requests, not sent */
+    size_t output_bytes; /* held in memory by answers not yet taken */
 
     struct ks_task settle_task;
     struct ks_timer timer;

@@ -83,9 +83,10 @@ complete(struct ks_exchange *exchange, const struct ks_answer *answer)
         /* The order of responses can't be kept without this one. */
         request->kind = KS_ANSWER_CLOSE;
     }
+    /* The answer is counted before its claim goes back, so that nobody is given the same twice. */
+    ks_connection_request_completed(request->connection, request);
     /* Not before: the answer may point into the frame. */
     give_back(request);
-    ks_connection_request_completed(request->connection, request);
 }
 
 struct ks_net_request *

@@ -106,6 +106,7 @@ ks_response_init(struct ks_response *response, const struct ks_answer *answer)
         }
     }
     made.left_bytes = PREFIX_BYTES + bytes;
+    made.held_bytes = made.left_bytes;
     *response = made;
     return KAFSCALE_OK;
 }
@@ -139,6 +140,21 @@ ks_response_gather(const struct ks_response *response, struct iovec *pieces_out,
     return count;
 }
 
+/* Gives back the first piece, sent whole; what it kept in memory goes with the last of its owner's. */
+static void
+finish_piece(struct ks_response *response)
+{
+    const struct ks_response_piece *piece = &response->pieces[response->piece_index++];
+
+    response->piece_sent_bytes = 0;
+    response->kept_bytes += piece->size;
+    if (response->piece_index == response->piece_count || piece[1].owner != piece->owner) {
+        response->held_bytes -= response->kept_bytes;
+        response->kept_bytes = 0;
+    }
+    kafscale_blob_unref(piece->owner);
+}
+
 size_t
 ks_response_advance(struct ks_response *response, size_t size)
 {
@@ -147,19 +163,16 @@ ks_response_advance(struct ks_response *response, size_t size)
 
     response->left_bytes -= taken;
     while (rest > 0) {
-        struct ks_response_piece *piece = &response->pieces[response->piece_index];
         size_t piece_left;
 
         assert(response->piece_index < response->piece_count);
-        piece_left = piece->size - response->piece_sent_bytes;
+        piece_left = response->pieces[response->piece_index].size - response->piece_sent_bytes;
         if (rest < piece_left) {
             response->piece_sent_bytes += rest;
             break;
         }
         rest -= piece_left;
-        kafscale_blob_unref(piece->owner);
-        response->piece_index++;
-        response->piece_sent_bytes = 0;
+        finish_piece(response);
     }
     return taken;
 }

@@ -18,7 +18,9 @@ struct ks_response {
     size_t piece_count;
     size_t piece_index;      /* the first one that isn't sent whole */
     size_t piece_sent_bytes; /* of that one */
-    size_t left_bytes;
+    size_t left_bytes;       /* to be sent */
+    size_t kept_bytes;       /* sent, of the owner whose bytes are being sent */
+    size_t held_bytes;       /* in memory: what is left, and what is kept */
 };
 
 /*

@@ -103,6 +103,41 @@ START_TEST(unsent_rest_gives_its_references_back)
 }
 END_TEST
 
+static struct kafscale_part
+part_of(struct kafscale_blob *blob, size_t begin, size_t size)
+{
+    const uint8_t *bytes = blob == NULL ? (const uint8_t *) "" : kafscale_blob_data(blob) + begin;
+
+    return (struct kafscale_part){ .bytes = ks_slice(bytes, size), .owner = blob };
+}
+
+/* A blob is freed as a whole, so what was sent of it still takes memory. */
+START_TEST(bytes_are_held_until_the_last_of_their_owner_is_sent)
+{
+    struct kafscale_blob *first = kafscale_blob_new(100);
+    struct kafscale_blob *second = kafscale_blob_new(50);
+    const struct kafscale_part parts[] = { part_of(first, 0, 40), part_of(first, 40, 60),
+                                           part_of(second, 0, 50) };
+    struct ks_answer answer = { .kind = KS_ANSWER_SEND, .parts = parts, .part_count = 3 };
+    struct ks_response response = { 0 };
+
+    ck_assert_int_eq(ks_response_init(&response, &answer), KAFSCALE_OK);
+    kafscale_blob_unref(first);
+    kafscale_blob_unref(second);
+    ck_assert_uint_eq(response.held_bytes, 4 + 150);
+    ck_assert_uint_eq(ks_response_advance(&response, 4 + 99), 4 + 99);
+    ck_assert_uint_eq(response.left_bytes, 51);
+    ck_assert_uint_eq(response.held_bytes, 150);
+    ck_assert_uint_eq(ks_response_advance(&response, 1), 1);
+    ck_assert_uint_eq(response.held_bytes, 50);
+    ck_assert_uint_eq(ks_response_advance(&response, 49), 49);
+    ck_assert_uint_eq(response.held_bytes, 50);
+    ck_assert_uint_eq(ks_response_advance(&response, 1), 1);
+    ck_assert_uint_eq(response.held_bytes, 0);
+    ks_response_deinit(&response);
+}
+END_TEST
+
 START_TEST(empty_answer_is_a_length_of_zero)
 {
     struct ks_answer answer = { .kind = KS_ANSWER_SEND };
@@ -155,6 +190,7 @@ suite_new(void)
 
     tcase_add_test(cases, bytes_leave_whole_however_they_are_sent);
     tcase_add_test(cases, unsent_rest_gives_its_references_back);
+    tcase_add_test(cases, bytes_are_held_until_the_last_of_their_owner_is_sent);
     tcase_add_test(cases, empty_answer_is_a_length_of_zero);
     tcase_add_test(cases, answer_too_long_for_its_prefix_is_refused);
     tcase_add_test(cases, shortage_of_memory_takes_nothing);
