@@ -49,7 +49,7 @@ class Mount:
 
     def change(self, flags=0, options=None):
         """By the system call: mount(8) repeats options that users' namespaces don't allow."""
-        wait_until(lambda: self.has_changed(flags, options), "a moment without a file being written")
+        wait_until(lambda: self.has_changed(flags, options), "a moment without writers")
 
     def has_changed(self, flags, options):
         """Whether it could: a file system is busy while somebody writes a file."""
