@@ -140,7 +140,7 @@ ks_response_gather(const struct ks_response *response, struct iovec *pieces_out,
     return count;
 }
 
-/* Gives back the first piece, sent whole; what it kept in memory goes with the last of its owner's. */
+/* Gives back the first piece, sent whole; what it kept goes with the last of its owner's. */
 static void
 finish_piece(struct ks_response *response)
 {
