@@ -273,7 +273,7 @@ run(struct bare *bare)
                 busy--;
             }
         }
-        if (!has_begun) {
+        if (!has_begun && busy > 0) {
             curl_multi_poll(bare->multi, NULL, 0, 1000, NULL);
         }
     }
