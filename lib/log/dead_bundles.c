@@ -20,12 +20,12 @@ struct ks_dead_bundle {
     uint64_t version;
     char key[KS_BUNDLE_KEY_BYTES];
     struct kafscale_get get;
-    struct ks_timer retry;
+    struct ks_dead_retry retry;
     uint32_t attempts;
     uint32_t damaged_reads;
 };
 
-static void read_registers(struct ks_dead_log *dead);
+static void read_registers(void *arg);
 
 static void
 free_asked(struct ks_dead_log *dead)
@@ -53,28 +53,14 @@ ks_dead_bundles_silence(struct ks_dead_log *dead)
     size_t stopped = 0;
 
     for (size_t i = 0; i < dead->asked_next; i++) {
-        stopped += ks_dead_stop_waiting(dead, &dead->asked[i].retry);
+        stopped += ks_dead_stop_waiting(&dead->asked[i].retry);
     }
     return stopped;
 }
 
 /* --- Heads ------------------------------------------------------------------------------- */
 
-static void get_head(struct ks_dead_bundle *asked);
-
-static void
-get_head_again(void *arg)
-{
-    struct ks_dead_bundle *asked = arg;
-    struct ks_dead_log *dead = asked->dead;
-
-    if (ks_dead_is_over(dead)) {
-        ks_dead_give_up(dead, KAFSCALE_STOPPED);
-    } else {
-        get_head(asked);
-    }
-    ks_dead_end(dead);
-}
+static void get_head(void *arg);
 
 /* Asks for more; after the last one goes on with the slots, or starts over. */
 static void
@@ -182,14 +168,16 @@ on_head(void *arg, enum kafscale_status status, struct kafscale_blob *body, uint
     } else if (is_final(asked, status)) {
         lose(asked, status, error.text);
     } else {
-        ks_dead_wait(dead, &asked->retry, get_head_again, asked, asked->attempts++);
+        ks_dead_wait(dead, &asked->retry, get_head, asked, asked->attempts++);
     }
     ks_dead_end(dead);
 }
 
 static void
-get_head(struct ks_dead_bundle *asked)
+get_head(void *arg)
 {
+    struct ks_dead_bundle *asked = arg;
+
     asked->get = (struct kafscale_get){ .key = asked->key, .size_max = asked->reg.head_bytes };
     ks_dead_begin(asked->dead);
     ks_store_get(asked->dead->log->store, &asked->get, on_head, asked);
@@ -238,19 +226,6 @@ note_registers(struct ks_dead_log *dead, const struct kafscale_meta_entry *entri
 }
 
 static void
-read_registers_again(void *arg)
-{
-    struct ks_dead_log *dead = arg;
-
-    if (ks_dead_is_over(dead)) {
-        ks_dead_give_up(dead, KAFSCALE_STOPPED);
-    } else {
-        read_registers(dead);
-    }
-    ks_dead_end(dead);
-}
-
-static void
 on_registers(void *arg, enum kafscale_status status, const struct kafscale_meta_entry *entries,
              size_t entry_count, uint64_t revision, const struct kafscale_error *error)
 {
@@ -261,7 +236,7 @@ on_registers(void *arg, enum kafscale_status status, const struct kafscale_meta_
     if (ks_dead_is_over(dead)) {
         ks_dead_give_up(dead, KAFSCALE_STOPPED);
     } else if (status != KAFSCALE_OK) {
-        ks_dead_wait(dead, &dead->retry, read_registers_again, dead, dead->attempts++);
+        ks_dead_wait(dead, &dead->retry, read_registers, dead, dead->attempts++);
     } else {
         status = note_registers(dead, entries, entry_count);
         dead->is_bundle_missing = false;
@@ -275,8 +250,10 @@ on_registers(void *arg, enum kafscale_status status, const struct kafscale_meta_
 }
 
 static void
-read_registers(struct ks_dead_log *dead)
+read_registers(void *arg)
 {
+    struct ks_dead_log *dead = arg;
+
     ks_bundle_register_prefix(&dead->incarnation, dead->bundle_prefix);
     dead->trim_read = (struct kafscale_meta_read){ .key = dead->bundle_prefix,
                                                    .is_prefix = true,

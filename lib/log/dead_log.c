@@ -29,7 +29,7 @@ struct ks_dead_slot {
     struct kafscale_slice directory;
     char key[KS_WAL_KEY_BYTES];
     struct kafscale_get get;
-    struct ks_timer retry;
+    struct ks_dead_retry retry;
     uint32_t attempts;
     uint32_t damaged_reads;
 };
@@ -109,40 +109,56 @@ ks_dead_give_up(struct ks_dead_log *dead, enum kafscale_status status)
     }
 }
 
-void
-ks_dead_wait(struct ks_dead_log *dead, struct ks_timer *timer, void (*on_due)(void *), void *arg,
-             uint32_t attempts)
-{
-    *timer = (struct ks_timer){ .on_due = on_due, .arg = arg };
-    ks_dead_begin(dead);
-    ks_env_set_timer(dead->log->env, timer,
-                     ks_env_now_ms(dead->log->env) + ks_log_backoff_ms(dead->log, attempts));
-}
-
 bool
 ks_dead_is_over(const struct ks_dead_log *dead)
 {
     return dead->is_ending || dead->log->is_freed || ks_log_status(dead->log) != KAFSCALE_OK;
 }
 
-bool
-ks_dead_stop_waiting(struct ks_dead_log *dead, struct ks_timer *timer)
+static void
+on_due(void *arg)
 {
-    if (!ks_env_timer_is_set(timer)) {
+    struct ks_dead_retry *retry = arg;
+    struct ks_dead_log *dead = retry->dead;
+
+    if (ks_dead_is_over(dead)) {
+        ks_dead_give_up(dead, KAFSCALE_STOPPED);
+    } else {
+        retry->again(retry->arg);
+    }
+    ks_dead_end(dead);
+}
+
+void
+ks_dead_wait(struct ks_dead_log *dead, struct ks_dead_retry *retry, void (*again)(void *),
+             void *arg, uint32_t attempts)
+{
+    *retry = (struct ks_dead_retry){
+        .timer = { .on_due = on_due, .arg = retry }, .dead = dead, .again = again, .arg = arg
+    };
+    ks_dead_begin(dead);
+    ks_env_set_timer(dead->log->env, &retry->timer,
+                     ks_env_now_ms(dead->log->env) + ks_log_backoff_ms(dead->log, attempts));
+}
+
+bool
+ks_dead_stop_waiting(struct ks_dead_retry *retry)
+{
+    if (!ks_env_timer_is_set(&retry->timer)) {
         return false;
     }
-    ks_env_cancel_timer(dead->log->env, timer);
+    ks_env_cancel_timer(retry->dead->log->env, &retry->timer);
     return true;
 }
 
 void
 ks_dead_log_silence(struct ks_dead_log *dead)
 {
-    size_t stopped = ks_dead_stop_waiting(dead, &dead->retry);
+    size_t stopped = ks_dead_stop_waiting(&dead->retry);
 
     stopped += ks_dead_bundles_silence(dead);
     for (size_t i = 0; i < dead->slot_count; i++) {
-        stopped += ks_dead_stop_waiting(dead, &dead->slots[i]->retry);
+        stopped += ks_dead_stop_waiting(&dead->slots[i]->retry);
     }
     if (stopped > 0) {
         ks_dead_give_up(dead, KAFSCALE_STOPPED);
@@ -156,10 +172,10 @@ ks_dead_log_silence(struct ks_dead_log *dead)
 void
 ks_dead_log_drop(struct ks_dead_log *dead)
 {
-    (void) ks_dead_stop_waiting(dead, &dead->retry);
+    (void) ks_dead_stop_waiting(&dead->retry);
     (void) ks_dead_bundles_silence(dead);
     for (size_t i = 0; i < dead->slot_count; i++) {
-        (void) ks_dead_stop_waiting(dead, &dead->slots[i]->retry);
+        (void) ks_dead_stop_waiting(&dead->slots[i]->retry);
     }
     dead->in_flight = 0;
 }
@@ -171,15 +187,7 @@ static void get_slot(struct ks_dead_slot *slot, size_t size_max);
 static void
 get_again(void *arg)
 {
-    struct ks_dead_slot *slot = arg;
-    struct ks_dead_log *dead = slot->dead;
-
-    if (ks_dead_is_over(dead)) {
-        ks_dead_give_up(dead, KAFSCALE_STOPPED);
-    } else {
-        get_slot(slot, HEAD_BYTES_GUESS);
-    }
-    ks_dead_end(dead);
+    get_slot(arg, HEAD_BYTES_GUESS);
 }
 
 /* Whether the header is what this key must hold. */
@@ -325,20 +333,7 @@ ask_next(struct ks_dead_log *dead)
 
 /* --- The seal --- */
 
-static void put_seal(struct ks_dead_log *dead);
-
-static void
-put_seal_again(void *arg)
-{
-    struct ks_dead_log *dead = arg;
-
-    if (ks_dead_is_over(dead)) {
-        ks_dead_give_up(dead, KAFSCALE_STOPPED);
-    } else {
-        put_seal(dead);
-    }
-    ks_dead_end(dead);
-}
+static void put_seal(void *arg);
 
 static void
 on_seal(void *arg, enum kafscale_status status, const struct kafscale_error *error)
@@ -360,14 +355,16 @@ on_seal(void *arg, enum kafscale_status status, const struct kafscale_error *err
         (void) ks_error_set(&dead->error, status, "%s", error->text);
         ks_dead_give_up(dead, status);
     } else {
-        ks_dead_wait(dead, &dead->retry, put_seal_again, dead, dead->attempts++);
+        ks_dead_wait(dead, &dead->retry, put_seal, dead, dead->attempts++);
     }
     ks_dead_end(dead);
 }
 
 static void
-put_seal(struct ks_dead_log *dead)
+put_seal(void *arg)
 {
+    struct ks_dead_log *dead = arg;
+
     dead->seal_put =
         (struct kafscale_put){ .key = dead->seal_key,
                                .parts = &dead->seal_part,
@@ -493,16 +490,9 @@ ks_dead_log_advance(struct ks_dead_log *dead)
 /* --- The trim mark, before and after --- */
 
 static void
-read_trim_again(void *arg)
+read_mark_again(void *arg)
 {
-    struct ks_dead_log *dead = arg;
-
-    if (ks_dead_is_over(dead)) {
-        ks_dead_give_up(dead, KAFSCALE_STOPPED);
-    } else {
-        ks_dead_log_read_mark(dead);
-    }
-    ks_dead_end(dead);
+    ks_dead_log_read_mark(arg);
 }
 
 /*
@@ -529,7 +519,7 @@ on_trim(void *arg, enum kafscale_status status, const struct kafscale_meta_entry
     if (ks_dead_is_over(dead)) {
         ks_dead_give_up(dead, KAFSCALE_STOPPED);
     } else if (status != KAFSCALE_OK) {
-        ks_dead_wait(dead, &dead->retry, read_trim_again, dead, dead->attempts++);
+        ks_dead_wait(dead, &dead->retry, read_mark_again, dead, dead->attempts++);
     } else if (must_begin(dead, mark)) {
         dead->log->counters.seals_void += dead->end != UINT64_MAX && mark > dead->end;
         if (dead->in_flight > 1) {
@@ -537,7 +527,7 @@ on_trim(void *arg, enum kafscale_status status, const struct kafscale_meta_entry
              * Slots asked for ahead still answer into the old array: ask for the mark again
              * after them.
              */
-            ks_dead_wait(dead, &dead->retry, read_trim_again, dead, 0);
+            ks_dead_wait(dead, &dead->retry, read_mark_again, dead, 0);
         } else {
             free_slots(dead);
             dead->trim = mark;

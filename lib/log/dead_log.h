@@ -12,6 +12,14 @@
 struct ks_dead_slot;
 struct ks_dead_bundle;
 
+/* A request that waits to be sent again; all zero: it doesn't. */
+struct ks_dead_retry {
+    struct ks_timer timer;
+    struct ks_dead_log *dead;
+    void (*again)(void *arg);
+    void *arg;
+};
+
 struct ks_dead_log {
     struct ks_list link;
     struct ks_table_node node; /* by incarnation */
@@ -50,7 +58,7 @@ struct ks_dead_log {
     char trim_key[KS_REGISTER_KEY_BYTES];
     char bundle_prefix[KS_BUNDLE_REGISTER_KEY_BYTES];
     struct kafscale_meta_read trim_read;
-    struct ks_timer retry;
+    struct ks_dead_retry retry;
     uint32_t attempts;
     void (*done)(struct ks_dead_log *dead);
     void *arg;
@@ -88,10 +96,11 @@ void ks_dead_begin(struct ks_dead_log *dead);
 /* Must be the last word: it may complete the whole and free it. */
 void ks_dead_end(struct ks_dead_log *dead);
 void ks_dead_give_up(struct ks_dead_log *dead, enum kafscale_status status);
-/* Waits, then calls `on_due`; counts as under way meanwhile. */
-void ks_dead_wait(struct ks_dead_log *dead, struct ks_timer *timer, void (*on_due)(void *),
+/* Waits, then calls `again` unless it is over by then; counts as under way meanwhile. */
+void ks_dead_wait(struct ks_dead_log *dead, struct ks_dead_retry *retry, void (*again)(void *),
                   void *arg, uint32_t attempts);
-bool ks_dead_stop_waiting(struct ks_dead_log *dead, struct ks_timer *timer);
+/* Whether it was waiting; the caller calls ks_dead_end for it. */
+bool ks_dead_stop_waiting(struct ks_dead_retry *retry);
 bool ks_dead_is_over(const struct ks_dead_log *dead);
 /* Takes the slots that have come, in order, and asks for more. */
 void ks_dead_log_advance(struct ks_dead_log *dead);
