@@ -83,13 +83,16 @@ begin(struct ks_bundler *bundler)
     return true;
 }
 
-/* After each. False: the log is going, and the bundler is gone. The caller calls ks_log_end. */
+/* After each. False: as begin, and ks_log_end was called. */
 static bool
 is_answered(struct ks_bundler *bundler)
 {
+    struct ks_log *log = bundler->trimmer->log;
+
     bundler->is_asking = false;
-    if (ks_trimmer_is_over(bundler->trimmer->log)) {
+    if (ks_trimmer_is_over(log)) {
         finish(bundler);
+        ks_log_end(log);
         return false;
     }
     return true;
@@ -231,7 +234,6 @@ on_slot(void *arg, enum kafscale_status status, struct kafscale_blob *body, uint
     (void) object_bytes;
     (void) error;
     if (!is_answered(bundler)) {
-        ks_log_end(log);
         return;
     }
     if (status == KAFSCALE_OK) {
@@ -332,7 +334,6 @@ on_put(void *arg, enum kafscale_status status, const struct kafscale_error *erro
     struct ks_log *log = bundler->trimmer->log;
 
     if (!is_answered(bundler)) {
-        ks_log_end(log);
         return;
     }
     if (status == KAFSCALE_OK || ks_is_planted(KS_PLANTED_BUNDLE_NOT_DURABLE)) {
@@ -420,7 +421,6 @@ on_found(void *arg, enum kafscale_status status, struct kafscale_blob *body, uin
 
     (void) error;
     if (!is_answered(bundler)) {
-        ks_log_end(log);
         return;
     }
     if (status == KAFSCALE_OK) {
@@ -483,7 +483,6 @@ on_register(void *arg, enum kafscale_status status, const struct kafscale_meta_e
     (void) revision;
     (void) error;
     if (!is_answered(bundler)) {
-        ks_log_end(log);
         return;
     }
     if (status != KAFSCALE_OK) {
@@ -520,7 +519,6 @@ on_mark(void *arg, enum kafscale_status status, const struct kafscale_meta_entry
     (void) revision;
     (void) error;
     if (!is_answered(bundler)) {
-        ks_log_end(log);
         return;
     }
     if (status != KAFSCALE_OK) {
@@ -558,7 +556,6 @@ on_committed(void *arg, enum kafscale_status status, uint64_t revision,
 
     (void) error;
     if (!is_answered(bundler)) {
-        ks_log_end(log);
         return;
     }
     if (status == KAFSCALE_OK) {

@@ -203,6 +203,37 @@ ks_trim_note_slot(struct ks_log *log, const struct ks_slot *slot)
     }
 }
 
+/* The log is going, and the step with it. */
+static bool
+is_ended(struct ks_trimmer *trimmer)
+{
+    if (!ks_trimmer_is_over(trimmer->log)) {
+        return false;
+    }
+    trimmer->step = KS_TRIM_IDLE;
+    return true;
+}
+
+/* After each request. False: as is_ended, and ks_log_end was called. */
+static bool
+is_answered(struct ks_trimmer *trimmer)
+{
+    if (is_ended(trimmer)) {
+        ks_log_end(trimmer->log);
+        return false;
+    }
+    return true;
+}
+
+/* Fresh: what is under the step's key decides what goes. */
+static void
+read_key(struct ks_trimmer *trimmer, kafscale_meta_read_done *done)
+{
+    trimmer->read = (struct kafscale_meta_read){ .key = trimmer->key, .is_fresh = true };
+    ks_log_begin(trimmer->log);
+    ks_meta_read(trimmer->log->meta, &trimmer->read, done, trimmer);
+}
+
 static void
 wait_until(struct ks_trimmer *trimmer, int64_t due_ms, void (*on_due)(void *))
 {
@@ -245,9 +276,10 @@ on_register(void *arg, enum kafscale_status status, const struct kafscale_meta_e
 
     (void) revision;
     (void) error;
-    if (ks_trimmer_is_over(log)) {
-        trimmer->step = KS_TRIM_IDLE;
-    } else if (status != KAFSCALE_OK) {
+    if (!is_answered(trimmer)) {
+        return;
+    }
+    if (status != KAFSCALE_OK) {
         wait(trimmer, look);
     } else {
         if (entry_count == 1 &&
@@ -265,9 +297,7 @@ static void
 read_register(struct ks_trimmer *trimmer)
 {
     ks_register_key(&trimmer->name, trimmer->key);
-    trimmer->read = (struct kafscale_meta_read){ .key = trimmer->key, .is_fresh = true };
-    ks_log_begin(trimmer->log);
-    ks_meta_read(trimmer->log->meta, &trimmer->read, on_register, trimmer);
+    read_key(trimmer, on_register);
 }
 
 static void
@@ -280,9 +310,10 @@ on_topic(void *arg, enum kafscale_status status, const struct kafscale_meta_entr
     (void) entries;
     (void) revision;
     (void) error;
-    if (ks_trimmer_is_over(log)) {
-        trimmer->step = KS_TRIM_IDLE;
-    } else if (status != KAFSCALE_OK) {
+    if (!is_answered(trimmer)) {
+        return;
+    }
+    if (status != KAFSCALE_OK) {
         wait(trimmer, look);
     } else if (entry_count == 0) {
         trimmer->name.index = KS_KNOWN_TOPIC;
@@ -303,15 +334,12 @@ look(void *arg)
 {
     struct ks_trimmer *trimmer = arg;
 
-    if (ks_trimmer_is_over(trimmer->log)) {
-        trimmer->step = KS_TRIM_IDLE;
+    if (is_ended(trimmer)) {
         return;
     }
     trimmer->step = KS_TRIM_LOOK;
     ks_topic_key(&trimmer->name.topic, trimmer->key);
-    trimmer->read = (struct kafscale_meta_read){ .key = trimmer->key, .is_fresh = true };
-    ks_log_begin(trimmer->log);
-    ks_meta_read(trimmer->log->meta, &trimmer->read, on_topic, trimmer);
+    read_key(trimmer, on_topic);
 }
 
 /* What is found not to be due yet may be by then. */
@@ -392,9 +420,10 @@ on_mark(void *arg, enum kafscale_status status, const struct kafscale_meta_entry
 
     (void) revision;
     (void) error;
-    if (ks_trimmer_is_over(log)) {
-        trimmer->step = KS_TRIM_IDLE;
-    } else if (status != KAFSCALE_OK) {
+    if (!is_answered(trimmer)) {
+        return;
+    }
+    if (status != KAFSCALE_OK) {
         wait(trimmer, read_mark);
     } else {
         take_read_mark(trimmer, ks_trim_mark_of(entries, entry_count),
@@ -408,14 +437,11 @@ read_mark(void *arg)
 {
     struct ks_trimmer *trimmer = arg;
 
-    if (ks_trimmer_is_over(trimmer->log)) {
-        trimmer->step = KS_TRIM_IDLE;
+    if (is_ended(trimmer)) {
         return;
     }
     trimmer->step = KS_TRIM_CHECK;
-    trimmer->read = (struct kafscale_meta_read){ .key = trimmer->key, .is_fresh = true };
-    ks_log_begin(trimmer->log);
-    ks_meta_read(trimmer->log->meta, &trimmer->read, on_mark, trimmer);
+    read_key(trimmer, on_mark);
 }
 
 static void
@@ -426,9 +452,10 @@ on_moved(void *arg, enum kafscale_status status, uint64_t revision,
     struct ks_log *log = trimmer->log;
 
     (void) error;
-    if (ks_trimmer_is_over(log)) {
-        trimmer->step = KS_TRIM_IDLE;
-    } else if (status == KAFSCALE_OK) {
+    if (!is_answered(trimmer)) {
+        return;
+    }
+    if (status == KAFSCALE_OK) {
         take_mark(trimmer, revision);
     } else {
         wait(trimmer, read_mark);
@@ -518,13 +545,10 @@ read_bundle_register(void *arg)
 {
     struct ks_trimmer *trimmer = arg;
 
-    if (ks_trimmer_is_over(trimmer->log)) {
-        trimmer->step = KS_TRIM_IDLE;
+    if (is_ended(trimmer)) {
         return;
     }
-    trimmer->read = (struct kafscale_meta_read){ .key = trimmer->key, .is_fresh = true };
-    ks_log_begin(trimmer->log);
-    ks_meta_read(trimmer->log->meta, &trimmer->read, on_bundle_register, trimmer);
+    read_key(trimmer, on_bundle_register);
 }
 
 static void
@@ -537,9 +561,10 @@ on_bundle_register(void *arg, enum kafscale_status status,
 
     (void) revision;
     (void) error;
-    if (ks_trimmer_is_over(log)) {
-        trimmer->step = KS_TRIM_IDLE;
-    } else if (status != KAFSCALE_OK) {
+    if (!is_answered(trimmer)) {
+        return;
+    }
+    if (status != KAFSCALE_OK) {
         wait(trimmer, read_bundle_register);
     } else if (entry_count == 0) {
         drop_bundle(trimmer);
@@ -560,9 +585,10 @@ on_bundle_removed(void *arg, enum kafscale_status status, uint64_t revision,
 
     (void) revision;
     (void) error;
-    if (ks_trimmer_is_over(log)) {
-        trimmer->step = KS_TRIM_IDLE;
-    } else if (status == KAFSCALE_OK) {
+    if (!is_answered(trimmer)) {
+        return;
+    }
+    if (status == KAFSCALE_OK) {
         drop_bundle(trimmer);
     } else {
         wait(trimmer, read_bundle_register);
