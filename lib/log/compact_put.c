@@ -16,6 +16,32 @@ static void look_at_index(struct ks_compact_job *job);
 static void look_at_segment(struct ks_compact_job *job);
 static void swap_register(struct ks_compact_job *job);
 
+/* What comes after a put. */
+struct ways {
+    void (*next)(struct ks_compact_job *job);  /* the object is there */
+    void (*look)(struct ks_compact_job *job);  /* one is, or may be */
+    void (*again)(struct ks_compact_job *job); /* none is */
+    bool takes_any; /* what is there is not looked at: a fault that tests plant */
+};
+
+static void
+go_on(struct ks_compact_job *job, enum kafscale_status status, const struct kafscale_error *error,
+      const struct ways *ways)
+{
+    if (status == KAFSCALE_FAILED) {
+        ks_log_fail(job->log, error);
+    }
+    if (ks_compact_is_over(job)) {
+        ks_compact_finish(job, false);
+    } else if (status == KAFSCALE_OK || (status == KAFSCALE_EXISTS && ways->takes_any)) {
+        ways->next(job);
+    } else if (status == KAFSCALE_EXISTS || status == KAFSCALE_UNKNOWN) {
+        ways->look(job);
+    } else {
+        ks_compact_retry(job, ways->again);
+    }
+}
+
 /* --- Something else -------------------------------------------------------------------------- */
 
 static void
@@ -126,21 +152,11 @@ look_at_index(struct ks_compact_job *job)
 static void
 on_index_put(void *arg, enum kafscale_status status, const struct kafscale_error *error)
 {
-    struct ks_compact_job *job = arg;
-
-    if (status == KAFSCALE_FAILED) {
-        ks_log_fail(job->log, error);
-    }
-    if (ks_compact_is_over(job)) {
-        ks_compact_finish(job, false);
-    } else if (status == KAFSCALE_OK ||
-               (status == KAFSCALE_EXISTS && ks_is_planted(KS_PLANTED_SEGMENT_FOLLOWS_INDEX))) {
-        put_segment(job);
-    } else if (status == KAFSCALE_EXISTS || status == KAFSCALE_UNKNOWN) {
-        look_at_index(job);
-    } else {
-        ks_compact_retry(job, put_index);
-    }
+    go_on(arg, status, error,
+          &(struct ways){ .next = put_segment,
+                          .look = look_at_index,
+                          .again = put_index,
+                          .takes_any = ks_is_planted(KS_PLANTED_SEGMENT_FOLLOWS_INDEX) });
 }
 
 static void
@@ -254,21 +270,11 @@ look_at_segment(struct ks_compact_job *job)
 static void
 on_segment_put(void *arg, enum kafscale_status status, const struct kafscale_error *error)
 {
-    struct ks_compact_job *job = arg;
-
-    if (status == KAFSCALE_FAILED) {
-        ks_log_fail(job->log, error);
-    }
-    if (ks_compact_is_over(job)) {
-        ks_compact_finish(job, false);
-    } else if (status == KAFSCALE_OK ||
-               (status == KAFSCALE_EXISTS && ks_is_planted(KS_PLANTED_SEGMENT_ADOPT))) {
-        segment_is_there(job);
-    } else if (status == KAFSCALE_EXISTS || status == KAFSCALE_UNKNOWN) {
-        look_at_segment(job);
-    } else {
-        ks_compact_retry(job, put_segment);
-    }
+    go_on(arg, status, error,
+          &(struct ways){ .next = segment_is_there,
+                          .look = look_at_segment,
+                          .again = put_segment,
+                          .takes_any = ks_is_planted(KS_PLANTED_SEGMENT_ADOPT) });
 }
 
 static void
