@@ -19,6 +19,7 @@
 
 static void step(void *arg);
 static void read_mark(void *arg);
+static void send_mark(void *arg);
 static void on_bundle_register(void *arg, enum kafscale_status status,
                                const struct kafscale_meta_entry *entries, size_t entry_count,
                                uint64_t revision, const struct kafscale_error *error);
@@ -393,7 +394,11 @@ lose_trail(struct ks_trimmer *trimmer)
     ks_trimmer_step_done(trimmer);
 }
 
-/* Where the mark is after a transaction of which that isn't known. */
+/*
+ * Where the mark is after a transaction of which that isn't known. One that has done nothing so far
+ * may still do it: the same is sent until it is known, so that nobody else's mark is found here who
+ * isn't there.
+ */
 static void
 take_read_mark(struct ks_trimmer *trimmer, uint64_t mark, uint64_t version)
 {
@@ -403,8 +408,7 @@ take_read_mark(struct ks_trimmer *trimmer, uint64_t mark, uint64_t version)
         take_mark(trimmer, version);
     } else if (mark == trail->mark) {
         trail->mark_version = version;
-        trimmer->step = KS_TRIM_IDLE;
-        wait(trimmer, step);
+        wait(trimmer, send_mark);
     } else {
         /* Somebody else works on this log. */
         lose_trail(trimmer);
@@ -464,18 +468,30 @@ on_moved(void *arg, enum kafscale_status status, uint64_t revision,
 }
 
 static void
+send_mark(void *arg)
+{
+    struct ks_trimmer *trimmer = arg;
+
+    if (is_ended(trimmer)) {
+        return;
+    }
+    trimmer->step = KS_TRIM_MOVE;
+    trimmer->compare = (struct kafscale_meta_compare){ .key = trimmer->key,
+                                                       .version = trimmer->trail->mark_version };
+    ks_log_begin(trimmer->log);
+    ks_meta_txn(trimmer->log->meta, &trimmer->txn, on_moved, trimmer);
+}
+
+static void
 move_mark(struct ks_trimmer *trimmer, struct ks_trail *trail, uint64_t mark)
 {
     assert(mark > trail->mark);
     assert(mark <= trail->end);
 
-    trimmer->step = KS_TRIM_MOVE;
     trimmer->trail = trail;
     trimmer->mark = mark;
     ks_trim_key(&trail->incarnation, trimmer->key);
     ks_put_u64(trimmer->value, mark);
-    trimmer->compare =
-        (struct kafscale_meta_compare){ .key = trimmer->key, .version = trail->mark_version };
     trimmer->operation = (struct kafscale_meta_operation){
         .key = trimmer->key, .value = ks_slice(trimmer->value, sizeof trimmer->value)
     };
@@ -487,8 +503,7 @@ move_mark(struct ks_trimmer *trimmer, struct ks_trail *trail, uint64_t mark)
     if (ks_is_planted(KS_PLANTED_DELETE_BEFORE_TRIM)) {
         ks_garbage_add(trimmer, trail->source, trail->mark, mark);
     }
-    ks_log_begin(trimmer->log);
-    ks_meta_txn(trimmer->log->meta, &trimmer->txn, on_moved, trimmer);
+    send_mark(trimmer);
 }
 
 /* --- Bundles ----------------------------------------------------------------------------- */

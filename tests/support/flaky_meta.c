@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define MILLION 1000000u
 
@@ -13,6 +14,7 @@ struct flaky_meta {
     struct ks_env *env;
     struct flaky_meta_control *control;
     struct ks_list txns;
+    struct ks_list late; /* of these */
     kafscale_meta_close_done *close_done;
     void *close_arg;
 };
@@ -21,6 +23,7 @@ struct flaky_txn {
     struct ks_list link;
     struct ks_task refusal;
     bool is_lost;
+    struct kafscale_meta_txn late; /* a copy, of one that happens later */
     kafscale_meta_txn_done *done;
     void *arg;
 };
@@ -54,6 +57,101 @@ refuse(void *arg)
     answer(arg, KAFSCALE_UNKNOWN, 0, NULL);
 }
 
+/* --- What happens late, when nobody waits for it any more ------------------------------------ */
+
+static struct kafscale_meta_txn
+copy_request(const struct kafscale_meta_txn *request)
+{
+    struct kafscale_meta_compare *compares = calloc(request->compare_count + 1, sizeof *compares);
+    struct kafscale_meta_operation *operations =
+        calloc(request->operation_count + 1, sizeof *operations);
+
+    assert(compares != NULL);
+    assert(operations != NULL);
+    for (size_t i = 0; i < request->compare_count; i++) {
+        compares[i] = request->compares[i];
+        compares[i].key = strdup(compares[i].key);
+    }
+    for (size_t i = 0; i < request->operation_count; i++) {
+        struct kafscale_slice value = request->operations[i].value;
+        uint8_t *copy = malloc(value.size + 1);
+
+        assert(copy != NULL);
+        if (value.size > 0) {
+            memcpy(copy, value.data, value.size);
+        }
+        operations[i] = request->operations[i];
+        operations[i].key = strdup(operations[i].key);
+        operations[i].value = ks_slice(copy, value.size);
+    }
+    return (struct kafscale_meta_txn){ .compares = compares,
+                                       .compare_count = request->compare_count,
+                                       .operations = operations,
+                                       .operation_count = request->operation_count };
+}
+
+static void
+free_late(struct flaky_txn *txn)
+{
+    for (size_t i = 0; i < txn->late.compare_count; i++) {
+        free((void *) txn->late.compares[i].key);
+    }
+    for (size_t i = 0; i < txn->late.operation_count; i++) {
+        free((void *) txn->late.operations[i].key);
+        free((void *) txn->late.operations[i].value.data);
+    }
+    free((void *) txn->late.compares);
+    free((void *) txn->late.operations);
+    free(txn);
+}
+
+static void
+tell_late(void *arg)
+{
+    struct flaky_txn *txn = arg;
+
+    txn->done(txn->arg, KAFSCALE_UNKNOWN, 0, NULL);
+}
+
+static void
+keep_late(struct flaky_meta *flaky, struct flaky_txn *txn, const struct kafscale_meta_txn *request)
+{
+    flaky->control->late--;
+    txn->late = copy_request(request);
+    txn->refusal = (struct ks_task){ .run = tell_late, .arg = txn };
+    ks_list_append(&flaky->late, &txn->link);
+    ks_env_defer(flaky->env, &txn->refusal);
+}
+
+static void
+on_late(void *arg, enum kafscale_status status, uint64_t revision,
+        const struct kafscale_error *error)
+{
+    struct flaky_txn *txn = arg;
+
+    (void) status;
+    (void) revision;
+    (void) error;
+    ks_list_remove(&txn->link);
+    free_late(txn);
+}
+
+/* Those that were told of, in their order. */
+static void
+let_late_happen(struct flaky_meta *flaky)
+{
+    struct ks_list *node;
+
+    while ((node = ks_list_take_first(&flaky->late)) != NULL) {
+        struct flaky_txn *txn = KS_CONTAINER(node, struct flaky_txn, link);
+
+        ks_list_append(&flaky->txns, &txn->link);
+        flaky->inner.ops->txn(flaky->inner.self, &txn->late, on_late, txn);
+    }
+}
+
+/* --- The operations -------------------------------------------------------------------------- */
+
 static void
 flaky_read(void *self, const struct kafscale_meta_read *read, kafscale_meta_read_done *done,
            void *arg)
@@ -74,6 +172,11 @@ flaky_txn(void *self, const struct kafscale_meta_txn *request, kafscale_meta_txn
 
     assert(txn != NULL);
     *txn = (struct flaky_txn){ .done = done, .arg = arg };
+    let_late_happen(flaky);
+    if (control->late > 0) {
+        keep_late(flaky, txn, request);
+        return;
+    }
     ks_list_append(&flaky->txns, &txn->link);
     if (control->next == 0 && dice < control->rate / 2) {
         control->undone++;
@@ -105,7 +208,13 @@ free_flaky(struct flaky_meta *flaky)
         struct flaky_txn *txn = KS_CONTAINER(node, struct flaky_txn, link);
 
         ks_env_cancel_task(&txn->refusal);
-        free(txn);
+        free_late(txn);
+    }
+    while ((node = ks_list_take_first(&flaky->late)) != NULL) {
+        struct flaky_txn *txn = KS_CONTAINER(node, struct flaky_txn, link);
+
+        ks_env_cancel_task(&txn->refusal);
+        free_late(txn);
     }
     free(flaky);
 }
@@ -162,5 +271,6 @@ flaky_meta_new(struct ks_env *env, struct kafscale_meta inner, struct flaky_meta
     flaky->env = env;
     flaky->control = control;
     ks_list_init(&flaky->txns);
+    ks_list_init(&flaky->late);
     return (struct kafscale_meta){ .ops = &flaky->ops, .self = flaky };
 }

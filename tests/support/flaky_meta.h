@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A metadata store around another that loses answers: a transaction happens, or doesn't, and its
- * caller is told KAFSCALE_UNKNOWN.
+ * caller is told KAFSCALE_UNKNOWN; or it happens after that.
  */
 #ifndef KS_TESTS_SUPPORT_FLAKY_META_H
 #define KS_TESTS_SUPPORT_FLAKY_META_H
@@ -11,6 +11,7 @@
 /* Steers a flaky store, which borrows it. */
 struct flaky_meta_control {
     uint32_t next;   /* so many transactions that come next happen and are answered UNKNOWN */
+    uint32_t late;   /* so many that come next are answered UNKNOWN; each happens before the next */
     uint32_t rate;   /* of the others, in millionths; half of them happen */
     uint64_t lost;   /* how many happened and were answered UNKNOWN */
     uint64_t undone; /* how many did not happen */

@@ -343,6 +343,32 @@ START_TEST(a_mark_moves_whatever_becomes_of_the_answer)
 }
 END_TEST
 
+/* The mark that is found then lies between where it was and where it would be moved by now. */
+START_TEST(a_mark_may_move_long_after_its_answer_was_lost)
+{
+    struct log_fixture *f = with_batches();
+
+    f->options.bundle_slots = 12;
+    (void) succeed(f);
+    append(f, BATCHES);
+    raise_start(f, BATCHES);
+    virtual_env_run_for(&f->v, 10000);
+    raise_start(f, BATCHES + 3);
+    f->flaky.late = 1;
+    while (f->log->trimmer->step != KS_TRIM_CHECK) {
+        ck_assert(virtual_env_step(&f->v));
+    }
+    virtual_env_run_for(&f->v, 1);
+    raise_start(f, BATCHES + 6);
+    virtual_env_run_for(&f->v, 60000);
+    append(f, 1);
+    raise_start(f, 2 * BATCHES + 1);
+    virtual_env_run_for(&f->v, 60000);
+    expect_slots(f, 0, 0);
+    log_fixture_free(f);
+}
+END_TEST
+
 /* --- Death ------------------------------------------------------------------------------------ */
 
 static bool
@@ -419,6 +445,7 @@ suite_new(void)
     tcase_add_test(tests, a_successor_begins_at_the_mark);
     tcase_add_test(tests, a_failing_store_delays_deletion_and_no_more);
     tcase_add_test(tests, a_mark_moves_whatever_becomes_of_the_answer);
+    tcase_add_test(tests, a_mark_may_move_long_after_its_answer_was_lost);
     tcase_add_test(tests, a_broker_may_die_at_any_step);
     tcase_add_test(tests, a_log_may_be_freed_at_any_step);
     suite_add_tcase(suite, tests);
