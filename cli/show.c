@@ -142,6 +142,20 @@ number(void *arg, const char *name, int64_t value)
     printf(": %lld\n", (long long) value);
 }
 
+static void
+boolean(void *arg, const char *name, bool value)
+{
+    struct show *show = arg;
+
+    if (show->json != NULL) {
+        json_name(show, name);
+        yajl_gen_bool(show->json, value);
+        return;
+    }
+    write_name(show, name);
+    printf(": %s\n", value ? "yes" : "no");
+}
+
 struct show *
 show_new(bool is_json)
 {
@@ -155,7 +169,8 @@ show_new(bool is_json)
                                                  .begin_list = begin_list,
                                                  .end = end,
                                                  .text = text,
-                                                 .number = number };
+                                                 .number = number,
+                                                 .boolean = boolean };
     if (is_json) {
         show->json = yajl_gen_alloc(NULL);
         if (show->json == NULL) {

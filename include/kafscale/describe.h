@@ -16,7 +16,7 @@
 extern "C" {
 #endif
 
-/* All five are there. They are called on the thread that asked for the description. */
+/* All six are there. They are called on the thread that asked for the description. */
 struct kafscale_describe {
     void *arg;
     void (*begin)(void *arg, const char *name);
@@ -24,6 +24,7 @@ struct kafscale_describe {
     void (*end)(void *arg); /* of the struct or list begun last */
     void (*text)(void *arg, const char *name, const char *value);
     void (*number)(void *arg, const char *name, int64_t value);
+    void (*boolean)(void *arg, const char *name, bool value);
 };
 
 #ifdef __cplusplus

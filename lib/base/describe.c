@@ -43,7 +43,7 @@ ks_describe_number(const struct kafscale_describe *describe, const char *name, i
 void
 ks_describe_bool(const struct kafscale_describe *describe, const char *name, bool value)
 {
-    ks_describe_text(describe, name, value ? "true" : "false");
+    describe->boolean(describe->arg, name, value);
 }
 
 void

@@ -16,8 +16,6 @@ void ks_describe_end(const struct kafscale_describe *describe);
 void ks_describe_text(const struct kafscale_describe *describe, const char *name,
                       const char *value);
 void ks_describe_number(const struct kafscale_describe *describe, const char *name, int64_t value);
-
-/* "true" or "false". */
 void ks_describe_bool(const struct kafscale_describe *describe, const char *name, bool value);
 
 /* 32 hexadecimal digits. */

@@ -164,6 +164,7 @@ def topics_of_kafscale_are_imported_as_they_are(root):
     with open(path_of(root, "default/" + missing), "rb") as ours, \
             open(os.path.join(UPSTREAM, missing), "rb") as theirs:
         assert ours.read() == theirs.read()
+    assert dumped(root, "default/" + missing)[0]["extension"] is False
     assert "damage 0, odd 0" in cli(root, "verify")
     assert "known already" in cli(root, "import", "--topic", "samples-lz4", code=COULD_NOT)
     assert cli(root, "import") == "imported 0 partitions\n"

@@ -65,6 +65,12 @@ on_number(void *arg, const char *name, int64_t value)
     seen->values++;
 }
 
+static void
+on_boolean(void *arg, const char *name, bool value)
+{
+    on_number(arg, name, value);
+}
+
 static struct seen
 described(struct kafscale_slice object, enum ks_describe_depth depth)
 {
@@ -74,7 +80,8 @@ described(struct kafscale_slice object, enum ks_describe_depth depth)
                                           .begin_list = on_begin,
                                           .end = on_end,
                                           .text = on_text,
-                                          .number = on_number };
+                                          .number = on_number,
+                                          .boolean = on_boolean };
 
     (void) ks_log_describe(object, depth, &describe);
     ck_assert_int_eq(seen.depth, 0);
