@@ -87,6 +87,7 @@ KAFSCALE_STORE=memory kafscaled
 .I ./kafscale\-data
 The store, when no other is named. It belongs to the brokers alone.
 .SH SEE ALSO
+.BR kafscale\-cli (1),
 .BR kcat (1)
 """
 

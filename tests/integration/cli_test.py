@@ -5,6 +5,7 @@ Usage: cli_test.py KAFSCALED KAFSCALE-CLI
 """
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,8 @@ import daemon
 from daemon import clean_environment, kcat, main, numbers, start
 
 CLI = os.path.abspath(sys.argv[2])
+MANUAL = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", "man",
+                      "kafscale-cli.1")
 UPSTREAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "data", "upstream",
                         "default")
 COULD_NOT, WRONG_USE = 1, 2
@@ -45,6 +48,16 @@ def filled(root, count=100):
 
 
 # --- Tests: each gets a directory of its own ------------------------------------------------------
+
+def the_manual_page_has_every_word_of_the_help(_):
+    said = subprocess.run([CLI, "--help"], capture_output=True, text=True, check=True).stdout
+    with open(MANUAL, encoding="utf-8") as file:
+        manual = file.read().replace("\\-", "-")
+    commands = re.findall(r"^  ([a-z]\S*) .*\n {8}", said, re.M)
+    assert len(commands) > 5, said
+    for word in commands + re.findall(r"--[a-z-]+", said):
+        assert re.search(r"(\\fB|\.BR? |\" |^)%s\b" % word, manual, re.M), word
+
 
 def every_record_is_found_in_what_is_dumped(root):
     filled(root).stop()
@@ -296,6 +309,7 @@ def mistakes_are_named_and_make_nothing(root):
 
 if __name__ == "__main__":
     sys.exit(main([
+        the_manual_page_has_every_word_of_the_help,
         every_record_is_found_in_what_is_dumped,
         a_store_can_be_looked_into_while_a_broker_serves_it,
         what_the_metadata_says_is_readable, damage_is_named_where_it_is,
