@@ -23,7 +23,7 @@
 extern "C" {
 #endif
 
-#define KAFSCALE_STORE_OPS_VERSION 2u
+#define KAFSCALE_STORE_OPS_VERSION 3u
 
 /*
  * Keys are at most this long, of printable ASCII, without empty, "." or ".." components and
@@ -126,6 +126,9 @@ typedef void kafscale_expiry_done(void *arg, enum kafscale_status status,
  * Since version 2: `place`, which may be NULL, names where the store is and by what it is served,
  * as far as the answers so far tell. A store that has one is probed for what it must give before it
  * is used, and the verdict is remembered for that place. The text is valid until the next call.
+ *
+ * Since version 3: `is_slowed`, which may be NULL, tells whether the store asks for fewer requests
+ * than there are. Clients are then told to hold back.
  */
 struct kafscale_store_ops {
     uint32_t version;
@@ -141,6 +144,7 @@ struct kafscale_store_ops {
     void (*close)(void *self, kafscale_close_done *done, void *arg);
     void (*find_expiry)(void *self, const char *prefix, kafscale_expiry_done *done, void *arg);
     const char *(*place)(void *self);
+    bool (*is_slowed)(void *self);
 };
 
 /* A store: the operations and their object. Copied freely; owned by whoever closes it. */

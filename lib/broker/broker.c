@@ -347,6 +347,25 @@ ks_broker_producer_ids(struct ks_broker *broker)
     return &broker->producer_ids;
 }
 
+void
+ks_broker_pressure(const struct ks_broker *broker, struct ks_pressure *pressure_out)
+{
+    struct ks_log_counters counters;
+
+    *pressure_out = (struct ks_pressure){ 0 };
+    if (broker->state != KS_BROKER_READY) {
+        return;
+    }
+    ks_log_get_counters(broker->log, &counters);
+    *pressure_out = (struct ks_pressure){
+        .throttle_ms_max = broker->options.throttle_ms_max,
+        .behind_ms = counters.behind_ms,
+        .is_slowed = ks_store_is_slowed(broker->store),
+        .cold_waiting = counters.cold_waiting,
+        .cold_places = broker->options.cold_gets_max,
+    };
+}
+
 const struct ks_id *
 ks_broker_cluster_id(const struct ks_broker *broker)
 {

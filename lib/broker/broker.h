@@ -18,6 +18,7 @@
 #include "broker/options.h"
 #include "broker/producer_ids.h"
 #include "broker/state.h"
+#include "broker/throttle.h"
 #include "broker/topic_config.h"
 #include "broker/topic_create.h"
 #include "broker/topic_delete.h"
@@ -32,7 +33,8 @@ struct ks_broker_options {
     int64_t flush_interval_ms; /* negative: what suits the store */
     size_t flush_bytes;
     size_t unflushed_bytes_max;
-    size_t cache_bytes_max; /* half of it for blocks of segments */
+    int64_t throttle_ms_max; /* the longest that an answer asks a client to hold back */
+    size_t cache_bytes_max;  /* half of it for blocks of segments */
     size_t segment_bytes;
     int64_t compact_interval_ms;
     uint32_t cold_gets_max;
@@ -121,6 +123,12 @@ struct ks_log *ks_broker_log(struct ks_broker *broker);
 struct ks_freshness *ks_broker_freshness(struct ks_broker *broker);
 struct ks_appender *ks_broker_appender(struct ks_broker *broker);
 struct ks_producer_ids *ks_broker_producer_ids(struct ks_broker *broker);
+
+/*
+ * What its log and its store tell; the memory is for the caller to fill in. Zeroed while it is not
+ * READY.
+ */
+void ks_broker_pressure(const struct ks_broker *broker, struct ks_pressure *pressure_out);
 
 const struct ks_id *ks_broker_cluster_id(const struct ks_broker *broker);
 const struct ks_id *ks_broker_incarnation(const struct ks_broker *broker);

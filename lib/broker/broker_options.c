@@ -17,6 +17,7 @@ ks_broker_options_init(struct ks_broker_options *options)
                                            .flush_interval_ms = -1,
                                            .flush_bytes = 4u << 20,
                                            .unflushed_bytes_max = 64u << 20,
+                                           .throttle_ms_max = 1000,
                                            .cache_bytes_max = 32u << 20,
                                            .segment_bytes = 8u << 20,
                                            .compact_interval_ms = 6 * HOUR_MS,
@@ -106,6 +107,7 @@ ks_broker_options_from(const struct kafscale_options *settings,
     options.flush_interval_ms = ks_option_number(settings, KS_OPTION_flush_interval_ms);
     options.flush_bytes = (size_t) ks_option_number(settings, KS_OPTION_flush_bytes);
     options.unflushed_bytes_max = (size_t) ks_option_number(settings, KS_OPTION_unflushed_bytes);
+    options.throttle_ms_max = ks_option_number(settings, KS_OPTION_throttle_max_ms);
     options.cache_bytes_max = (size_t) ks_option_number(settings, KS_OPTION_cache_bytes);
     options.segment_bytes = (size_t) ks_option_number(settings, KS_OPTION_segment_object_bytes);
     options.compact_interval_ms = ks_option_number(settings, KS_OPTION_compact_interval_ms);

@@ -30,6 +30,7 @@ enum ks_answer_kind {
  */
 struct ks_answer {
     enum ks_answer_kind kind;
+    int32_t throttle_ms; /* nothing more is taken from the asker for this time after the answer */
     const struct kafscale_part *parts;
     size_t part_count;
 };
@@ -52,6 +53,8 @@ struct ks_exchange {
     size_t (*claim)(struct ks_exchange *exchange, size_t least_bytes, size_t wanted_bytes);
     /* Says how much the handling keeps in memory while it waits. May be NULL. */
     void (*hold)(struct ks_exchange *exchange, size_t bytes);
+    /* How much of the memory for requests and answers is used. May be NULL: nothing. */
+    unsigned (*memory_percent)(const struct ks_exchange *exchange);
 
     /* For the handlers. */
     void *request;

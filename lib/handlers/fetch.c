@@ -42,6 +42,7 @@ struct fetch {
     size_t part_count;
     bool is_waiting;
     bool has_no_memory;    /* nothing is read */
+    bool is_cold;          /* something was read from the store */
     int64_t memory_due_ms; /* how long to wait for memory */
     struct ks_waiter waiter;
 };
@@ -115,6 +116,21 @@ fill(struct fetch *fetch, struct fetch_entry *entry, struct kafscale_slice *slic
 }
 
 static void
+throttle(struct fetch *fetch)
+{
+    struct ks_request *request = fetch->request;
+    struct ks_pressure pressure;
+
+    if (!fetch->has_no_memory && !fetch->is_cold) {
+        return;
+    }
+    ks_request_pressure(request, &pressure);
+    request->throttle_ms =
+        fetch->has_no_memory ? ks_throttle_starved_ms(&pressure) : ks_throttle_cold_ms(&pressure);
+    fetch->response.throttle_time_ms = request->throttle_ms;
+}
+
+static void
 answer(struct fetch *fetch)
 {
     struct ks_request *request = fetch->request;
@@ -131,6 +147,7 @@ answer(struct fetch *fetch)
         }
         next += entry->read.part_count;
     }
+    throttle(fetch);
     ks_request_hold(request);
     ks_request_answer_with_parts(request, &fetch->response, parts, fetch->part_count);
     free_fetch(fetch);
@@ -214,6 +231,7 @@ read_entry(struct fetch *fetch, struct fetch_entry *entry)
     }
     begin_read(fetch, entry);
     if (!ks_log_read(ks_broker_log(request->broker), &entry->read, &status)) {
+        fetch->is_cold = true;
         return false;
     }
     take_read(fetch, entry, status);

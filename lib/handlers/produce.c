@@ -82,11 +82,23 @@ has_errors(const struct produce *produce)
 }
 
 static void
+throttle(struct produce *produce)
+{
+    struct ks_request *request = produce->request;
+    struct ks_pressure pressure;
+
+    ks_request_pressure(request, &pressure);
+    request->throttle_ms = ks_throttle_produce_ms(&pressure);
+    produce->response.throttle_time_ms = request->throttle_ms;
+}
+
+static void
 send(struct produce *produce)
 {
     struct ks_request *request = produce->request;
 
     ks_env_cancel_timer(request->env, &produce->timer);
+    throttle(produce);
     if (produce->asked->acks == 0) {
         /* The only way to tell a client that waits for no answer. */
         if (has_errors(produce)) {

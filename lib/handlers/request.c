@@ -108,6 +108,19 @@ ks_request_claim(struct ks_request *request, size_t least_bytes, size_t wanted_b
                                    : exchange->claim(exchange, least_bytes, wanted_bytes);
 }
 
+void
+ks_request_pressure(const struct ks_request *request, struct ks_pressure *pressure_out)
+{
+    const struct ks_exchange *exchange = request->exchange;
+
+    assert(exchange != NULL);
+
+    ks_broker_pressure(request->broker, pressure_out);
+    if (exchange->memory_percent != NULL) {
+        pressure_out->memory_percent = exchange->memory_percent(exchange);
+    }
+}
+
 static void
 complete(struct ks_request *request, const struct ks_answer *answer)
 {
@@ -132,7 +145,7 @@ ks_request_close(struct ks_request *request)
 void
 ks_request_answer_nothing(struct ks_request *request)
 {
-    struct ks_answer answer = { .kind = KS_ANSWER_NONE };
+    struct ks_answer answer = { .kind = KS_ANSWER_NONE, .throttle_ms = request->throttle_ms };
 
     complete(request, &answer);
 }
@@ -178,7 +191,7 @@ send(struct ks_request *request, struct kafka_writer *writer, const void *respon
     struct kafscale_part *out;
     size_t written_count;
     enum kafscale_status status = kafka_response_encode(&request->header, response, writer, &error);
-    struct ks_answer answer = { .kind = KS_ANSWER_SEND };
+    struct ks_answer answer = { .kind = KS_ANSWER_SEND, .throttle_ms = request->throttle_ms };
 
     if (status == KAFSCALE_OK) {
         status = kafka_writer_finish(writer, &written, &written_count);

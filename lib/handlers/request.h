@@ -28,7 +28,8 @@ struct ks_request {
     struct ks_arena arena;
     const void *body; /* the decoded request */
     uint32_t holds;
-    void *state; /* the handler's */
+    void *state;         /* the handler's */
+    int32_t throttle_ms; /* set before the answer, which tells it too: the asker is to hold back */
 
     /* Set by a handler that waits: the asker has gone, answer soon. NULL: nothing to hurry. */
     void (*on_gone)(struct ks_request *request);
@@ -83,6 +84,9 @@ void *ks_request_alloc(struct ks_request *request, size_t count, size_t element_
  * `wanted_bytes`; 0: not enough, ask again a little later.
  */
 size_t ks_request_claim(struct ks_request *request, size_t least_bytes, size_t wanted_bytes);
+
+/* What presses on the broker now, for broker/throttle.h. Before the answer. */
+void ks_request_pressure(const struct ks_request *request, struct ks_pressure *pressure_out);
 
 /*
  * For answers that would do harm if another broker had taken over meanwhile. True: what is known

@@ -315,11 +315,25 @@ ks_log_pass_over(struct ks_log *log, struct ks_partition *partition, const struc
     }
 }
 
+static int64_t
+behind_ms(const struct ks_log *log)
+{
+    const struct ks_slot *oldest = ks_list_is_empty(&log->slots)
+                                       ? log->open
+                                       : KS_CONTAINER(log->slots.next, struct ks_slot, link);
+    int64_t waited_ms = oldest == NULL ? 0 : ks_env_now_ms(log->env) - oldest->first_append_ms;
+
+    return waited_ms <= log->options.flush_interval_ms ? 0
+                                                       : waited_ms - log->options.flush_interval_ms;
+}
+
 void
 ks_log_get_counters(const struct ks_log *log, struct ks_log_counters *counters_out)
 {
     *counters_out = log->counters;
     counters_out->unflushed_bytes = log->unflushed_bytes;
+    counters_out->behind_ms = behind_ms(log);
+    counters_out->cold_waiting = log->object_reads.waiting_count;
     counters_out->cache_bytes = log->cache_bytes;
     counters_out->block_cache_bytes = log->blocks.bytes;
 }

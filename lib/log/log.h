@@ -425,6 +425,8 @@ struct ks_log_counters {
     uint64_t segments_adopted;
     uint64_t compaction_alarms; /* partitions that aren't compacted any more */
     size_t unflushed_bytes;
+    int64_t behind_ms;   /* how much longer than meant the oldest of them has waited */
+    size_t cold_waiting; /* reads of old objects that wait for a place */
     size_t cache_bytes;
     size_t block_cache_bytes;
 };

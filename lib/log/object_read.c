@@ -30,6 +30,7 @@ start_waiting(struct ks_log *log)
     struct ks_object_reads *reads = &log->object_reads;
 
     while (reads->count < reads->count_max && !ks_list_is_empty(&reads->waiting)) {
+        reads->waiting_count--;
         submit(KS_CONTAINER(ks_list_take_first(&reads->waiting), struct ks_object_read, link));
     }
 }
@@ -105,6 +106,7 @@ ks_object_read_start(struct ks_object_read *read, struct ks_log *log, const char
     };
     ks_log_begin(log);
     ks_list_append(&log->object_reads.waiting, &read->link);
+    log->object_reads.waiting_count++;
     start_waiting(log);
 }
 
@@ -125,6 +127,7 @@ take_silent(struct ks_log *log)
     if (!ks_list_is_empty(&reads->waiting)) {
         struct ks_list *node = ks_list_take_first(&reads->waiting);
 
+        reads->waiting_count--;
         reads->count++;
         return KS_CONTAINER(node, struct ks_object_read, link);
     }

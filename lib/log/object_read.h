@@ -15,6 +15,7 @@ struct ks_log;
 /* Of one log. */
 struct ks_object_reads {
     struct ks_list waiting;
+    size_t waiting_count;
     struct ks_list under_way;
     uint32_t count; /* of those under way */
     uint32_t count_max;

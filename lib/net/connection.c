@@ -99,7 +99,7 @@ may_take(const struct ks_connection *connection)
     if (connection->reader.frame != NULL) {
         return true;
     }
-    return !server->is_paused &&
+    return !server->is_paused && !connection->is_muted &&
            connection->request_count < server->limits.requests_pipelined_max &&
            connection->output_bytes < server->limits.output_bytes_max &&
            connection->reader.reservation.state != KS_RESERVATION_WAITING;
@@ -303,9 +303,27 @@ first_complete(const struct ks_connection *connection)
     return request->is_complete ? request : NULL;
 }
 
+/*
+ * A client was asked to hold back and knows so from its answer; one that doesn't is not heard
+ * meanwhile.
+ */
+static void
+mute(struct ks_connection *connection, int32_t duration_ms)
+{
+    int64_t until_ms = now_ms(connection) + duration_ms;
+
+    if (!connection->is_muted || until_ms > connection->muted_until_ms) {
+        connection->muted_until_ms = until_ms;
+    }
+    connection->is_muted = true;
+}
+
 static void
 remove_request(struct ks_connection *connection, struct ks_net_request *request)
 {
+    if (request->throttle_ms > 0) {
+        mute(connection, request->throttle_ms);
+    }
     ks_net_request_free(request);
     connection->request_count--;
 }
@@ -489,6 +507,9 @@ update_timer(struct ks_connection *connection)
     if (is_idle(connection)) {
         due_ms = idle_due_ms(connection) < due_ms ? idle_due_ms(connection) : due_ms;
     }
+    if (connection->is_muted && connection->muted_until_ms < due_ms) {
+        due_ms = connection->muted_until_ms;
+    }
     if (due_ms == INT64_MAX) {
         return;
     }
@@ -577,6 +598,9 @@ on_timer_due(void *arg)
         drop(connection, "responses not taken in time");
     } else if (is_idle(connection) && now >= idle_due_ms(connection)) {
         close_connection(connection, "idle");
+    } else if (connection->is_muted && now >= connection->muted_until_ms) {
+        connection->is_muted = false;
+        settle(connection);
     } else {
         update_timer(connection);
     }

@@ -33,6 +33,7 @@ struct ks_connection {
     bool is_reading;  /* read_event is added */
     bool is_blocked;  /* output waits for write_event */
     bool is_ending;   /* an answer demanded the end: nothing more is read */
+    bool is_muted;    /* until muted_until_ms: nothing more is read */
     bool is_settling; /* completions needn't ask for a turn */
 
     struct ks_frame_reader reader;
@@ -49,6 +50,7 @@ struct ks_connection {
     struct ks_task settle_task;
     struct ks_timer timer;
     int64_t active_ms;
+    int64_t muted_until_ms;
     struct ks_progress input;
     struct ks_progress output;
     char client_address[KS_ADDRESS_TEXT_BYTES];

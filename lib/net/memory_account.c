@@ -45,6 +45,14 @@ ks_memory_account_room(const struct ks_memory_account *account)
     return account->bytes < account->bytes_max ? account->bytes_max - account->bytes : 0;
 }
 
+unsigned
+ks_memory_account_percent(const struct ks_memory_account *account)
+{
+    return account->bytes < account->bytes_max
+               ? (unsigned) (account->bytes * 100 / account->bytes_max)
+               : 100;
+}
+
 bool
 ks_memory_account_is_contended(const struct ks_memory_account *account)
 {

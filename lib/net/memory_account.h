@@ -65,6 +65,9 @@ void ks_memory_account_init(struct ks_memory_account *account, size_t bytes_max,
 /* What is left; 0 also when charges have taken it past its limit. */
 size_t ks_memory_account_room(const struct ks_memory_account *account);
 
+/* How much of it is used; 100 also when charges have taken it past its limit. */
+unsigned ks_memory_account_percent(const struct ks_memory_account *account);
+
 /* Whether anybody waits: then there is less patience with those who hold memory idly. */
 bool ks_memory_account_is_contended(const struct ks_memory_account *account);
 

@@ -48,6 +48,15 @@ claim(struct ks_exchange *exchange, size_t least_bytes, size_t wanted_bytes)
                                    wanted_bytes);
 }
 
+static unsigned
+memory_percent(const struct ks_exchange *exchange)
+{
+    const struct ks_net_request *request =
+        KS_CONTAINER(exchange, const struct ks_net_request, exchange);
+
+    return request->server == NULL ? 0 : ks_memory_account_percent(&request->server->account);
+}
+
 /* What the reservation includes isn't charged again. */
 static void
 hold(struct ks_exchange *exchange, size_t bytes)
@@ -78,6 +87,7 @@ complete(struct ks_exchange *exchange, const struct ks_answer *answer)
         return;
     }
     request->kind = answer->kind;
+    request->throttle_ms = answer->throttle_ms;
     if (answer->kind == KS_ANSWER_SEND &&
         ks_response_init(&request->response, answer) != KAFSCALE_OK) {
         /* The order of responses can't be kept without this one. */
@@ -109,6 +119,7 @@ ks_net_request_new(struct ks_connection *connection, struct kafscale_blob *frame
     request->exchange.complete = complete;
     request->exchange.claim = claim;
     request->exchange.hold = hold;
+    request->exchange.memory_percent = memory_percent;
     request->server->counters.requests++;
     request->server->counters.requests_waiting++;
     return request;

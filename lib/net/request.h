@@ -24,6 +24,7 @@ struct ks_net_request {
     size_t held_bytes;            /* charged for what its handler keeps while it waits */
     struct ks_response response;
     enum ks_answer_kind kind; /* once it is complete */
+    int32_t throttle_ms;      /* the same */
     bool is_complete;
     char client_address[KS_ADDRESS_TEXT_BYTES];
 };

@@ -17,6 +17,7 @@ struct ks_fault_store {
     size_t in_flight;
     uint64_t counts[KS_FAULT_COUNT];
     bool is_crashed;
+    bool is_slowed;
     struct ks_task closing;
     kafscale_close_done *close_done;
     void *close_arg;
@@ -585,6 +586,14 @@ fault_close(void *self, kafscale_close_done *done, void *arg)
     }
 }
 
+static bool
+fault_is_slowed(void *self)
+{
+    const struct ks_fault_store *store = self;
+
+    return store->is_slowed;
+}
+
 struct kafscale_store
 ks_fault_store_new(struct ks_env *env, struct kafscale_store inner,
                    struct ks_fault_store **control_out)
@@ -604,6 +613,7 @@ ks_fault_store_new(struct ks_env *env, struct kafscale_store inner,
         .list = fault_list,
         .remove = fault_remove,
         .close = fault_close,
+        .is_slowed = fault_is_slowed,
     };
     store->env = env;
     store->inner = inner;
@@ -618,6 +628,12 @@ ks_fault_store_next(struct ks_fault_store *control, enum ks_store_operation oper
                     const char *key_part, struct ks_fate fate, uint32_t count)
 {
     ks_fault_script_add(&control->script, operation, key_part, fate, count);
+}
+
+void
+ks_fault_store_slow_down(struct ks_fault_store *control, bool is_slowed)
+{
+    control->is_slowed = is_slowed;
 }
 
 void

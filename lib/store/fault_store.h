@@ -81,6 +81,9 @@ struct kafscale_store ks_fault_store_new(struct ks_env *env, struct kafscale_sto
 void ks_fault_store_next(struct ks_fault_store *control, enum ks_store_operation operation,
                          const char *key_part, struct ks_fate fate, uint32_t count);
 
+/* What it says when it is asked whether fewer requests would suit it. */
+void ks_fault_store_slow_down(struct ks_fault_store *control, bool is_slowed);
+
 /* Forgets the script and the rates. Requests under way meet the fate they have. */
 void ks_fault_store_clear(struct ks_fault_store *control);
 

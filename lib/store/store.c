@@ -674,6 +674,14 @@ ks_store_place(const struct ks_store *store)
 }
 
 bool
+ks_store_is_slowed(const struct ks_store *store)
+{
+    const struct kafscale_store_ops *ops = store->inner.ops;
+
+    return ops->version >= 3 && ops->is_slowed != NULL && ops->is_slowed(store->inner.self);
+}
+
+bool
 ks_store_is_closing(const struct ks_store *store)
 {
     return store->close_done != NULL;

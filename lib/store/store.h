@@ -92,6 +92,9 @@ uint32_t ks_store_flush_interval_ms(const struct ks_store *store);
 /* Where it is and by what it is served; NULL: it needs no probe. Valid until the next call. */
 const char *ks_store_place(const struct ks_store *store);
 
+/* Whether it asks for fewer requests than there are. */
+bool ks_store_is_slowed(const struct ks_store *store);
+
 /* Whether it was told to close: nothing more may be asked of it. */
 bool ks_store_is_closing(const struct ks_store *store);
 

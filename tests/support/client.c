@@ -16,6 +16,7 @@ on_complete(struct ks_exchange *exchange, const struct ks_answer *answer)
     ck_assert(!call->is_done);
     call->is_done = true;
     call->kind = answer->kind;
+    call->throttle_ms = answer->throttle_ms;
     for (size_t i = 0; answer->kind == KS_ANSWER_SEND && i < answer->part_count; i++) {
         ks_buffer_append(&call->bytes, answer->parts[i].bytes.data, answer->parts[i].bytes.size);
         call->owned_bytes += answer->parts[i].owner == NULL ? 0 : answer->parts[i].bytes.size;
@@ -38,6 +39,7 @@ call_begin_raw(struct test_broker *broker, struct kafscale_slice frame)
     call->exchange.context.client_address = "10.0.0.1:1";
     call->exchange.complete = on_complete;
     call->exchange.claim = broker->claim;
+    call->exchange.memory_percent = broker->memory_percent;
     sink->accept(sink->self, &call->exchange);
     return call;
 }

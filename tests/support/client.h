@@ -22,6 +22,7 @@ struct test_call {
     struct ks_buffer bytes; /* of the answer */
     struct ks_arena arena;  /* of what was decoded */
     size_t owned_bytes;     /* in parts that have an owner */
+    int32_t throttle_ms;    /* for which a carrier would take nothing more */
 };
 
 /* Sends a request of this API and version; returns at once. */

@@ -383,6 +383,88 @@ START_TEST(unsent_answers_stop_the_reading)
 }
 END_TEST
 
+/* The answer comes at once; what is sent meanwhile stays unread, and is no fault of the client. */
+START_TEST(a_throttled_client_is_answered_first_and_heard_later)
+{
+    struct net_fixture *f = fixture_new(SINK_HOLD);
+    int fd = net_fixture_connect(f);
+    int other = net_fixture_connect(f);
+
+    client_send_frame(f, fd, 1, 100);
+    client_send_frame(f, fd, 2, 100);
+    net_fixture_pump(f);
+    net_fixture_throttle(f->held[0], 700);
+    client_expect_frame(f, fd, 1, 100);
+    client_send_frame(f, fd, 3, 100);
+    client_send_frame(f, other, 4, 100);
+    net_fixture_pass(f, 699);
+    ck_assert_uint_eq(f->accepted_count, 3);
+    net_fixture_echo(f->held[1]); /* was taken before */
+    client_expect_frame(f, fd, 2, 100);
+    net_fixture_pass(f, 1);
+    ck_assert_uint_eq(f->accepted_count, 4);
+    net_fixture_echo(f->held[2]);
+    net_fixture_echo(f->held[3]);
+    client_expect_frame(f, other, 4, 100);
+    client_expect_frame(f, fd, 3, 100);
+    f->held_count = 0;
+    close(fd);
+    close(other);
+    net_fixture_free(f);
+}
+END_TEST
+
+/* The time begins when the answer has gone; one that has to wait for another begins later. */
+START_TEST(throttling_counts_from_the_answer_on)
+{
+    struct net_fixture *f = fixture_new(SINK_HOLD);
+    int fd = net_fixture_connect(f);
+
+    client_send_frame(f, fd, 1, 100);
+    client_send_frame(f, fd, 2, 100);
+    net_fixture_pump(f);
+    net_fixture_throttle(f->held[1], 500);
+    net_fixture_pass(f, 2000);
+    net_fixture_throttle(f->held[0], 100);
+    client_expect_frame(f, fd, 1, 100);
+    client_expect_frame(f, fd, 2, 100);
+    client_send_frame(f, fd, 3, 100);
+    net_fixture_pass(f, 499);
+    ck_assert_uint_eq(f->accepted_count, 2);
+    net_fixture_pass(f, 1);
+    ck_assert_uint_eq(f->accepted_count, 3);
+    net_fixture_complete(f->held[2], KS_ANSWER_NONE);
+    f->held_count = 0;
+    close(fd);
+    net_fixture_free(f);
+}
+END_TEST
+
+/* One that gets no answers is muted all the same, and outlives it as one that is idle. */
+START_TEST(a_throttled_client_without_answers_is_not_heard_either)
+{
+    struct net_fixture *f = fixture_new(SINK_HOLD);
+    struct ks_answer nothing = { .kind = KS_ANSWER_NONE, .throttle_ms = 30000 };
+    int fd = net_fixture_connect(f);
+
+    client_send_frame(f, fd, 1, 100);
+    net_fixture_pump(f);
+    f->held[0]->complete(f->held[0], &nothing);
+    net_fixture_pump(f);
+    client_send_frame(f, fd, 2, 100);
+    net_fixture_pass(f, 29999);
+    ck_assert_uint_eq(f->accepted_count, 1);
+    net_fixture_pass(f, 1);
+    ck_assert_uint_eq(f->accepted_count, 2);
+    f->held[0] = f->held[1];
+    f->held_count = 1;
+    close(fd);
+    net_fixture_pump(f);
+    ck_assert_uint_eq(ks_server_counters(f->server).connections_dropped, 0);
+    net_fixture_free(f);
+}
+END_TEST
+
 START_TEST(idle_connection_is_closed_but_a_waiting_one_is_kept)
 {
     struct net_fixture *f = fixture_new(SINK_HOLD);
@@ -610,6 +692,9 @@ suite_new(void)
     tcase_add_test(cases, close_answer_comes_after_earlier_answers);
     tcase_add_test(cases, pipeline_is_limited_and_goes_on_when_answers_were_sent);
     tcase_add_test(cases, thousands_of_small_requests_stay_in_order);
+    tcase_add_test(cases, a_throttled_client_is_answered_first_and_heard_later);
+    tcase_add_test(cases, throttling_counts_from_the_answer_on);
+    tcase_add_test(cases, a_throttled_client_without_answers_is_not_heard_either);
     tcase_add_test(cases, request_outlives_its_connection);
     tcase_add_test(cases, request_outlives_the_server);
     tcase_add_test(cases, paused_server_takes_nothing_and_closes_nobody);

@@ -50,12 +50,20 @@ on_gone(void *self, struct ks_exchange *exchange)
 void
 net_fixture_echo(struct ks_exchange *exchange)
 {
+    net_fixture_throttle(exchange, 0);
+}
+
+void
+net_fixture_throttle(struct ks_exchange *exchange, int32_t throttle_ms)
+{
     struct kafscale_part parts[] = {
         { .bytes = ks_slice(exchange->payload.data, 4) },
         { .bytes = ks_slice(exchange->payload.data + 4, exchange->payload.size - 4),
           .owner = exchange->frame },
     };
-    struct ks_answer answer = { .kind = KS_ANSWER_SEND, .parts = parts, .part_count = 2 };
+    struct ks_answer answer = {
+        .kind = KS_ANSWER_SEND, .throttle_ms = throttle_ms, .parts = parts, .part_count = 2
+    };
 
     exchange->complete(exchange, &answer);
 }

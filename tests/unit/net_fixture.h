@@ -44,6 +44,9 @@ void net_fixture_pass(struct net_fixture *f, int64_t duration_ms);
 void net_fixture_echo(struct ks_exchange *exchange);
 void net_fixture_complete(struct ks_exchange *exchange, enum ks_answer_kind kind);
 
+/* Echoes it, and has the connection taken for too busy for so long. */
+void net_fixture_throttle(struct ks_exchange *exchange, int32_t throttle_ms);
+
 /* Sends a frame of `frame_bytes` bytes whose first four are `id`; the rest follows from both. */
 void client_send_frame(struct net_fixture *f, int fd, uint32_t id, size_t frame_bytes);
 

@@ -230,6 +230,34 @@ START_TEST(writes_go_before_reads_but_not_for_ever)
 }
 END_TEST
 
+static bool
+is_slowed(void)
+{
+    return script->store.ops->is_slowed(script->store.self);
+}
+
+START_TEST(server_that_is_too_busy_is_told_of_until_it_takes_what_there_is)
+{
+    struct many many = { .count = 0 };
+
+    ck_assert(!is_slowed());
+    script->otherwise = (struct s3_answer){ .status = 503, .code = "SlowDown" };
+    for (int i = 0; i < 6; i++) {
+        ck_assert_int_eq(create("k"), KAFSCALE_UNAVAILABLE);
+        ck_assert(is_slowed());
+        virtual_env_run_for(&script->v, 1001);
+    }
+    script->otherwise = (struct s3_answer){ .delay_ms = 10 };
+    ck_assert_int_eq(create("k"), KAFSCALE_OK);
+    ck_assert(!is_slowed());
+    start_puts(&many, 20); /* more than are let in now */
+    virtual_env_run_for(&script->v, 15);
+    ck_assert(is_slowed());
+    virtual_env_run_until_idle(&script->v, 60000);
+    ck_assert(!is_slowed());
+}
+END_TEST
+
 START_TEST(server_that_is_too_busy_gets_fewer_at_once_and_then_more_again)
 {
     struct many many = { .count = 0 };
@@ -395,6 +423,7 @@ suite_new(void)
     tcase_add_test(cases, extra_sendings_are_few);
     tcase_add_test(cases, failure_of_one_of_two_waits_for_the_other);
     tcase_add_test(cases, writes_go_before_reads_but_not_for_ever);
+    tcase_add_test(cases, server_that_is_too_busy_is_told_of_until_it_takes_what_there_is);
     tcase_add_test(cases, server_that_is_too_busy_gets_fewer_at_once_and_then_more_again);
     tcase_add_test(cases, keys_are_asked_for_first_and_again_when_they_are_refused);
     tcase_add_test(cases, without_keys_nothing_is_sent_and_the_reason_is_told);

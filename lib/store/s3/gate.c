@@ -102,6 +102,7 @@ ks_s3_gate_leave(struct ks_s3_gate *gate)
 void
 ks_s3_gate_slow_down(struct ks_s3_gate *gate, int64_t now_ms)
 {
+    gate->was_refused = true;
     if (gate->lowered_ms != INT64_MIN && now_ms - gate->lowered_ms < LOWERING_INTERVAL_MS) {
         return;
     }
@@ -109,11 +110,18 @@ ks_s3_gate_slow_down(struct ks_s3_gate *gate, int64_t now_ms)
     gate->limit = gate->limit / 2 < 1 ? 1 : gate->limit / 2;
 }
 
+bool
+ks_s3_gate_is_slowed(const struct ks_s3_gate *gate)
+{
+    return gate->was_refused || (gate->waiting > 0 && gate->limit < gate->limit_max);
+}
+
 void
 ks_s3_gate_succeeded(struct ks_s3_gate *gate)
 {
     double higher = gate->limit + 1 / gate->limit;
 
+    gate->was_refused = false;
     gate->limit = higher > gate->limit_max ? gate->limit_max : higher;
 }
 

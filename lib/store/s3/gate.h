@@ -29,6 +29,7 @@ struct ks_s3_gate {
     size_t waiting;
     uint32_t writes_in_a_row; /* let in while reads waited */
     int64_t lowered_ms;
+    bool was_refused; /* the last answer asked for less */
     bool is_letting_in;
     bool is_shut;
 };
@@ -55,6 +56,9 @@ void ks_s3_gate_shut(struct ks_s3_gate *gate);
 
 /* The server asked for less: half of it, at most once a second. */
 void ks_s3_gate_slow_down(struct ks_s3_gate *gate, int64_t now_ms);
+
+/* Whether the server takes less than it is asked for. */
+bool ks_s3_gate_is_slowed(const struct ks_s3_gate *gate);
 
 /* The server did what it was asked. */
 void ks_s3_gate_succeeded(struct ks_s3_gate *gate);

@@ -67,6 +67,14 @@ s3_place(void *self)
     return store->place;
 }
 
+static bool
+s3_is_slowed(void *self)
+{
+    const struct ks_s3_store *store = self;
+
+    return ks_s3_gate_is_slowed(&store->gate);
+}
+
 static const struct kafscale_store_ops s3_ops = {
     .version = KAFSCALE_STORE_OPS_VERSION,
     .name = "s3",
@@ -79,6 +87,7 @@ static const struct kafscale_store_ops s3_ops = {
     .close = s3_close,
     .find_expiry = ks_s3_find_expiry,
     .place = s3_place,
+    .is_slowed = s3_is_slowed,
 };
 
 static bool
