@@ -532,6 +532,9 @@ begin_states(struct ks_opening *opening)
 {
     opening->has_states = true;
     opening->had_dead_logs |= !ks_list_is_empty(&opening->dead_logs);
+    for (size_t i = 0; i < opening->open.count; i++) {
+        ks_opening_forget_sections(&opening->items[i]); /* of an earlier try */
+    }
     ks_opening_give_trails(opening);
     ks_replay_note_sections(opening);
     return ks_opening_read_states(opening);

@@ -74,6 +74,7 @@ struct ks_opening {
     size_t dead_logs_under_way;
     struct ks_list state_reads; /* under way */
     bool has_states;
+    uint32_t states_missing; /* how often a bundle with them was not there */
     bool had_dead_logs;
     size_t loads_under_way;
     size_t load_next;     /* the first item that may need its state loaded */

@@ -119,9 +119,15 @@ on_states(void *arg, enum kafscale_status status, struct kafscale_blob *body, ui
     } else if (status == KAFSCALE_OK) {
         status = take_states(read, body);
     }
-    read->damaged_reads += status == KAFSCALE_CORRUPT || status == KAFSCALE_NOT_FOUND;
-    if (status == KAFSCALE_FAILED || read->damaged_reads >= READS_MAX) {
+    read->damaged_reads += status == KAFSCALE_CORRUPT;
+    opening->states_missing += status == KAFSCALE_NOT_FOUND;
+    if (status == KAFSCALE_FAILED || read->damaged_reads >= READS_MAX ||
+        opening->states_missing >= READS_MAX) {
         lose(read, status == KAFSCALE_FAILED ? status : KAFSCALE_CORRUPT);
+    } else if (status == KAFSCALE_NOT_FOUND) {
+        /* Others have compacted what was in it, or opened the partition: the registers know. */
+        opening->must_read = true;
+        opening->has_states = false;
     } else if (status != KAFSCALE_OK && status != KAFSCALE_STOPPED) {
         read->retry = (struct ks_timer){ .on_due = submit, .arg = read };
         ks_env_set_timer(env, &read->retry,

@@ -530,6 +530,49 @@ START_TEST(a_bundle_may_go_while_a_partition_is_opened)
 }
 END_TEST
 
+static void
+on_opened(void *arg, enum kafscale_status status, const struct kafscale_error *error)
+{
+    (void) status;
+    (void) error;
+    *(bool *) arg = true;
+}
+
+/* It had the head of the bundle, when another broker claimed the partition and deleted all of it. */
+START_TEST(a_bundle_that_goes_before_its_producers_are_read_is_no_alarm)
+{
+    struct ks_fate slow = { .fault = KS_FAULT_NONE, .effect_ms = 60000 };
+    struct log_fixture *f = with_batches(SLOTS);
+    struct ks_partition_name name = { .topic = f->topic };
+    const char *topic_name = "topic";
+    enum kafscale_status result = KAFSCALE_FAILED;
+    struct ks_log_open open = {
+        .names = &name, .topic_names = &topic_name, .count = 1, .results = &result
+    };
+    struct ks_log *overtaken;
+    bool is_opened = false;
+
+    log_fixture_crash(f);
+    ck_assert(log_fixture_new_log(f));
+    overtaken = f->log;
+    ks_fault_store_next(f->faults, KS_STORE_GET, "/bundle/",
+                        (struct ks_fate){ .fault = KS_FAULT_NONE }, 1);
+    ks_fault_store_next(f->faults, KS_STORE_GET, "/bundle/", slow, 1);
+    ck_assert_int_eq(ks_log_open(overtaken, &open, on_opened, &is_opened), KAFSCALE_OK);
+    virtual_env_run_for(&f->v, 1000);
+    ck_assert(log_fixture_new_log(f));
+    ck_assert_ptr_nonnull(log_fixture_open(f));
+    raise_start(f, SLOTS);
+    virtual_env_run_for(&f->v, 10000);
+    ck_assert_uint_eq(count_objects(f, "bundle"), 0);
+    ck_assert(!is_opened);
+    ck_assert(virtual_env_run_until(&f->v, &is_opened, 600000));
+    ck_assert_int_eq(result, KAFSCALE_FENCED);
+    ks_log_free(overtaken);
+    log_fixture_free(f);
+}
+END_TEST
+
 /* --- Death ------------------------------------------------------------------------------------ */
 
 static bool
@@ -706,6 +749,7 @@ suite_new(void)
     tcase_add_test(tests, a_bundle_that_is_missing_is_an_alarm);
     tcase_add_test(tests, what_another_broker_has_trimmed_is_not_called_lost);
     tcase_add_test(tests, a_bundle_that_goes_while_it_is_asked_for_is_no_alarm);
+    tcase_add_test(tests, a_bundle_that_goes_before_its_producers_are_read_is_no_alarm);
     tcase_add_test(tests, a_bundle_may_go_while_a_partition_is_opened);
     tcase_add_test(tests, a_broker_may_die_at_any_step);
     tcase_add_test(tests, a_log_may_be_freed_at_any_step);
