@@ -164,8 +164,14 @@ is_garbage(const struct witness *witness, const struct witness_object *segment)
 }
 
 /*
- * Below the mark a slot may get a seal, which is void then, or its data again. An entry of the
- * metadata log may come where another was trimmed, and is void, too.
+ * The law is that a key for which a DELETE was ever sent is not used again for other content, since
+ * the DELETE may still be under way. It says nothing of a late PUT whose object nobody will ever
+ * come to, so that a DELETE takes nothing from anybody:
+ *
+ * - a seal in a slot below the mark is void, and the data that was there is in segments or bundles;
+ * - an entry of the metadata log where another was trimmed is void by its chunk's mark;
+ * - a bundle from below the mark can't be registered any more. Two bundles of the same slots differ
+ *   when more batches were covered by segments in between.
  */
 static void
 check_content(struct witness *witness, const struct witness_object *object,
@@ -179,6 +185,10 @@ check_content(struct witness *witness, const struct witness_object *object,
         return;
     }
     if (object->kind == WITNESS_ENTRY && !object->exists) {
+        return;
+    }
+    if (object->kind == WITNESS_BUNDLE && !object->exists &&
+        object->first < witness_mark(witness, &object->incarnation)) {
         return;
     }
     if ((object->kind == WITNESS_INDEX || object->kind == WITNESS_BODY) && !object->exists &&
@@ -579,4 +589,20 @@ witness_object(const struct witness *witness, size_t number, struct kafscale_sli
     }
     *bytes_out = kafscale_blob_slice(object->bytes);
     return object->key;
+}
+
+bool
+witness_is_below_seal(const struct witness *witness, const char *slot_key)
+{
+    const struct witness_object *slot = witness_find(witness, slot_key);
+
+    for (size_t i = 0; i < witness->objects.count && slot != NULL; i++) {
+        const struct witness_object *object = witness->numbered[i];
+
+        if (object->is_seal && object->exists && object->first > slot->first &&
+            ks_id_equals(&object->incarnation, &slot->incarnation)) {
+            return true;
+        }
+    }
+    return false;
 }

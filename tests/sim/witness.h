@@ -68,6 +68,9 @@ size_t witness_object_count(const struct witness *witness);
 const char *witness_object(const struct witness *witness, size_t number,
                            struct kafscale_slice *bytes_out);
 
+/* Whether the log that this slot belongs to has come to its end above it, by a seal. */
+bool witness_is_below_seal(const struct witness *witness, const char *slot_key);
+
 const struct witness_counts *witness_counts(const struct witness *witness);
 
 /* One batch of a partition, wherever it lies. */
