@@ -538,7 +538,7 @@ on_opened(void *arg, enum kafscale_status status, const struct kafscale_error *e
     *(bool *) arg = true;
 }
 
-/* It had the head of the bundle, when another broker claimed the partition and deleted all of it. */
+/* It had the bundle's head when another broker claimed the partition and deleted everything. */
 START_TEST(a_bundle_that_goes_before_its_producers_are_read_is_no_alarm)
 {
     struct ks_fate slow = { .fault = KS_FAULT_NONE, .effect_ms = 60000 };
