@@ -5,9 +5,10 @@
  *     bare put BYTES CONCURRENCY < calls   PUTs objects of BYTES to these addresses; the bytes
  *                                          come over a connection of the loopback first
  *     bare get BYTES CONCURRENCY < calls   GETs each object in pieces of BYTES
+ *     bare pace BYTES PER_SECOND < calls   PUTs one after the other, so many a second
  *
  * A call is a line: address, date and authorization of signature version 4, with tabs between.
- * Prints bytes, seconds and CPU seconds as JSON.
+ * Prints bytes, seconds and CPU seconds as JSON; paced PUTs: how long they took.
  */
 #include "wire.h"
 
@@ -25,6 +26,7 @@
 
 #define CONCURRENCY_MAX 64
 #define LINE_BYTES 2048
+#define TIMES_MAX 10000
 
 /* One request at a time, on a handle that is kept. */
 struct lane {
@@ -279,6 +281,81 @@ run(struct bare *bare)
     }
 }
 
+/* --- One after the other --- */
+
+static void
+wait_for_end(struct bare *bare, struct lane *lane)
+{
+    const struct CURLMsg *message;
+    int running;
+    int left;
+
+    for (;;) {
+        curl_multi_perform(bare->multi, &running);
+        message = curl_multi_info_read(bare->multi, &left);
+        if (message != NULL) {
+            break;
+        }
+        curl_multi_poll(bare->multi, NULL, 0, 1000, NULL);
+    }
+    finish(bare, lane, message->data.result);
+}
+
+static void
+sleep_until(int64_t due_us)
+{
+    int64_t left_us = due_us - now_us();
+
+    if (left_us > 0) {
+        usleep((useconds_t) left_us);
+    }
+}
+
+/* How long each took, in the order of the calls; how many there were. */
+static size_t
+run_paced(struct bare *bare, int64_t interval_us, int64_t times_us[TIMES_MAX])
+{
+    struct lane *lane = &bare->lanes[0];
+    int64_t begun_us = now_us();
+    size_t count = 0;
+
+    prepare(bare, lane);
+    while (count < TIMES_MAX && begin_next(bare, lane)) {
+        int64_t sent_us = now_us();
+
+        wait_for_end(bare, lane);
+        times_us[count++] = now_us() - sent_us;
+        sleep_until(begun_us + (int64_t) count * interval_us);
+    }
+    return count;
+}
+
+static int
+compare(const void *left, const void *right)
+{
+    int64_t a = *(const int64_t *) left;
+    int64_t b = *(const int64_t *) right;
+
+    return (a > b) - (a < b);
+}
+
+static void
+pace(struct bare *bare, int64_t per_second)
+{
+    static int64_t times_us[TIMES_MAX];
+    size_t count = run_paced(bare, 1000000 / per_second, times_us);
+
+    if (count == 0) {
+        die("no calls");
+    }
+    qsort(times_us, count, sizeof times_us[0], compare);
+    printf("{\"puts\": %zu, \"p50_ms\": %.3f, \"p75_ms\": %.3f, \"max_ms\": %.3f}\n", count,
+           (double) times_us[count / 2] / 1e3, (double) times_us[count * 3 / 4] / 1e3,
+           (double) times_us[count - 1] / 1e3);
+}
+
+/* --- As much as goes --- */
+
 static double
 cpu_seconds(void)
 {
@@ -289,32 +366,42 @@ cpu_seconds(void)
            (double) (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }
 
+static void
+move(struct bare *bare)
+{
+    int64_t begun_us = now_us();
+
+    run(bare);
+    printf("{\"bytes\": %llu, \"seconds\": %.6f, \"cpu_seconds\": %.6f}\n",
+           (unsigned long long) bare->total_bytes, (double) (now_us() - begun_us) / 1e6,
+           cpu_seconds());
+}
+
 int
 main(int argc, char **argv)
 {
     static struct bare bare;
     pthread_t writer;
-    int64_t begun_us;
     int other;
 
     if (argc != 4) {
-        die("usage: bare put|get BYTES CONCURRENCY < calls");
+        die("usage: bare put|get|pace BYTES CONCURRENCY|PER_SECOND < calls");
     }
-    bare.is_put = strcmp(argv[1], "put") == 0;
+    bare.is_put = strcmp(argv[1], "get") != 0;
     bare.piece_bytes = strtoul(argv[2], NULL, 10);
     bare.concurrency = strtoul(argv[3], NULL, 10);
     if (bare.concurrency == 0 || bare.concurrency > CONCURRENCY_MAX) {
-        die("1 to %d at once", CONCURRENCY_MAX);
+        die("1 to %d", CONCURRENCY_MAX);
     }
     curl_global_init(CURL_GLOBAL_DEFAULT);
     bare.multi = curl_multi_init();
     bare.socket = connect_loopback(&other);
     pthread_create(&writer, NULL, write_for_ever, &other);
-    begun_us = now_us();
-    run(&bare);
-    printf("{\"bytes\": %llu, \"seconds\": %.6f, \"cpu_seconds\": %.6f}\n",
-           (unsigned long long) bare.total_bytes, (double) (now_us() - begun_us) / 1e6,
-           cpu_seconds());
+    if (strcmp(argv[1], "pace") == 0) {
+        pace(&bare, (int64_t) bare.concurrency);
+    } else {
+        move(&bare);
+    }
     fflush(stdout);
     _exit(0);
 }

@@ -14,6 +14,7 @@ import urllib.parse
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.append(os.path.join(HERE, "..", "support"))
 
+import plot
 import s3_client  # found by the line above, as the next one
 import s3_servers
 
@@ -27,6 +28,8 @@ RECORD_BYTES = 1024
 PUT_MS = 50
 COLD_PARTITIONS = 8
 COLD_MS = 20
+SEGMENT_BYTES = 8 * MIB  # the default
+LOAD = 10 * 1000 * 1000  # bytes a second
 
 
 def settings_of(server, namespace):
@@ -55,13 +58,14 @@ def signed(client, server, method, key):
                       client.sign(method, path, "", headers)))
 
 
-def bare(bench, server, method, keys, piece_bytes, concurrency):
+def bare(bench, server, what, keys, piece_bytes, number):
+    method = "GET" if what == "get" else "PUT"
     client = s3_client.Client(server.endpoint, server.access_key, server.secret_key, server.region)
-    urls = "".join(signed(client, server, method.upper(), key) + "\n" for key in keys)
+    urls = "".join(signed(client, server, method, key) + "\n" for key in keys)
     done = subprocess.run(
-        [os.path.join(bench.programs, "bare"), method, str(piece_bytes), str(concurrency)],
+        [os.path.join(bench.programs, "bare"), what, str(piece_bytes), str(number)],
         input=urls, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, (method, done.stdout, done.stderr)
+    assert done.returncode == 0, (what, done.stdout, done.stderr)
     return json.loads(done.stdout)
 
 
@@ -91,14 +95,30 @@ def paced(bench, stub, namespace, interval_ms):
     return got
 
 
+def bare_puts(bench, stub, per_second, size):
+    """How long PUTs take that nothing is before or after."""
+    keys = ["bare/%d/%d" % (per_second, i)
+            for i in range(per_second * (1 if bench.is_smoke else 10))]
+    return bare(bench, stub, "pace", keys, size, per_second)
+
+
 def latency(bench):
-    """100 messages a second on one partition: PUTs overlap, and add nothing to each other."""
+    """
+    100 messages a second on one partition: PUTs overlap, and add nothing to each other. With an
+    interval of 250 ms one record of 25 waits for all of it, so the slowest hundredth of the
+    records is the slowest quarter of those: a PUT that a quarter is slower than is the measure.
+    """
     with far_stub() as stub:
         at_once = paced(bench, stub, "at-once", 0)
+        seldom = bare_puts(bench, stub, 4, 6 << 10)
         gathered = paced(bench, stub, "gathered", 250)
-    return {"p50 ms, interval 0": at_once["p50_ms"], "p99 ms, interval 0": at_once["p99_ms"],
+        often = bare_puts(bench, stub, 10, 1 << 10)
+    return {"p50 ms of a bare PUT of 1 KiB": often["p50_ms"],
+            "p50 ms, interval 0": at_once["p50_ms"], "p99 ms, interval 0": at_once["p99_ms"],
+            "p75 ms of a bare PUT of 6 KiB": seldom["p75_ms"],
             "p50 ms, interval 250": gathered["p50_ms"],
-            "p99 ms, interval 250": gathered["p99_ms"]}
+            "p99 ms, interval 250": gathered["p99_ms"],
+            "p99 ms above interval and bare PUT": gathered["p99_ms"] - 250 - seldom["p75_ms"]}
 
 
 # --- Throughput -------------------------------------------------------------------------------
@@ -153,7 +173,9 @@ def stored(client, namespace, suffix):
 
 
 def fetched(stub):
-    return stub.stats()["operations"]["GetObject"]["bytes_out"]
+    """GETs and the bytes that they brought."""
+    got = stub.stats()["operations"]["GetObject"]
+    return got["requests"], got["bytes_out"]
 
 
 def wait_for_segments(client, namespace, total_bytes, segment_bytes):
@@ -193,9 +215,9 @@ def cold_read(bench):
         reference = bare(bench, stub, "get", keys, OBJECT_BYTES, 8)
         daemon = daemon_on(bench, stub, "cold", "cache.bytes=%d" % (64 * MIB))
         undisturbed = hot(bench, daemon, seconds)
-        before = fetched(stub)
+        gets_before, bytes_before = fetched(stub)
         consumed = bench.load(daemon, "consume", "bench", COLD_PARTITIONS, CONNECTIONS)
-        got = fetched(stub) - before
+        gets, got = fetched(stub)
         daemon.stop()
         daemon = daemon_on(bench, stub, "cold", "cache.bytes=%d" % (64 * MIB))
         reader = bench.begin("load", daemon.address, "consume", "bench", COLD_PARTITIONS,
@@ -208,7 +230,8 @@ def cold_read(bench):
     reference_rate = reference["bytes"] / reference["seconds"]
     return {"MB/s": rate / 1e6, "MB/s of a bare client": reference_rate / 1e6,
             "share of a bare client": rate / reference_rate,
-            "bytes fetched for each delivered": got / consumed["bytes"],
+            "bytes fetched for each delivered": (got - bytes_before) / consumed["bytes"],
+            "GETs for a GiB out, cold": (gets - gets_before) / (consumed["bytes"] / GIB),
             "p99 ms of hot produce": undisturbed, "p99 ms beside cold reads": disturbed,
             "p99 to p99 undisturbed": disturbed / undisturbed}
 
@@ -221,23 +244,44 @@ def dollars(puts, gets):
     return (puts * 0.005 + gets * 0.0004) / 1000 * 86400 * 30
 
 
+def steady(bench, partitions, what):
+    """
+    Requests a second, once each partition was compacted, of three times as long: bundles and
+    segments have gone round.
+    """
+    cycle_s = max(600, SEGMENT_BYTES * partitions // LOAD)
+    cycle_s = 20 if bench.is_smoke else cycle_s
+    return json.loads(bench.run("store_requests", partitions, cycle_s, 3 * cycle_s, LOAD, what))
+
+
+def draw_requests(bench, counts, got):
+    lines = {name: [(n, got[n][key]) for n in counts]
+             for name, key in (("PUTs", "puts"), ("GETs", "gets"))}
+    prices = [(n, dollars(got[n]["puts"], got[n]["gets"])) for n in counts]
+    bench.picture("requests.svg", plot.svg(
+        "active partitions", plot.Panel("Requests at 10 MB/s", "a second", lines, True),
+        plot.Panel("Their price", "dollars a month", {"": prices}, False)))
+
+
 def requests(bench):
-    """
-    At 10 MB/s over more and more partitions, all of a hundredth of its size on a virtual clock:
-    once until each partition was compacted, and then three times more.
-    """
-    rate, segment_bytes = 100000, 80 << 10
+    """At 10 MB/s over more and more partitions, and once with a consumer that is up to date."""
+    counts = (1, 100) if bench.is_smoke else (1, 100, 1000, 10000)
+    got = {n: steady(bench, n, "produce") for n in counts}
+    beside = steady(bench, 100, "consume")
+    draw_requests(bench, counts, got)
+    gib_s = GIB / LOAD
     figures = {}
-    for partitions in (1, 100) if bench.is_smoke else (1, 100, 1000, 10000):
-        cycle_s = 20 if bench.is_smoke else max(600, segment_bytes * partitions // rate)
-        got = json.loads(bench.run("store_requests", partitions, cycle_s, 3 * cycle_s, rate,
-                                   segment_bytes))
-        figures["PUTs/s, %d partitions" % partitions] = got["puts"]
-        figures["GETs/s, %d partitions" % partitions] = got["gets"]
-        figures["segments/s, %d partitions" % partitions] = got["puts_segment"]
-        figures["dollars a month, %d partitions" % partitions] = dollars(got["puts"], got["gets"])
-    puts = [value for name, value in figures.items() if name.startswith("PUTs")]
+    for name, value in (("PUTs/s", lambda one: one["puts"]), ("GETs/s", lambda one: one["gets"]),
+                        ("segments/s", lambda one: one["puts_segment"]),
+                        ("dollars a month", lambda one: dollars(one["puts"], one["gets"])),
+                        ("PUTs for a GiB in", lambda one: one["puts"] * gib_s),
+                        ("GETs for a GiB in", lambda one: one["gets"] * gib_s),
+                        ("MiB of memory", lambda one: one["held_mib"])):
+        for n in counts:
+            figures["%s, %d partitions" % (name, n)] = value(got[n])
+    puts = [got[n]["puts"] for n in counts]
     figures["most PUTs to fewest"] = max(puts) / min(puts)
+    figures["GETs for a GiB out, hot"] = (beside["gets"] - got[100]["gets"]) * gib_s
     return figures
 
 

@@ -39,6 +39,19 @@ class Bench:
         self.root = root
         self.data = os.path.join(root, "data")
         self.is_smoke = is_smoke
+        self.pictures = []  # paths
+        self.pictures_taken = 0
+
+    def picture(self, name, text):
+        """Keeps a picture of what is measured now."""
+        self.pictures.append(os.path.join(self.root, name))
+        with open(self.pictures[-1], "w", encoding="utf-8") as file:
+            file.write(text)
+
+    def take_pictures(self):
+        """Those that are new."""
+        begin, self.pictures_taken = self.pictures_taken, len(self.pictures)
+        return self.pictures[begin:]
 
     def daemon(self, *settings):
         return Daemon(self.kafscaled, os.path.join(self.root, "log"), *settings)

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs the benchmarks, compares every figure with limits.json and prints tables.
 
-Usage: run.py [--smoke] [--only WORD] [--write FILE] BUILD
+Usage: run.py [--smoke] [--only WORD] [--write] BUILD
 
 BUILD is a build directory of --buildtype=release. --only takes the benchmarks with this word in
-their names. --write replaces the tables in FILE (docs/benchmarks.md). --smoke moves a few
-megabytes and compares nothing: it shows that the tools work. Fails when a figure misses its
-limit.
+their names. --write puts what was measured into docs/benchmarks.md. --smoke moves a few megabytes
+and compares nothing: it shows that the tools work. Fails when a figure misses its limit.
 
 Each benchmark runs in several rounds. A figure is the median of its rounds, or the best one where
 limits.json says so: rates of a machine that others use too say what it could do at most.
@@ -25,9 +24,9 @@ import time
 import bucket
 import crowd
 import measure
+import page
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-BEGIN = "<!-- run.py writes from here on -->\n"
 
 # Name as in limits.json, what runs, rounds.
 BENCHMARKS = (
@@ -72,10 +71,9 @@ def text_of(value):
     return "%.0f" % value if abs(value) >= 1000 else "%.3g" % value
 
 
-def table(name, rounds, limits):
-    """The lines of a benchmark's table, and the figures that missed their limits."""
-    lines = ["", "### " + name[0].upper() + name[1:], "", "| figure | value | rounds | limit |",
-             "|---|---|---|---|"]
+def table(rounds, name, limits):
+    """The lines of a table, and the figures that missed their limits."""
+    lines = ["| figure | value | rounds | limit |", "|---|---|---|---|"]
     missed = []
     for figure in rounds[0]:
         values = [figures[figure] for figures in rounds]
@@ -103,49 +101,52 @@ def commit_name():
                           capture_output=True, text=True, check=False).stdout.strip()
 
 
-def heading(build):
+def machine():
     with open("/proc/meminfo", encoding="utf-8") as file:
         memory_gib = int(file.readline().split()[1]) / (1 << 20)
-    return ["", "Made by `python3 tests/bench/run.py %s`" % os.path.relpath(build),
-            "on %s, commit %s, with %s, %.0f GiB, Linux %s, load average %.1f at the start."
-            % (time.strftime("%Y-%m-%d"), commit_name(), processor(), memory_gib,
-               platform.release(), os.getloadavg()[0])]
+    return "On %s, %.0f GiB, Linux %s." % (processor(), memory_gib, platform.release())
 
 
-def write(path, lines):
-    with open(path, encoding="utf-8") as file:
-        before = file.read().partition(BEGIN)[0]
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(before + BEGIN + "\n".join(lines) + "\n")
+def provenance(seconds, load):
+    return "Commit %s, %s; %.0f s, load average %.1f before." % (
+        commit_name(), time.strftime("%Y-%m-%d"), seconds, load)
 
 
 def run_one(bench, name, function, count, limits):
-    rounds = []
-    for _ in range(1 if bench.is_smoke else count):
-        rounds.append(function(bench))
-    return table(name, rounds, limits.get(name, {}))
+    """The lines of a benchmark's section, and the figures that missed their limits."""
+    load, begun = os.getloadavg()[0], time.monotonic()
+    rounds = [function(bench) for _ in range(1 if bench.is_smoke else count)]
+    lines, missed = table(rounds, name, limits.get(name, {}))
+    lines = [page.HEAD + page.title(name), "", provenance(time.monotonic() - begun, load), "",
+             *lines]
+    for picture in bench.take_pictures():
+        lines += ["", "![%s](benchmarks/%s)" % (name, os.path.basename(picture))]
+    return lines, missed
+
+
+def run_all(bench, only, limits):
+    made, missed = {}, []
+    for name, function, count in BENCHMARKS:
+        if only not in name:
+            continue
+        if not bench.can_run(function):
+            print("\n### %s: skipped, a program is missing" % name)
+            continue
+        made[name], wrong = run_one(bench, name, function, count, limits)
+        print("\n" + "\n".join(made[name]), flush=True)
+        missed += wrong
+    return made, missed
 
 
 def main(options):
     with open(os.path.join(HERE, "limits.json"), encoding="utf-8") as file:
         limits = {} if options.smoke else json.load(file)
-    lines = heading(options.build)
-    missed = []
+    print(machine())
     with tempfile.TemporaryDirectory(prefix="kafscale-bench-") as root:
         bench = measure.Bench(options.build, root, options.smoke)
-        print("\n".join(lines))
-        for name, function, count in BENCHMARKS:
-            if options.only not in name:
-                continue
-            if not bench.can_run(function):
-                print("\n### %s: skipped, a program is missing" % name)
-                continue
-            made, wrong = run_one(bench, name, function, count, limits)
-            print("\n".join(made), flush=True)
-            lines += made
-            missed += wrong
-    if options.write:
-        write(options.write, lines)
+        made, missed = run_all(bench, options.only, limits)
+        if options.write:
+            page.write(machine(), [name for name, _, _ in BENCHMARKS], made, bench.pictures)
     kept = "The tools work." if options.smoke else "Every limit is kept."
     print("\n" + "\n".join(missed or [kept]))
     return 1 if missed else 0
@@ -155,6 +156,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Runs the benchmarks.")
     parser.add_argument("--smoke", action="store_true")
     parser.add_argument("--only", default="")
-    parser.add_argument("--write", default="")
+    parser.add_argument("--write", action="store_true")
     parser.add_argument("build", type=os.path.abspath)
     sys.exit(main(parser.parse_args()))

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * How many requests a broker sends to its store, by kind, over so much time that bundling and
- * compaction have gone round several times: a whole broker on a virtual clock and a store in
- * memory, where hours take seconds.
+ * compaction have gone round several times, and what memory it holds then: a whole broker on a
+ * virtual clock and a store in memory, where hours take seconds.
  *
- *     store_requests PARTITIONS WARM_SECONDS SECONDS BYTES_PER_SECOND SEGMENT_BYTES
+ *     store_requests PARTITIONS WARM_SECONDS SECONDS BYTES_PER_SECOND produce|consume
  *
- * Rates of requests depend on the ratio of bytes to sizes alone; so a run at a hundredth of a rate
- * with segments of a hundredth of their size sends what the real one would. Prints JSON.
+ * With `consume` a consumer reads each record as soon as it is there. Rates of requests depend on
+ * the ratio of bytes to sizes alone; so everything that has bytes is a hundredth of its size, the
+ * load and the defaults of the broker's options, and the requests are those of the real one. Prints
+ * JSON.
  */
+#include "counting_store.h"
 #include "protocol/protocol.h"
 #include "record/record.h"
 #include "support/client.h"
@@ -16,122 +19,40 @@
 #include "kafscale/messages.h"
 
 #include <check.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
-#define WINDOW_MS 250
-#define BATCH_BYTES_MIN 250
-#define BATCH_FRAME_BYTES 75 /* that are not the value */
-#define BATCH_BYTES_MAX 2560 /* of the rate divided by a hundred: 256 KiB */
+#define SCALE 100
+#define SEGMENT_BYTES (8u << 20)
+#define BUNDLE_BYTES (32u << 20)
+#define FLUSH_BYTES (4u << 20)
+#define CACHE_BYTES (32u << 20)
+#define BATCH_BYTES_MIN 100         /* 10 kB */
+#define BATCH_BYTES_MAX 2560        /* 250 KiB */
+#define BATCH_FRAME_BYTES 75        /* that are not the value */
+#define PARTITION_BYTES_MAX 1048576 /* of an answer, more than is ever there */
 #define CALLS_MAX 64
 #define PRODUCE_VERSION 9
+#define FETCH_VERSION 11
 #define TOPIC "bench"
-
-/* --- A store that counts ---------------------------------------------------------------------- */
-
-enum kind { KIND_WAL, KIND_BUNDLE, KIND_META, KIND_INDEX, KIND_SEGMENT, KIND_OTHER, KIND_COUNT };
-
-static const char *const kind_names[KIND_COUNT] = { "wal",   "bundle",  "metadata",
-                                                    "index", "segment", "other" };
-
-struct counting_store {
-    struct kafscale_store inner;
-    uint64_t puts[KIND_COUNT];
-    uint64_t gets[KIND_COUNT];
-    uint64_t lists;
-    uint64_t removes;
-    uint64_t put_bytes;
-};
-
-static enum kind
-kind_of(const char *key)
-{
-    static const char *const parts[KIND_OTHER] = { "/wal/", "/bundle/", "/meta/", ".index",
-                                                   ".kfs" };
-
-    for (int i = 0; i < KIND_OTHER; i++) {
-        if (strstr(key, parts[i]) != NULL) {
-            return (enum kind) i;
-        }
-    }
-    return KIND_OTHER;
-}
-
-static void
-counting_put(void *self, const struct kafscale_put *put, kafscale_put_done *done, void *arg)
-{
-    struct counting_store *store = self;
-
-    store->puts[kind_of(put->key)]++;
-    for (size_t i = 0; i < put->part_count; i++) {
-        store->put_bytes += put->parts[i].bytes.size;
-    }
-    store->inner.ops->put(store->inner.self, put, done, arg);
-}
-
-static void
-counting_get(void *self, const struct kafscale_get *get, kafscale_get_done *done, void *arg)
-{
-    struct counting_store *store = self;
-
-    store->gets[kind_of(get->key)]++;
-    store->inner.ops->get(store->inner.self, get, done, arg);
-}
-
-static void
-counting_list(void *self, const struct kafscale_list *list, kafscale_list_done *done, void *arg)
-{
-    struct counting_store *store = self;
-
-    store->lists++;
-    store->inner.ops->list(store->inner.self, list, done, arg);
-}
-
-static void
-counting_remove(void *self, const struct kafscale_remove *remove, kafscale_remove_done *done,
-                void *arg)
-{
-    struct counting_store *store = self;
-
-    store->removes++;
-    store->inner.ops->remove(store->inner.self, remove, done, arg);
-}
-
-static void
-counting_close(void *self, kafscale_close_done *done, void *arg)
-{
-    struct counting_store *store = self;
-
-    store->inner.ops->close(store->inner.self, done, arg);
-}
-
-/* As S3 is: window and flush interval. */
-static const struct kafscale_store_ops counting_ops = {
-    .version = KAFSCALE_STORE_OPS_VERSION,
-    .name = "counting",
-    .window = 8,
-    .flush_interval_ms = WINDOW_MS,
-    .put = counting_put,
-    .get = counting_get,
-    .list = counting_list,
-    .remove = counting_remove,
-    .close = counting_close,
-};
-
-/* --- The load --------------------------------------------------------------------------------- */
 
 struct load {
     struct broker_fixture fixture;
     struct counting_store store;
     struct test_broker *broker;
+    bool is_consumed;
     int32_t partitions;
     int32_t next_partition;
     size_t window_bytes;
     struct kafka_produce_request_topic_partition *of_partitions;
+    struct kafka_fetch_request_topic_partition *readers;
     struct ks_buffer batch; /* the same for every partition of a window */
+    uint64_t consumed_bytes;
 };
+
+/* --- Producers -------------------------------------------------------------------------------- */
 
 /* One batch of about so many bytes, with one record. */
 static void
@@ -175,16 +96,24 @@ produce_some(struct load *load, size_t count)
     return call_begin(load->broker, KAFKA_API_PRODUCE, PRODUCE_VERSION, &request);
 }
 
+/* How many partitions get something in a window. */
+static size_t
+count_partitions(const struct load *load)
+{
+    size_t partitions = (size_t) load->partitions;
+    size_t count = load->window_bytes / BATCH_BYTES_MIN;
+
+    return count < partitions ? count : partitions;
+}
+
 /* What all producers send in a window, in batches of BATCH_BYTES_MAX at most; waits for it. */
 static void
 produce_window(struct load *load)
 {
-    size_t partitions = (size_t) load->partitions;
-    size_t count = load->window_bytes / BATCH_BYTES_MIN;
+    size_t count = count_partitions(load);
     struct test_call *calls[CALLS_MAX];
     size_t call_count;
 
-    count = count < partitions ? count : partitions;
     call_count = load->window_bytes / count / BATCH_BYTES_MAX + 1;
     ck_assert_uint_le(call_count, CALLS_MAX);
     build_batch(load, load->window_bytes / count / call_count);
@@ -197,17 +126,87 @@ produce_window(struct load *load)
     }
 }
 
+/* --- A consumer ------------------------------------------------------------------------------- */
+
 static void
-begin(struct load *load, size_t segment_bytes)
+take_partition(struct load *load, const struct kafka_fetch_response_topic_partition *got)
+{
+    struct kafka_fetch_request_topic_partition *reader = &load->readers[got->partition_index];
+
+    ck_assert_int_eq(got->error_code, 0);
+    ck_assert_int_gt(got->high_watermark, reader->fetch_offset);
+    for (size_t i = 0; i < got->records.part_count; i++) {
+        load->consumed_bytes += got->records.parts[i].size;
+    }
+    reader->fetch_offset = got->high_watermark;
+}
+
+/* All that came in a window, of partitions from `first` on. */
+static void
+consume_some(struct load *load, int32_t first, int32_t count)
+{
+    struct kafka_fetch_request_topic of_topic = { .topic = ks_slice_of_text(TOPIC),
+                                                  .partitions = &load->readers[first],
+                                                  .partitions_count = count };
+    const struct kafka_fetch_response *response;
+    struct kafka_fetch_request request;
+    struct test_call *fetch;
+
+    kafka_message_init(kafka_api_find(KAFKA_API_FETCH)->request, &request);
+    request.max_bytes = INT32_MAX;
+    request.topics = &of_topic;
+    request.topics_count = 1;
+    response = call(load->broker, KAFKA_API_FETCH, FETCH_VERSION, &request, &fetch);
+    ck_assert_int_eq(response->error_code, 0);
+    ck_assert_int_eq(response->topics_count, 1);
+    ck_assert_int_eq(response->topics[0].partitions_count, count);
+    for (int32_t i = 0; i < count; i++) {
+        take_partition(load, &response->topics[0].partitions[i]);
+    }
+    call_free(fetch);
+}
+
+/* What was produced since the next partition was this one. */
+static void
+consume_window(struct load *load, int32_t first)
+{
+    int32_t count = (int32_t) count_partitions(load);
+    int32_t until_end = load->partitions - first < count ? load->partitions - first : count;
+
+    consume_some(load, first, until_end);
+    if (until_end < count) {
+        consume_some(load, 0, count - until_end);
+    }
+}
+
+static void
+init_readers(struct load *load)
+{
+    for (int32_t i = 0; i < load->partitions; i++) {
+        load->readers[i] = (struct kafka_fetch_request_topic_partition){ .partition = i,
+                                                                         .current_leader_epoch = -1,
+                                                                         .last_fetched_epoch = -1,
+                                                                         .log_start_offset = -1,
+                                                                         .partition_max_bytes =
+                                                                             PARTITION_BYTES_MAX };
+    }
+}
+
+/* --- The broker ------------------------------------------------------------------------------- */
+
+static void
+begin(struct load *load)
 {
     struct ks_broker_options options;
 
     broker_fixture_init(&load->fixture, 1);
     test_broker_options(&options);
-    options.flush_interval_ms = WINDOW_MS;
+    options.flush_interval_ms = COUNTING_WINDOW_MS;
     options.topic_partitions_max = load->partitions;
-    options.segment_bytes = segment_bytes;
-    options.bundle_bytes = (32u << 20) / 100;
+    options.segment_bytes = SEGMENT_BYTES / SCALE;
+    options.bundle_bytes = BUNDLE_BYTES / SCALE;
+    options.flush_bytes = FLUSH_BYTES / SCALE;
+    options.cache_bytes_max = CACHE_BYTES / SCALE;
     load->store.inner = ks_memory_store_new(&load->fixture.v.env, load->fixture.bucket);
     load->broker =
         test_broker_begin_on(&load->fixture, &options,
@@ -216,45 +215,59 @@ begin(struct load *load, size_t segment_bytes)
     ck_assert_int_eq(client_create(load->broker, TOPIC, load->partitions), 0);
     ks_buffer_init(&load->batch, 64u << 20);
     load->of_partitions = calloc((size_t) load->partitions, sizeof *load->of_partitions);
+    load->readers = calloc((size_t) load->partitions, sizeof *load->readers);
     ck_assert_ptr_nonnull(load->of_partitions);
-}
-
-static uint64_t
-sum(const uint64_t counts[KIND_COUNT])
-{
-    uint64_t total = 0;
-
-    for (int i = 0; i < KIND_COUNT; i++) {
-        total += counts[i];
-    }
-    return total;
-}
-
-static void
-print(const struct load *load, double seconds)
-{
-    const struct counting_store *store = &load->store;
-    struct rusage usage;
-
-    getrusage(RUSAGE_SELF, &usage);
-    printf("{\"seconds\": %.0f, \"puts\": %.4f, \"gets\": %.4f, \"lists\": %.4f, "
-           "\"removes\": %.4f, \"put_bytes\": %.0f, \"max_rss_mib\": %ld",
-           seconds, (double) sum(store->puts) / seconds, (double) sum(store->gets) / seconds,
-           (double) store->lists / seconds, (double) store->removes / seconds,
-           (double) store->put_bytes / seconds, usage.ru_maxrss / 1024);
-    for (int i = 0; i < KIND_COUNT; i++) {
-        printf(", \"puts_%s\": %.4f, \"gets_%s\": %.4f", kind_names[i],
-               (double) store->puts[i] / seconds, kind_names[i], (double) store->gets[i] / seconds);
-    }
-    printf("}\n");
+    ck_assert_ptr_nonnull(load->readers);
+    init_readers(load);
 }
 
 static void
 run_until(struct load *load, int64_t end_ms)
 {
     while (ks_env_now_ms(&load->fixture.v.env) < end_ms) {
+        int32_t first = load->next_partition;
+
         produce_window(load);
+        if (load->is_consumed) {
+            consume_window(load, first);
+        }
     }
+}
+
+static double
+allocated_mib(void)
+{
+    struct mallinfo2 info = mallinfo2();
+
+    return (double) (info.uordblks + info.hblkhd) / (1 << 20);
+}
+
+/* Stops the broker; what was allocated for it, in MiB. The store and its objects stay. */
+static double
+stop(struct load *load)
+{
+    double before_mib = allocated_mib();
+
+    test_broker_stop(load->broker);
+    return before_mib - allocated_mib();
+}
+
+static void
+print(const struct load *load, const struct counting_store *store, double seconds, double held_mib)
+{
+    printf("{\"seconds\": %.0f, \"puts\": %.4f, \"gets\": %.4f, \"lists\": %.4f, "
+           "\"removes\": %.4f, \"put_bytes\": %.0f, \"consumed_bytes\": %.0f, "
+           "\"held_mib\": %.3f",
+           seconds, (double) counting_sum(store->puts) / seconds,
+           (double) counting_sum(store->gets) / seconds, (double) store->lists / seconds,
+           (double) store->removes / seconds, (double) store->put_bytes / seconds,
+           (double) load->consumed_bytes / seconds, held_mib);
+    for (int i = 0; i < KIND_COUNT; i++) {
+        printf(", \"puts_%s\": %.4f, \"gets_%s\": %.4f", counting_kind_names[i],
+               (double) store->puts[i] / seconds, counting_kind_names[i],
+               (double) store->gets[i] / seconds);
+    }
+    printf("}\n");
 }
 
 static char **words;
@@ -263,21 +276,25 @@ static char **words;
 START_TEST(measure)
 {
     static struct load load;
+    struct counting_store counted;
     int64_t begun_ms;
+    int64_t ended_ms;
 
     load.partitions = (int32_t) strtol(words[1], NULL, 10);
-    load.window_bytes = strtoul(words[4], NULL, 10) * WINDOW_MS / 1000;
-    begin(&load, strtoul(words[5], NULL, 10));
+    load.window_bytes = strtoul(words[4], NULL, 10) * COUNTING_WINDOW_MS / 1000 / SCALE;
+    load.is_consumed = strcmp(words[5], "consume") == 0;
+    begin(&load);
     run_until(&load, strtol(words[2], NULL, 10) * 1000);
-    memset(load.store.puts, 0, sizeof load.store.puts);
-    memset(load.store.gets, 0, sizeof load.store.gets);
-    load.store.lists = load.store.removes = load.store.put_bytes = 0;
+    counting_reset(&load.store);
+    load.consumed_bytes = 0;
     begun_ms = ks_env_now_ms(&load.fixture.v.env);
     run_until(&load, begun_ms + strtol(words[3], NULL, 10) * 1000);
-    print(&load, (double) (ks_env_now_ms(&load.fixture.v.env) - begun_ms) / 1000);
-    test_broker_stop(load.broker);
+    ended_ms = ks_env_now_ms(&load.fixture.v.env);
+    counted = load.store;
+    print(&load, &counted, (double) (ended_ms - begun_ms) / 1000, stop(&load));
     ks_buffer_deinit(&load.batch);
     free(load.of_partitions);
+    free(load.readers);
     broker_fixture_deinit(&load.fixture);
 }
 END_TEST
@@ -292,7 +309,7 @@ main(int argc, char **argv)
 
     if (argc != 6) {
         fputs("usage: store_requests PARTITIONS WARM_SECONDS SECONDS BYTES_PER_SECOND "
-              "SEGMENT_BYTES\n",
+              "produce|consume\n",
               stderr);
         return 2;
     }
