@@ -10,14 +10,13 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#define MIDDLE_BYTES_MAX (512u << 20)
-
 void
 ks_bundle_build_init(struct ks_bundle_build *build, struct ks_trail *trail)
 {
     *build = (struct ks_bundle_build){ .trail = trail };
     ks_buffer_init(&build->head, KS_BUNDLE_HEADER_BYTES + KS_BUNDLE_DIRECTORY_BYTES_MAX);
-    ks_buffer_init(&build->middle, MIDDLE_BYTES_MAX);
+    /* However large the states are, the slots with their partitions can't be left as they are. */
+    ks_buffer_init(&build->middle, SIZE_MAX);
 }
 
 void

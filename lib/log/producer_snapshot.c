@@ -15,6 +15,10 @@
 #define CRC_BYTES 4
 
 static_assert(HEADER_BYTES == 4 + 2 + 2 + 4 + KS_ID_BYTES + 4 + 8 + 4, "the header's fields");
+static_assert(HEADER_BYTES + CRC_BYTES +
+                      1000000 * (PRODUCER_BYTES + KS_PRODUCER_BATCHES * BATCH_BYTES) <=
+                  KS_PRODUCER_SNAPSHOT_BYTES_MAX,
+              "as many producers as producer.ids.max may be");
 
 enum kafscale_status
 ks_producer_note_entry(struct ks_producer_table *producers, const struct ks_wal_entry *entry,
