@@ -244,8 +244,8 @@ read_body(struct ks_producer_load *load, struct ks_segment *segment)
 {
     ks_segment_release(load->from);
     load->from = segment;
-    ks_object_read_start(&load->read, load->log, ks_segment_body_key(segment), 0, SIZE_MAX, on_body,
-                         load);
+    ks_object_read_start(&load->read, load->log, ks_segment_body_key(segment), 0,
+                         KS_SEGMENT_READ_BYTES_MAX, on_body, load);
 }
 
 static void

@@ -5,6 +5,7 @@
 #include "log/trim.h"
 
 #include <assert.h>
+#include <stdio.h>
 
 #define HEAD_BYTES_GUESS (16u << 10)
 #define READS_MAX 3
@@ -80,8 +81,8 @@ take_step(struct ks_producer_put *put, enum kafscale_status status)
         finish(put, KAFSCALE_STOPPED);
     } else if (put->is_stale) {
         finish(put, KAFSCALE_CORRUPT);
-    } else if (status == KAFSCALE_NO_MEMORY) {
-        /* A directory may have been noted in part. */
+    } else if (status == KAFSCALE_NO_MEMORY || status == KAFSCALE_FAILED) {
+        /* A directory may have been noted in part; or no answer will ever be another. */
         finish(put, status);
     } else if (status == KAFSCALE_UNSUPPORTED || put->damaged_reads >= READS_MAX) {
         ks_log(&put->log->env->logger, KAFSCALE_LOG_ERROR,
@@ -143,6 +144,9 @@ on_loaded(struct ks_producer_load *load, enum kafscale_status status)
         ks_producer_table_move(&put->table, &load->producers);
         put->has_base = true;
     }
+    /* The register, which the search for an older state has read, names another owner. */
+    put->is_stale |= status == KAFSCALE_FENCED;
+    (void) snprintf(put->key, sizeof put->key, "%s", load->key);
     ks_producer_load_deinit(load);
     if (status == KAFSCALE_STOPPED) {
         finish(put, status);

@@ -205,7 +205,8 @@ static void
 read_body(struct ks_segment *segment)
 {
     name_body(segment);
-    ks_object_read_start(&segment->read, segment->log, segment->key, 0, SIZE_MAX, on_body, segment);
+    ks_object_read_start(&segment->read, segment->log, segment->key, 0, KS_SEGMENT_READ_BYTES_MAX,
+                         on_body, segment);
 }
 
 static bool

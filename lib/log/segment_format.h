@@ -19,6 +19,9 @@
 #define KS_SEGMENT_VERSION 1
 /* Positions in an index have 31 bits. */
 #define KS_SEGMENT_OBJECT_BYTES_MAX (1u << 30)
+/* So much is read of one that is read whole; a longer object is none of anybody. */
+#define KS_SEGMENT_READ_BYTES_MAX \
+    (KS_SEGMENT_HEADER_BYTES + KS_SEGMENT_OBJECT_BYTES_MAX + KS_SEGMENT_FOOTER_BYTES)
 
 /* The tag of segments written by other programs. */
 #define KS_SEGMENT_TAG_NONE 0u

@@ -49,6 +49,34 @@ START_TEST(a_lost_producer_state_is_computed_from_the_one_before)
 }
 END_TEST
 
+static void
+on_raised(void *arg, enum kafscale_status status)
+{
+    *(enum kafscale_status *) arg = status;
+}
+
+/* The search for an older state finds in the register that the partition is another's. */
+START_TEST(who_lost_the_partition_and_producer_states_raises_nothing)
+{
+    struct log_fixture *f = world_with_segments();
+    struct ks_log *old = f->log;
+    struct ks_partition *lost = log_fixture_partition(f);
+    enum kafscale_status status = KAFSCALE_OK;
+
+    segments_append(f, 12, 2);
+    ck_assert(log_fixture_new_log(f));
+    ck_assert_ptr_nonnull(log_fixture_open(f));
+    segments_erase(f, segments_key(6, KS_SEGMENT_INDEX));
+    segments_erase(f, segments_key(6, KS_SEGMENT_BODY));
+    segments_erase(f, segments_key(9, KS_SEGMENT_INDEX));
+    ck_assert_int_eq(ks_log_raise_start(old, lost, 13, on_raised, &status), KAFSCALE_OK);
+    virtual_env_run_for(&f->v, 600000);
+    ck_assert_int_eq(status, KAFSCALE_FENCED);
+    ks_log_free(old);
+    log_fixture_free(f);
+}
+END_TEST
+
 START_TEST(a_damaged_index_is_made_again_and_a_damaged_segment_is_said)
 {
     struct log_fixture *f = world_with_segments();
@@ -268,21 +296,15 @@ START_TEST(the_latest_time_is_found)
 END_TEST
 
 static void
-on_raised(void *arg, enum kafscale_status status)
-{
-    ck_assert_int_eq(status, KAFSCALE_OK);
-    *(bool *) arg = true;
-}
-
-static void
 raise_start(struct log_fixture *f, int64_t offset)
 {
-    bool is_raised = false;
+    enum kafscale_status status = KAFSCALE_UNKNOWN;
 
     ck_assert_int_eq(
-        ks_log_raise_start(f->log, log_fixture_partition(f), offset, on_raised, &is_raised),
+        ks_log_raise_start(f->log, log_fixture_partition(f), offset, on_raised, &status),
         KAFSCALE_OK);
-    ck_assert(virtual_env_run_until(&f->v, &is_raised, 60000));
+    virtual_env_run_for(&f->v, 60000);
+    ck_assert_int_eq(status, KAFSCALE_OK);
 }
 
 /* What was deleted doesn't count, however late it was. */
@@ -373,6 +395,7 @@ suite_new(void)
     tcase_set_timeout(tests, 120);
     tcase_add_test(tests, a_missing_index_is_made_again_in_memory);
     tcase_add_test(tests, a_lost_producer_state_is_computed_from_the_one_before);
+    tcase_add_test(tests, who_lost_the_partition_and_producer_states_raises_nothing);
     tcase_add_test(tests, a_damaged_index_is_made_again_and_a_damaged_segment_is_said);
     tcase_add_test(tests, a_missing_segment_is_said_and_never_skipped);
     tcase_add_test(tests, a_block_is_read_once_however_many_wait);
