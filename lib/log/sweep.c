@@ -273,7 +273,7 @@ static void
 look_at_index(struct sweep *sweep)
 {
     set_key(sweep, ".index");
-    sweep->get = (struct kafscale_get){ .key = sweep->key, .size_max = SIZE_MAX };
+    sweep->get = (struct kafscale_get){ .key = sweep->key, .size_max = KS_INDEX_BYTES_MAX };
     ks_store_get(sweep->log->store, &sweep->get, on_index, sweep);
 }
 
