@@ -95,12 +95,34 @@ on_timer(void *arg)
     set_timer(log);
 }
 
+/* How long ago what was replayed came, as far as wall clocks tell: an earlier run wrote it. */
+static int64_t
+take_age(struct ks_log *log, struct ks_partition *partition)
+{
+    int64_t age_ms = ks_env_wall_ms(log->env) - partition->compaction.replayed_ms;
+    bool was_replayed = partition->compaction.replayed_ms > 0;
+
+    partition->compaction.replayed_ms = 0;
+    if (!was_replayed || age_ms < 0) {
+        return 0;
+    }
+    return age_ms < log->options.compact_interval_ms ? age_ms : log->options.compact_interval_ms;
+}
+
 static void
 become_young(struct ks_log *log, struct ks_partition *partition)
 {
-    partition->compaction.since_ms = ks_env_now_ms(log->env);
-    ks_list_append(&log->compactor.young, &partition->compaction.link);
-    if (log->compactor.young.next == &partition->compaction.link) {
+    struct ks_list *young = &log->compactor.young;
+    struct ks_list *node = young->previous;
+
+    partition->compaction.since_ms = ks_env_now_ms(log->env) - take_age(log, partition);
+    while (node != young &&
+           KS_CONTAINER(node, struct ks_partition, compaction.link)->compaction.since_ms >
+               partition->compaction.since_ms) {
+        node = node->previous;
+    }
+    ks_list_insert(node->next, &partition->compaction.link);
+    if (young->next == &partition->compaction.link) {
         set_timer(log);
     }
 }

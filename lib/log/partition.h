@@ -87,6 +87,7 @@ struct ks_partition {
     struct ks_compaction {
         struct ks_list link;      /* with the young or those that are due */
         int64_t since_ms;         /* when the oldest of what isn't compacted came */
+        int64_t replayed_ms;      /* the same in wall time, of what was replayed; 0: nothing was */
         size_t segment_bytes_max; /* the topic's; 0: the log's alone */
         int64_t counted_from;     /* compacted_upto when the bytes were counted */
         int64_t counted_upto;

@@ -51,6 +51,15 @@ is_empty(const struct ks_partition *partition)
     return partition->place_end == 0 && partition->bundled_count == 0;
 }
 
+/* The first of what isn't compacted tells how old that is; of a bundle only its last slot does. */
+static void
+note_age(struct ks_partition *partition, int64_t created_ms)
+{
+    if (partition->compaction.replayed_ms == 0) {
+        partition->compaction.replayed_ms = created_ms;
+    }
+}
+
 static enum kafscale_status
 replay_entry(struct replay *replay, const struct ks_wal_entry *entry)
 {
@@ -69,6 +78,7 @@ replay_entry(struct replay *replay, const struct ks_wal_entry *entry)
                             "offset %" PRId64 " follows %" PRId64 " in slot %" PRIu64,
                             entry->base_offset, partition->end_offset, replay->sequence);
     }
+    note_age(partition, replay->created_ms);
     status = ks_partition_add_place(partition, entry, replay->epoch, replay->dead->source,
                                     replay->sequence, replay->body_position + entry->position);
     if (status != KAFSCALE_OK || entry->last_offset < replay->state_offset) {
@@ -97,6 +107,7 @@ replay_bundled(struct replay *replay, const struct ks_replay_section *section)
                             "offset %" PRId64 " follows %" PRId64 " in the bundle of slot %" PRIu64,
                             bundled->base_offset, partition->end_offset, section->sequence);
     }
+    note_age(partition, section->bundle->header.created_ms);
     status = ks_partition_note_epoch(partition, replay->epoch, bundled->base_offset);
     if (status == KAFSCALE_OK) {
         status = ks_partition_add_bundled(partition, section->bundle, bundled);

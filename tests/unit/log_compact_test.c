@@ -50,6 +50,28 @@ START_TEST(old_bytes_become_a_segment_and_nothing_happens_before)
 }
 END_TEST
 
+/* However often a broker is started again. */
+START_TEST(bytes_grow_old_while_brokers_come_and_go)
+{
+    struct log_fixture *f = segments_world_new(1 << 20);
+
+    segments_append(f, 0, 2);
+    for (int i = 0; i < 4; i++) {
+        virtual_env_run_for(&f->v, INTERVAL_MS / 4 - 2 * SETTLE_MS);
+        segments_succeed(f);
+        segments_append(f, 2 + i, 1);
+        ck_assert_int_eq(segments_register(f)->compacted_upto, 0);
+    }
+    virtual_env_run_for(&f->v, 8 * SETTLE_MS);
+    ck_assert_int_eq(segments_register(f)->compacted_upto, 6);
+    segments_succeed(f);
+    segments_append(f, 6, 1);
+    segments_expect_records(f, 0, 7, 1);
+    ck_assert_int_eq(segments_register(f)->compacted_upto, 6);
+    log_fixture_free(f);
+}
+END_TEST
+
 START_TEST(a_topic_may_have_smaller_segments)
 {
     struct log_fixture *f = segments_world_new(1 << 20);
@@ -402,6 +424,7 @@ suite_new(void)
     tcase_add_test(tests, a_start_may_be_raised_above_the_segments);
     tcase_add_test(tests, enough_bytes_become_a_segment);
     tcase_add_test(tests, old_bytes_become_a_segment_and_nothing_happens_before);
+    tcase_add_test(tests, bytes_grow_old_while_brokers_come_and_go);
     tcase_add_test(tests, a_topic_may_have_smaller_segments);
     tcase_add_test(tests, a_batch_larger_than_a_segment_is_a_segment);
     tcase_add_test(tests, a_later_owner_reads_all_from_segments);
