@@ -2,18 +2,12 @@
 /* Everything that comes is held against what the directory and the entries say of it. */
 #include "log/bundle_read.h"
 
+#include "log/stored_batch.h"
+
 #include <assert.h>
 
 #define READS_MAX 3
 #define ENTRIES_KEPT 32
-
-/* What is needed to check a batch. */
-struct wanted_batch {
-    int64_t base_offset;
-    uint64_t position;
-    uint32_t size_bytes;
-    uint32_t crc;
-};
 
 struct bundle_reading {
     struct ks_list link;
@@ -29,7 +23,7 @@ struct bundle_reading {
     struct ks_timer retry;
     uint32_t attempts;
     uint32_t damaged; /* of the attempts: what came was not what was stored */
-    struct wanted_batch *batches;
+    struct ks_stored_batch *batches;
     size_t batch_count;
 };
 
@@ -161,11 +155,7 @@ choose_batches(struct bundle_reading *reading, struct kafscale_blob *entries_byt
             break;
         }
         bytes += entry.batch.size_bytes;
-        reading->batches[reading->batch_count++] =
-            (struct wanted_batch){ .base_offset = entry.batch.base_offset,
-                                   .position = entry.batch.position,
-                                   .size_bytes = entry.batch.size_bytes,
-                                   .crc = entry.batch.crc };
+        reading->batches[reading->batch_count++] = ks_stored_batch_of(&entry.batch);
     }
     return entries.failed ? KAFSCALE_CORRUPT : KAFSCALE_OK;
 }
@@ -175,7 +165,7 @@ static enum kafscale_status
 plan(struct bundle_reading *reading, struct kafscale_blob *entries)
 {
     enum kafscale_status status = choose_batches(reading, entries);
-    const struct wanted_batch *last;
+    const struct ks_stored_batch *last;
 
     if (status != KAFSCALE_OK || reading->batch_count == 0) {
         return status;
@@ -207,40 +197,6 @@ take_entries(struct bundle_reading *reading, struct kafscale_blob *body)
     return status;
 }
 
-/* --- Batches ----------------------------------------------------------------------------- */
-
-static enum kafscale_status
-take_batches(struct bundle_reading *reading, struct kafscale_blob *body)
-{
-    struct ks_log_read *read = reading->read;
-    struct kafscale_slice bytes = kafscale_blob_slice(body);
-    struct kafscale_error error = { 0 };
-
-    read->parts = ks_alloc_zero(reading->batch_count, sizeof *read->parts);
-    if (read->parts == NULL) {
-        return KAFSCALE_NO_MEMORY;
-    }
-    for (size_t i = 0; i < reading->batch_count; i++) {
-        const struct wanted_batch *wanted = &reading->batches[i];
-        uint64_t place = wanted->position - reading->get.position;
-        struct ks_batch batch;
-
-        if (place > bytes.size || wanted->size_bytes > bytes.size - place ||
-            ks_batch_parse(ks_slice(bytes.data + place, wanted->size_bytes), &batch, &error) !=
-                KAFSCALE_OK ||
-            batch.bytes.size != wanted->size_bytes || batch.base_offset != wanted->base_offset ||
-            batch.crc != wanted->crc || !ks_batch_crc_is_right(&batch)) {
-            ks_log_read_release(read);
-            return KAFSCALE_CORRUPT;
-        }
-        read->parts[i].bytes = batch.bytes;
-        read->parts[i].owner = kafscale_blob_ref(body);
-        read->part_count++;
-        read->size_bytes += wanted->size_bytes;
-    }
-    return KAFSCALE_OK;
-}
-
 /* --- Requests ---------------------------------------------------------------------------- */
 
 static bool
@@ -261,14 +217,10 @@ read_elsewhere(struct bundle_reading *reading)
     ks_log_end(log);
 }
 
-/* What was stored is called damaged, or gone, only if it was found so every time. */
 static enum kafscale_status
 verdict(const struct bundle_reading *reading, enum kafscale_status status)
 {
-    if (status != KAFSCALE_CORRUPT && status != KAFSCALE_NOT_FOUND) {
-        return status;
-    }
-    return reading->damaged == reading->attempts ? KAFSCALE_CORRUPT : KAFSCALE_UNAVAILABLE;
+    return ks_stored_batch_verdict(status, reading->attempts, reading->damaged);
 }
 
 /*
@@ -339,7 +291,9 @@ on_got(void *arg, enum kafscale_status status, struct kafscale_blob *body, uint6
 
     (void) object_bytes;
     if (status == KAFSCALE_OK && !reading->log->is_freed) {
-        status = has_batches ? take_batches(reading, body) : take_entries(reading, body);
+        status = has_batches ? ks_stored_batches_take(reading->batches, reading->batch_count, body,
+                                                      reading->get.position, reading->read)
+                             : take_entries(reading, body);
     }
     if (status == KAFSCALE_NOT_FOUND && reading->bundle->is_removed && !is_over(reading)) {
         read_elsewhere(reading);

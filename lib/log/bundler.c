@@ -5,6 +5,8 @@
  */
 #include "log/bundler.h"
 
+#include "log/stored_batch.h"
+
 #include <assert.h>
 #include <inttypes.h>
 
@@ -130,20 +132,16 @@ find_read(const struct ks_trail_slot *slot, struct kafscale_blob *body,
 {
     struct kafscale_slice bytes = kafscale_blob_slice(body);
     size_t head_bytes = kafscale_blob_size(slot->head);
+    struct ks_stored_batch stored = ks_stored_batch_of(entry);
     struct kafscale_error error = { 0 };
     struct ks_batch batch;
 
-    if (bytes.size < head_bytes || entry->position > bytes.size - head_bytes ||
-        entry->size_bytes > bytes.size - head_bytes - entry->position) {
+    if (bytes.size < head_bytes ||
+        ks_stored_batch_find(&stored, ks_slice(bytes.data + head_bytes, bytes.size - head_bytes), 0,
+                             &batch, &error) != KAFSCALE_OK) {
         return KAFSCALE_CORRUPT;
     }
-    bytes = ks_slice(bytes.data + head_bytes + entry->position, entry->size_bytes);
-    if (ks_batch_parse(bytes, &batch, &error) != KAFSCALE_OK || batch.bytes.size != bytes.size ||
-        batch.base_offset != entry->base_offset || batch.crc != entry->crc ||
-        !ks_batch_crc_is_right(&batch)) {
-        return KAFSCALE_CORRUPT;
-    }
-    *bytes_out = bytes;
+    *bytes_out = batch.bytes;
     return KAFSCALE_OK;
 }
 

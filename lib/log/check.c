@@ -2,7 +2,7 @@
 /* Head, trailer, then every batch where the directory says it lies. */
 #include "log/check.h"
 
-#include "record/record.h"
+#include "log/stored_batch.h"
 
 #include <inttypes.h>
 
@@ -33,26 +33,15 @@ static enum kafscale_status
 check_batch(struct kafscale_slice bytes, const struct ks_wal_entry *entry,
             struct kafscale_error *error)
 {
+    struct ks_stored_batch stored = ks_stored_batch_of(entry);
     struct ks_batch batch;
-    enum kafscale_status status;
+    enum kafscale_status status = ks_stored_batch_find(&stored, bytes, 0, &batch, error);
 
-    if (entry->position > bytes.size || entry->size_bytes > bytes.size - entry->position) {
+    if (status == KAFSCALE_OK && ks_batch_last_offset(&batch) != entry->last_offset) {
         return ks_error_set(error, KAFSCALE_CORRUPT,
-                            "the batch at offset %" PRId64 " lies outside the object",
+                            "the batch at offset %" PRId64
+                            " ends elsewhere than the directory says",
                             entry->base_offset);
-    }
-    status =
-        ks_batch_parse(ks_slice(bytes.data + entry->position, entry->size_bytes), &batch, error);
-    if (status == KAFSCALE_OK &&
-        (batch.bytes.size != entry->size_bytes || batch.base_offset != entry->base_offset ||
-         ks_batch_last_offset(&batch) != entry->last_offset || batch.crc != entry->crc)) {
-        status = ks_error_set(error, KAFSCALE_CORRUPT, "it is not what the directory says");
-    }
-    if (status == KAFSCALE_OK && !ks_batch_crc_is_right(&batch)) {
-        status = ks_error_set(error, KAFSCALE_CORRUPT, "its checksum is wrong");
-    }
-    if (status != KAFSCALE_OK) {
-        ks_error_wrap(error, "the batch at offset %" PRId64, entry->base_offset);
     }
     return status;
 }

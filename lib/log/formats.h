@@ -12,6 +12,7 @@
 #include "log/producer_snapshot.h"
 #include "log/registers.h"
 #include "log/segment_format.h"
+#include "log/stored_batch.h"
 #include "log/wal_format.h"
 
 #endif

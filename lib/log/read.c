@@ -5,6 +5,7 @@
  * against length and checksum of the directory.
  */
 #include "log/bundle_read.h"
+#include "log/stored_batch.h"
 #include "log/trim.h"
 
 #include <assert.h>
@@ -105,14 +106,6 @@ read_cached(struct ks_log_read *read, size_t first, size_t count)
 
 /* --- Reading back --- */
 
-/* What is needed to check the bytes of one batch; the partition may be gone when they arrive. */
-struct wanted_batch {
-    int64_t base_offset;
-    uint64_t position;
-    uint32_t size_bytes;
-    uint32_t crc;
-};
-
 struct reading {
     struct ks_list link;
     struct ks_log *log;
@@ -128,7 +121,7 @@ struct reading {
     bool is_gone;     /* its partition was forgotten: nobody minds that objects go */
     uint32_t damaged; /* of the attempts: what came was not what was stored */
     size_t count;
-    struct wanted_batch batches[];
+    struct ks_stored_batch batches[]; /* the partition may be gone when they arrive */
 };
 
 static void submit(struct reading *reading);
@@ -148,39 +141,6 @@ finish(struct reading *reading, enum kafscale_status status)
     ks_log_end(log);
 }
 
-/* Takes the batches out of the bytes read; CORRUPT when one isn't what the directory said. */
-static enum kafscale_status
-take_batches(struct reading *reading, struct kafscale_blob *body)
-{
-    struct ks_log_read *read = reading->read;
-    struct kafscale_slice bytes = kafscale_blob_slice(body);
-    struct kafscale_error error = { 0 };
-
-    read->parts = ks_alloc_zero(reading->count, sizeof *read->parts);
-    if (read->parts == NULL) {
-        return KAFSCALE_NO_MEMORY;
-    }
-    for (size_t i = 0; i < reading->count; i++) {
-        const struct wanted_batch *wanted = &reading->batches[i];
-        size_t place = (size_t) (wanted->position - reading->get.position);
-        struct ks_batch batch;
-
-        if (place > bytes.size || wanted->size_bytes > bytes.size - place ||
-            ks_batch_parse(ks_slice(bytes.data + place, wanted->size_bytes), &batch, &error) !=
-                KAFSCALE_OK ||
-            batch.bytes.size != wanted->size_bytes || batch.base_offset != wanted->base_offset ||
-            batch.crc != wanted->crc || !ks_batch_crc_is_right(&batch)) {
-            ks_log_read_release(read);
-            return KAFSCALE_CORRUPT;
-        }
-        read->parts[i].bytes = batch.bytes;
-        read->parts[i].owner = kafscale_blob_ref(body);
-        read->part_count++;
-        read->size_bytes += wanted->size_bytes;
-    }
-    return KAFSCALE_OK;
-}
-
 static void
 retry(void *arg)
 {
@@ -193,14 +153,10 @@ retry(void *arg)
     submit(reading);
 }
 
-/* What was stored is called damaged, or gone, only if it was found so every time. */
 static enum kafscale_status
 verdict(const struct reading *reading, enum kafscale_status status)
 {
-    if (status != KAFSCALE_CORRUPT && status != KAFSCALE_NOT_FOUND) {
-        return status;
-    }
-    return reading->damaged == reading->attempts ? KAFSCALE_CORRUPT : KAFSCALE_UNAVAILABLE;
+    return ks_stored_batch_verdict(status, reading->attempts, reading->damaged);
 }
 
 /* Whether a slot is below its log's trim mark: what is needed of it is elsewhere. */
@@ -264,7 +220,8 @@ on_got(void *arg, enum kafscale_status status, struct kafscale_blob *body, uint6
 
     (void) object_bytes;
     if (status == KAFSCALE_OK && !log->is_freed) {
-        status = take_batches(reading, body);
+        status = ks_stored_batches_take(reading->batches, reading->count, body,
+                                        reading->get.position, reading->read);
     }
     if (status == KAFSCALE_NOT_FOUND && !log->is_freed && !log->is_stopped && !reading->is_gone &&
         is_trimmed(log, reading->source, reading->sequence)) {
@@ -331,10 +288,10 @@ read_back(struct ks_log *log, struct ks_log_read *read, size_t first, size_t cou
     reading->read = read;
     reading->count = count;
     for (size_t i = 0; i < count; i++) {
-        reading->batches[i] = (struct wanted_batch){ .base_offset = places[i].base_offset,
-                                                     .position = places[i].position,
-                                                     .size_bytes = places[i].size_bytes,
-                                                     .crc = places[i].crc };
+        reading->batches[i] = (struct ks_stored_batch){ .base_offset = places[i].base_offset,
+                                                        .position = places[i].position,
+                                                        .size_bytes = places[i].size_bytes,
+                                                        .crc = places[i].crc };
     }
     reading->source = places[0].source;
     reading->sequence = places[0].sequence;

@@ -127,7 +127,8 @@ by_base(const void *a, const void *b)
     const struct ks_survey_place *left = a;
     const struct ks_survey_place *right = b;
 
-    return (left->base_offset > right->base_offset) - (left->base_offset < right->base_offset);
+    return (left->batch.base_offset > right->batch.base_offset) -
+           (left->batch.base_offset < right->batch.base_offset);
 }
 
 /* Neighbours lie in one object mostly, so the last one is kept. */
@@ -156,20 +157,16 @@ read_place(struct reading *reading, const struct ks_survey_place *place,
            struct kafscale_error *error)
 {
     enum kafscale_status status = get_object(reading, place->key, error);
-    struct kafscale_slice object;
     struct ks_batch batch;
 
     if (status != KAFSCALE_OK) {
         return status;
     }
-    object = kafscale_blob_slice(reading->body);
-    if (place->position > object.size || place->size_bytes > object.size - place->position ||
-        ks_batch_parse(ks_slice(object.data + place->position, place->size_bytes), &batch, error) !=
-            KAFSCALE_OK ||
-        batch.base_offset != place->base_offset || !ks_batch_crc_is_right(&batch)) {
-        return ks_error_set(error, KAFSCALE_CORRUPT,
-                            "'%s': the batch at offset %" PRId64 " is damaged", place->key,
-                            place->base_offset);
+    status =
+        ks_stored_batch_find(&place->batch, kafscale_blob_slice(reading->body), 0, &batch, error);
+    if (status != KAFSCALE_OK) {
+        ks_error_wrap(error, "'%s'", place->key);
+        return status;
     }
     return take(reading, &batch, error);
 }
@@ -190,8 +187,8 @@ read_places(struct reading *reading, struct kafscale_error *error)
         if (place->last_offset < reading->next_offset) {
             continue;
         }
-        status = place->base_offset > reading->next_offset
-                     ? missing(reading, place->base_offset, error)
+        status = place->batch.base_offset > reading->next_offset
+                     ? missing(reading, place->batch.base_offset, error)
                      : read_place(reading, place, error);
     }
     return status;

@@ -31,11 +31,9 @@ struct ks_survey_range {
 
 /* Where a batch lies that counts for a partition. */
 struct ks_survey_place {
-    int64_t base_offset;
+    struct ks_stored_batch batch;
     int64_t last_offset;
-    const char *key;
-    uint64_t position;
-    uint32_t size_bytes;
+    const char *key; /* of the object, from whose first byte the position counts */
 };
 
 struct ks_survey_partition {

@@ -61,11 +61,10 @@ collect(struct log_walk *walk, struct ks_survey_partition *partition,
     place = ks_survey_add(walk->survey, (void **) &partition->places, &partition->place_count,
                           &partition->place_capacity, sizeof *place);
     if (place != NULL) {
-        *place = (struct ks_survey_place){ .base_offset = entry->base_offset,
+        *place = (struct ks_survey_place){ .batch = ks_stored_batch_of(entry),
                                            .last_offset = entry->last_offset,
-                                           .key = walk->kept_key,
-                                           .position = position,
-                                           .size_bytes = entry->size_bytes };
+                                           .key = walk->kept_key };
+        place->batch.position = position;
     }
 }
 
