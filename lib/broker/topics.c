@@ -201,6 +201,7 @@ put_in(struct ks_topics *topics, struct ks_topic *topic)
     if (status != KAFSCALE_OK) {
         ks_table_remove(&topics->by_name, &topic->by_name);
     }
+    topics->added += status == KAFSCALE_OK;
     return status;
 }
 

@@ -64,6 +64,7 @@ struct ks_topics {
     struct ks_table by_id;
     struct ks_table
         by_collapsed; /* of names that contain '.' or '_', one topic per collapsed name */
+    uint64_t added;   /* topics since the start: whether one that wasn't known may be by now */
     int64_t partition_count;
     int64_t partitions_reserved; /* of creations under way */
     struct ks_table creations;   /* under way, one for each collapsed name */

@@ -169,6 +169,7 @@ ks_handlers_new(struct ks_broker *broker)
         (struct ks_request_sink){ .self = handlers, .accept = accept_request, .gone = asker_gone };
     ks_list_init(&handlers->requests);
     ks_list_init(&handlers->waiting);
+    ks_list_init(&handlers->doubtful);
     handlers->task.run = handle_waiting;
     handlers->task.arg = handlers;
     handlers->listener.changed = on_broker_changed;

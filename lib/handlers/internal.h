@@ -16,6 +16,8 @@ struct ks_handlers {
     struct ks_broker_listener listener;
     struct ks_list requests; /* being handled */
     struct ks_list waiting;  /* come before the broker was READY, in order */
+    struct ks_list doubtful; /* Produce of topics not known, until a look was taken */
+    uint64_t revised;        /* of these topics: `added` of the registry at the last time */
     struct ks_task task;
     size_t request_count;
 };

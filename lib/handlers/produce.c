@@ -28,6 +28,7 @@ struct produce_entry {
 };
 
 struct produce {
+    struct ks_list link; /* of the doubtful ones, while its topics are looked for */
     struct ks_request *request;
     const struct kafka_produce_request *asked;
     struct kafka_produce_response response;
@@ -97,6 +98,7 @@ send(struct produce *produce)
 {
     struct ks_request *request = produce->request;
 
+    ks_list_remove(&produce->link);
     ks_env_cancel_timer(request->env, &produce->timer);
     throttle(produce);
     if (produce->asked->acks == 0) {
@@ -211,6 +213,50 @@ revise_unknown(struct produce *produce)
             if (entry->code == KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION && topic != NULL) {
                 revise_entry(entry, topic, &asked->partitions[j]);
             }
+        }
+    }
+}
+
+static bool
+has_unknown(const struct produce *produce)
+{
+    for (size_t i = 0; i < produce->entry_count; i++) {
+        if (produce->entries[i].code == KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void
+note_doubt(struct produce *produce)
+{
+    if (has_unknown(produce)) {
+        ks_list_append(&produce->request->handlers->doubtful, &produce->link);
+    }
+}
+
+/*
+ * Before a request is looked at: its topic may have become known, and its partition open, while an
+ * earlier one still waits for the look that brought it.
+ */
+static void
+revise_doubtful(struct ks_handlers *handlers)
+{
+    const struct ks_topics *topics = ks_broker_topics(handlers->broker);
+    struct ks_list *next;
+
+    if (handlers->revised == topics->added) {
+        return;
+    }
+    handlers->revised = topics->added;
+    for (struct ks_list *node = handlers->doubtful.next; node != &handlers->doubtful; node = next) {
+        struct produce *produce = KS_CONTAINER(node, struct produce, link);
+
+        next = node->next;
+        revise_unknown(produce);
+        if (!has_unknown(produce)) {
+            ks_list_remove(&produce->link);
         }
     }
 }
@@ -517,8 +563,10 @@ ks_handle_produce(struct ks_request *request)
         ks_request_close(request);
         return;
     }
+    revise_doubtful(request->handlers);
     begin_entries(produce, is_acks_valid(produce->asked->acks) ? KAFKA_ERROR_NONE
                                                                : KAFKA_ERROR_INVALID_REQUIRED_ACKS);
+    note_doubt(produce);
     start_timer(produce);
     if (produce->due == 0) {
         answer(request);

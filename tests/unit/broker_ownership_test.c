@@ -357,6 +357,34 @@ START_TEST(a_topic_another_broker_made_is_known_to_the_request_that_looks)
 }
 END_TEST
 
+/* Its successor comes when the topic is known and open already, and the look not yet through. */
+START_TEST(nothing_overtakes_a_batch_whose_topic_is_looked_for)
+{
+    struct ks_fate slow = { .fault = KS_FAULT_NONE, .answer_ms = 10000 };
+    struct test_broker *first = test_broker_start(&fixture);
+    struct test_broker *second = test_broker_start(&fixture);
+    struct client_batch batch = client_batch("a", 0);
+    struct test_call *call;
+
+    ck_assert_int_eq(client_create(first, "a", 1), KAFKA_ERROR_NONE);
+    virtual_env_run_for(&fixture.v, 3000);
+    batch.producer_id = 5;
+    ks_fault_store_next(second->faults, KS_STORE_GET, "/wal/", slow, 1);
+    call = client_produce_begin(second, &batch, 30000);
+    virtual_env_run_for(&fixture.v, 5000);
+    batch.sequence = 1;
+    ck_assert_int_eq(client_produce(second, &batch, NULL),
+                     KAFKA_ERROR_OUT_OF_ORDER_SEQUENCE_NUMBER);
+    ck_assert_int_eq(client_produced(call, NULL), KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER);
+    for (batch.sequence = 0; batch.sequence < 2; batch.sequence++) {
+        ck_assert_int_eq(client_produce(second, &batch, NULL), KAFKA_ERROR_NONE);
+    }
+    call_free(call);
+    test_broker_stop(first);
+    test_broker_stop(second);
+}
+END_TEST
+
 /* --- Looking ---------------------------------------------------------------------------------- */
 
 START_TEST(an_idle_broker_sends_no_request)
@@ -490,6 +518,7 @@ suite_new(void)
     tcase_add_test(tests, a_topic_made_during_a_slow_start_is_found_by_looking);
     tcase_add_loop_test(tests, a_topic_another_broker_made_is_known_to_the_request_that_looks, 0,
                         2);
+    tcase_add_test(tests, nothing_overtakes_a_batch_whose_topic_is_looked_for);
     tcase_add_test(tests, an_idle_broker_sends_no_request);
     tcase_add_test(tests, requests_make_a_broker_look_once_in_freshness_ms);
     tcase_add_test(tests, who_asks_late_in_a_slow_look_waits_for_the_next_one);
