@@ -74,6 +74,13 @@ covers(const struct ks_index *index, const struct span *span, int64_t first, int
     return is_first && (span->end < index->entry_count ? last <= limit : last == limit);
 }
 
+/* Nothing else says whose batches they are: header and footer are not read. */
+static bool
+is_whole_body(const struct ks_index *index, const struct span *span)
+{
+    return span->first == 0 && span->end == index->entry_count;
+}
+
 /* Whether the bytes are just the batches that the index says. */
 static enum kafscale_status
 check_block(const struct ks_segment *segment, const struct span *span, struct kafscale_slice bytes,
@@ -82,6 +89,7 @@ check_block(const struct ks_segment *segment, const struct span *span, struct ka
     int64_t first = -1;
     int64_t last = -1;
     size_t position = 0;
+    uint32_t crc = 0;
 
     if (bytes.size != span->bytes) {
         return ks_error_set(error, KAFSCALE_CORRUPT, "object '%s' is too short",
@@ -101,6 +109,11 @@ check_block(const struct ks_segment *segment, const struct span *span, struct ka
         first = position == 0 ? batch.base_offset : first;
         last = ks_batch_last_offset(&batch);
         position += batch.bytes.size;
+        crc = ks_batch_crc_after(crc, batch.bytes);
+    }
+    if (is_whole_body(&segment->index, span) && crc != segment->index.body_crc) {
+        return ks_error_set(error, KAFSCALE_CORRUPT, "object '%s' isn't the one of its index",
+                            ks_segment_body_key(segment));
     }
     if (!covers(&segment->index, span, first, last)) {
         return ks_error_set(error, KAFSCALE_CORRUPT,

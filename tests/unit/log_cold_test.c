@@ -98,6 +98,23 @@ START_TEST(a_damaged_index_is_made_again_and_a_damaged_segment_is_said)
 }
 END_TEST
 
+/* Its batches are whole and where they should be: the leader epoch is in no batch's checksum. */
+START_TEST(a_segment_that_is_not_the_one_of_its_index_is_said)
+{
+    struct log_fixture *f = world_with_segments();
+    struct ks_buffer bytes;
+
+    ck_assert(segments_get(f, segments_key(3, KS_SEGMENT_BODY), &bytes));
+    bytes.data[KS_SEGMENT_HEADER_BYTES + 15] ^= 1;
+    segments_put(f, segments_key(3, KS_SEGMENT_BODY), ks_buffer_slice(&bytes));
+    ks_buffer_deinit(&bytes);
+    segments_succeed(f);
+    ck_assert_int_eq(segments_read_status(f, 2), KAFSCALE_OK);
+    ck_assert_int_eq(segments_read_status(f, 3), KAFSCALE_CORRUPT);
+    log_fixture_free(f);
+}
+END_TEST
+
 START_TEST(a_missing_segment_is_said_and_never_skipped)
 {
     struct log_fixture *f = world_with_segments();
@@ -397,6 +414,7 @@ suite_new(void)
     tcase_add_test(tests, a_lost_producer_state_is_computed_from_the_one_before);
     tcase_add_test(tests, who_lost_the_partition_and_producer_states_raises_nothing);
     tcase_add_test(tests, a_damaged_index_is_made_again_and_a_damaged_segment_is_said);
+    tcase_add_test(tests, a_segment_that_is_not_the_one_of_its_index_is_said);
     tcase_add_test(tests, a_missing_segment_is_said_and_never_skipped);
     tcase_add_test(tests, a_block_is_read_once_however_many_wait);
     tcase_add_test(tests, answers_outlive_the_cache_and_the_log);
