@@ -261,6 +261,11 @@ on_state(struct ks_producer_load *state, enum kafscale_status status)
     } else if (status != KAFSCALE_OK) {
         ks_producer_load_deinit(state);
         ks_compact_retry(job, read_register);
+    } else if (state->is_lost && job->lost_at != job->base) {
+        /* Lost it is only if the register, read after that, still says the same. */
+        job->lost_at = job->base;
+        ks_producer_load_deinit(state);
+        ks_compact_retry(job, read_register);
     } else {
         job->has_state = true;
         ks_compact_gather(job);
@@ -345,6 +350,7 @@ start_job(struct ks_log *log, struct ks_partition *partition)
     job->log = log;
     job->partition = partition;
     job->name = partition->name;
+    job->lost_at = -1;
     job->prefix = ks_copy_text(partition->prefix);
     job->attempts = partition->compaction.failures;
     partition->compaction.job = job;

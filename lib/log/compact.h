@@ -35,6 +35,7 @@ struct ks_compact_job {
     char register_key[KS_REGISTER_KEY_BYTES];
     struct ks_producer_load state;
     bool has_state;
+    int64_t lost_at; /* as of a raise (log_start.c) */
 
     /* compact_gather.c */
     struct ks_producer_table producers; /* at `base`, then after each batch */

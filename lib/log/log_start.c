@@ -21,6 +21,8 @@ struct ks_raise {
     bool has_segments; /* below the offset, of live records */
     struct ks_producer_put state;
     bool is_state_due; /* it is being stored */
+    bool has_state;    /* it was stored */
+    int64_t lost_at;   /* the state at this offset was not there; -1: none was looked for in vain */
     bool is_looking;   /* whether the register is as it is known here */
     uint32_t stale_reads;
     ks_log_raise_done *done;
@@ -54,6 +56,22 @@ sweep_below(const struct ks_raise *raise)
     }
 }
 
+/* States that earlier raises have left: nothing begins with them any more. */
+static void
+sweep_states(const struct ks_raise *raise)
+{
+    const struct ks_partition *partition = raise->change.partition;
+    struct ks_sweep_order order = { .topic = partition->name.topic,
+                                    .is_by_key = true,
+                                    .offset_below = partition->reg.compacted_upto };
+
+    ks_producer_snapshot_list_prefix(raise->log->ns, &partition->name, order.prefix);
+    if (ks_sweep_start(raise->log, &order, NULL, NULL) != KAFSCALE_OK) {
+        ks_log(&raise->log->env->logger, KAFSCALE_LOG_WARN,
+               "old states of producers not deleted yet: out of memory");
+    }
+}
+
 static void
 finish(struct ks_raise *raise, enum kafscale_status status)
 {
@@ -71,6 +89,9 @@ finish(struct ks_raise *raise, enum kafscale_status status)
         ks_trim_advance(raise->log);
         if (raise->has_segments) {
             sweep_below(raise);
+        }
+        if (raise->has_state) {
+            sweep_states(raise);
         }
     }
     raise_free(raise);
@@ -148,6 +169,10 @@ on_state(struct ks_producer_put *put, enum kafscale_status status)
     struct ks_raise *raise = KS_CONTAINER(put, struct ks_raise, state);
 
     raise->is_state_due = false;
+    raise->has_state = status == KAFSCALE_OK;
+    if (put->is_lost) {
+        raise->lost_at = put->base_offset;
+    }
     if (status == KAFSCALE_CORRUPT && raise->change.partition != NULL &&
         (put->is_stale || raise->change.partition->reg.compacted_upto > put->base_offset)) {
         look(raise, status);
@@ -173,7 +198,10 @@ begin(struct ks_raise *raise)
         return;
     }
     raise->is_state_due = true;
-    raise->state = (struct ks_producer_put){ .done = on_state };
+    /* What was not there before the register was read again, and is needed by it, is lost. */
+    raise->state =
+        (struct ks_producer_put){ .done = on_state,
+                                  .accepts_loss = raise->lost_at == partition->reg.compacted_upto };
     ks_producer_put_start(&raise->state, raise->log, partition, raise->offset);
 }
 
@@ -190,6 +218,7 @@ ks_log_raise_start(struct ks_log *log, struct ks_partition *partition, int64_t o
     }
     raise->log = log;
     raise->offset = offset;
+    raise->lost_at = -1;
     raise->done = done;
     raise->arg = arg;
     raise->change = (struct ks_change){

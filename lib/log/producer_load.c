@@ -75,6 +75,7 @@ is_over(const struct ks_producer_load *load)
 static void
 without_object(struct ks_producer_load *load)
 {
+    load->is_lost = load->offset != load->owner.imported_end;
     if (load->newest != NULL) {
         if (take_from_segment(load, load->newest)) {
             finish(load, KAFSCALE_OK);
@@ -83,7 +84,7 @@ without_object(struct ks_producer_load *load)
         }
         return;
     }
-    if (load->offset != load->owner.imported_end) {
+    if (load->is_lost) {
         ks_log(&load->log->env->logger, KAFSCALE_LOG_ERROR,
                "object '%s' is missing or damaged: producers of the partition are forgotten",
                load->key);

@@ -27,6 +27,11 @@ struct ks_producer_load {
 
     struct ks_producer_table producers;
     struct ks_segment *newest;
+    /*
+     * The object with the state was not there, and `producers` are what is left. Either it is lost,
+     * or compacted_upto has moved since, and the object went.
+     */
+    bool is_lost;
 
     /* The inside. */
     struct ks_list link;

@@ -139,7 +139,11 @@ on_loaded(struct ks_producer_load *load, enum kafscale_status status)
 {
     struct ks_producer_put *put = KS_CONTAINER(load, struct ks_producer_put, load);
 
-    if (status == KAFSCALE_OK) {
+    put->is_lost = status == KAFSCALE_OK && load->is_lost && !put->accepts_loss;
+    if (put->is_lost) {
+        put->is_stale = true;
+        status = KAFSCALE_NOT_FOUND;
+    } else if (status == KAFSCALE_OK) {
         ks_producer_table_deinit(&put->table);
         ks_producer_table_move(&put->table, &load->producers);
         put->has_base = true;

@@ -23,6 +23,9 @@ struct ks_producer_put {
      * again later.
      */
     void (*done)(struct ks_producer_put *put, enum kafscale_status status);
+    /* Where its base is lost it is computed from what is left; else `done` tells `is_lost`. */
+    bool accepts_loss;
+    bool is_lost;
 
     /* The inside. */
     struct ks_log *log;

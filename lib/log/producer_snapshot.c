@@ -251,6 +251,20 @@ ks_producer_snapshot_decode(struct kafscale_slice bytes, struct ks_producer_tabl
 }
 
 void
+ks_producer_snapshot_list_prefix(const char *ns, const struct ks_partition_name *name,
+                                 char prefix_out[KS_PRODUCER_SNAPSHOT_KEY_BYTES])
+{
+    char hex[KS_ID_HEX_BYTES];
+    int size;
+
+    ks_id_to_hex(&name->topic, hex);
+    size = snprintf(prefix_out, KS_PRODUCER_SNAPSHOT_KEY_BYTES,
+                    "%s/__kafscale/producers/%s/%" PRId32 "/", ns, hex, name->index);
+    assert(size > 0);
+    assert(size < KS_PRODUCER_SNAPSHOT_KEY_BYTES);
+}
+
+void
 ks_producer_snapshot_key(const char *ns, const struct ks_producer_snapshot *snapshot,
                          char key_out[KS_PRODUCER_SNAPSHOT_KEY_BYTES])
 {

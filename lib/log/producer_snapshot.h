@@ -57,4 +57,8 @@ KAFSCALE_MUST_CHECK enum kafscale_status ks_producer_snapshot_decode(
 void ks_producer_snapshot_key(const char *ns, const struct ks_producer_snapshot *snapshot,
                               char key_out[KS_PRODUCER_SNAPSHOT_KEY_BYTES]);
 
+/* What the keys of a partition's states begin with, for LIST. */
+void ks_producer_snapshot_list_prefix(const char *ns, const struct ks_partition_name *name,
+                                      char prefix_out[KS_PRODUCER_SNAPSHOT_KEY_BYTES]);
+
 #endif

@@ -10,6 +10,7 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #define PAGE_KEYS 256
 #define STEM_BYTES KS_SEGMENT_KEY_BYTES
@@ -410,6 +411,17 @@ judge(struct sweep *sweep, const struct group *next)
     return false;
 }
 
+/* Whether it goes, of objects whose keys say all. */
+static bool
+is_key_needless(const struct sweep *sweep, const char *key)
+{
+    const char *offset = strrchr(key, '/');
+
+    return sweep->order.offset_below == 0 ||
+           (offset != NULL && offset[1] >= '0' && offset[1] <= '9' &&
+            strtoll(offset + 1, NULL, 10) < sweep->order.offset_below);
+}
+
 static void
 take_key(struct sweep *sweep, const char *key)
 {
@@ -454,9 +466,13 @@ go_on(struct sweep *sweep)
     const char *key;
 
     while ((key = first_key(sweep)) != NULL && !is_past(sweep)) {
-        if (sweep->order.is_by_key) {
+        if (sweep->order.is_by_key && is_key_needless(sweep, key)) {
             take_key(sweep, key);
             return;
+        }
+        if (sweep->order.is_by_key) {
+            pass_key(sweep, key);
+            continue;
         }
         if (!gather(sweep, key)) {
             return;

@@ -18,7 +18,9 @@
 struct ks_sweep_order {
     struct ks_id topic;
     char prefix[KS_SEGMENT_KEY_BYTES]; /* of keys */
-    bool is_by_key;         /* all under the prefix: keys name the topic. Else segments only: */
+    /* All under the prefix: keys name the topic. Else segments only. */
+    bool is_by_key;
+    int64_t offset_below;   /* of these keys those that end in an offset below it; 0: all */
     int64_t log_start;      /* those that end below it; INT64_MAX: all */
     int64_t compacted_upto; /* of the register that has this log start */
     int64_t imported_end;   /* segments of other programs are the topic's below it */

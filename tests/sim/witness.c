@@ -19,7 +19,7 @@ witness_broken(struct witness *witness, const char *what, const char *key)
 
 /* --- Keys ----------------------------------------------------------------------------------- */
 
-/* Splits "{ns}/__kafscale/{folder}/{incarnation}/" off; NULL: another key. */
+/* Splits "{ns}/__kafscale/{folder}/{incarnation, or topic}/" off; NULL: another key. */
 static const char *
 after_incarnation(const struct witness *witness, const char *key, const char *folder,
                   struct ks_id *incarnation_out)
@@ -87,6 +87,11 @@ classify(const struct witness *witness, struct witness_object *object)
         find_home(witness, object);
     } else if (is_entry(witness, object)) {
         object->kind = WITNESS_ENTRY;
+    } else if ((rest = after_incarnation(witness, object->key, "producers", &object->name.topic)) !=
+               NULL) {
+        object->kind = WITNESS_STATE;
+        object->name.index = (int32_t) atoi(rest);
+        object->base_offset = strtoll(strrchr(rest, '/') + 1, NULL, 10);
     }
 }
 
@@ -364,6 +369,23 @@ check_segment_goes(struct witness *witness, const struct witness_object *object)
     ks_register_deinit(&reg);
 }
 
+/* Recovery begins with the one at compacted_upto. */
+static void
+check_state_goes(struct witness *witness, const struct witness_object *object)
+{
+    struct ks_register reg;
+
+    if (!witness_topic_lives(witness, &object->name.topic) ||
+        !witness_part(witness, &object->name, &reg)) {
+        return;
+    }
+    if (object->base_offset >= reg.compacted_upto) {
+        witness_broken(witness, "a state was deleted that is not below compacted_upto",
+                       object->key);
+    }
+    ks_register_deinit(&reg);
+}
+
 static void
 see_remove(struct witness *witness, const char *key)
 {
@@ -385,6 +407,9 @@ see_remove(struct witness *witness, const char *key)
     case WITNESS_INDEX:
     case WITNESS_BODY:
         check_segment_goes(witness, object);
+        break;
+    case WITNESS_STATE:
+        check_state_goes(witness, object);
         break;
     default:
         break;

@@ -17,6 +17,7 @@ enum witness_kind {
     WITNESS_INDEX,
     WITNESS_BODY,
     WITNESS_ENTRY,
+    WITNESS_STATE, /* of producers */
 };
 
 /* An object of the store, with what it held last after it has gone. */
@@ -31,8 +32,8 @@ struct witness_object {
     struct ks_id incarnation; /* of a slot or bundle */
     uint64_t first;           /* slot, the first of a bundle, or the number of an entry */
     uint64_t last;
-    struct ks_partition_name name; /* of a segment; its topic is zero when not known */
-    int64_t base_offset;
+    struct ks_partition_name name; /* of a segment or state; its topic is zero when not known */
+    int64_t base_offset;           /* of a state its offset */
     char key[];
 };
 

@@ -303,6 +303,99 @@ START_TEST(the_producers_are_stored_as_the_batches_below_the_start_leave_them)
 }
 END_TEST
 
+static void
+on_looked(void *arg, enum kafscale_status status, struct kafscale_blob *body, uint64_t object_bytes,
+          const struct kafscale_error *error)
+{
+    (void) body;
+    (void) object_bytes;
+    (void) error;
+    *(enum kafscale_status *) arg = status;
+}
+
+/* Whether there is a state at this offset. */
+static bool
+has_state(struct log_fixture *f, int64_t offset)
+{
+    struct ks_producer_snapshot snapshot = { .name = { .topic = f->topic }, .offset = offset };
+    char key[KS_PRODUCER_SNAPSHOT_KEY_BYTES];
+    struct kafscale_get get = { .key = key, .size_max = SIZE_MAX };
+    enum kafscale_status status = KAFSCALE_UNKNOWN;
+
+    ks_producer_snapshot_key("unit", &snapshot, key);
+    ks_store_get(f->store, &get, on_looked, &status);
+    virtual_env_run_for(&f->v, 1000);
+    ck_assert(status == KAFSCALE_OK || status == KAFSCALE_NOT_FOUND);
+    return status == KAFSCALE_OK;
+}
+
+static void
+on_removed(void *arg, enum kafscale_status status, const struct kafscale_error *error)
+{
+    (void) arg;
+    (void) error;
+    ck_assert_int_eq(status, KAFSCALE_OK);
+}
+
+START_TEST(states_that_nothing_begins_with_any_more_go)
+{
+    struct log_fixture *f = with_batches();
+
+    raise_start(f, 2);
+    raise_start(f, 3);
+    virtual_env_run_for(&f->v, 10000);
+    ck_assert(!has_state(f, 2));
+    ck_assert_int_eq(stored_sequence(f, 3), 2);
+    succeed(f);
+    raise_start(f, 5);
+    virtual_env_run_for(&f->v, 10000);
+    ck_assert(!has_state(f, 3));
+    ck_assert_int_eq(stored_sequence(f, 5), 4);
+    log_fixture_free(f);
+}
+END_TEST
+
+/* Without the state that a later owner has deleted it would store one with less in it. */
+START_TEST(who_lost_the_partition_stores_no_state)
+{
+    struct log_fixture *f = with_batches();
+    struct ks_log *old = f->log;
+    struct ks_partition *lost = log_fixture_partition(f);
+    struct raise raise = { 0 };
+
+    raise_start(f, 2);
+    ck_assert(log_fixture_new_log(f));
+    ck_assert_ptr_nonnull(log_fixture_open(f));
+    raise_start(f, 4);
+    virtual_env_run_for(&f->v, 10000);
+    ck_assert(!has_state(f, 2));
+    ck_assert_int_eq(ks_log_raise_start(old, lost, 5, on_raised, &raise), KAFSCALE_OK);
+    end(f, &raise, KAFSCALE_FENCED);
+    ck_assert(!has_state(f, 5));
+    ck_assert(has_state(f, 4));
+    ks_log_free(old);
+    log_fixture_free(f);
+}
+END_TEST
+
+/* The register says that it is needed, so it is lost, and what is left has to do. */
+START_TEST(a_start_is_raised_without_a_state_that_is_lost)
+{
+    struct log_fixture *f = with_batches();
+    struct ks_producer_snapshot snapshot = { .name = { .topic = f->topic }, .offset = 2 };
+    char key[KS_PRODUCER_SNAPSHOT_KEY_BYTES];
+    struct kafscale_remove request = { .key = key };
+
+    raise_start(f, 2);
+    ks_producer_snapshot_key("unit", &snapshot, key);
+    ks_store_remove(f->store, &request, on_removed, NULL);
+    virtual_env_run_for(&f->v, 1000);
+    raise_start(f, 5);
+    ck_assert_int_eq(stored_sequence(f, 5), 4);
+    log_fixture_free(f);
+}
+END_TEST
+
 /* --- Death and want --- */
 
 /* What was answered OK holds, and no register has its start above compacted_upto. */
@@ -410,6 +503,9 @@ suite_new(void)
     tcase_add_test(tests, who_lost_the_partition_raises_nothing);
     tcase_add_test(tests, a_stop_ends_what_waits);
     tcase_add_test(tests, the_producers_are_stored_as_the_batches_below_the_start_leave_them);
+    tcase_add_test(tests, states_that_nothing_begins_with_any_more_go);
+    tcase_add_test(tests, who_lost_the_partition_stores_no_state);
+    tcase_add_test(tests, a_start_is_raised_without_a_state_that_is_lost);
     tcase_add_test(tests, a_broker_may_die_after_any_event);
     tcase_add_test(tests, each_allocation_may_fail);
     suite_add_tcase(suite, tests);
