@@ -13,8 +13,13 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-enum { VALUE_HEAD_BYTES = 24, VALUE_BYTES_MAX = 1000 };
+enum {
+    VALUE_HEAD_BYTES = 24,
+    VALUE_BYTES_MAX = 1000,
+    STORED_BYTES_MORE = 100 /* than its value has, for a record alone in its batch */
+};
 
 struct producer {
     struct clients *clients;
@@ -26,18 +31,33 @@ struct producer {
 
 struct clients {
     char servers[64];
-    const char *topic;
-    uint64_t seed;
-    struct producer producers[CLIENTS_PRODUCERS];
+    struct clients_plan plan;
+    struct producer producers[CLIENTS_PRODUCERS_MAX];
     rd_kafka_t *reader;
     pthread_t reader_thread;
     pthread_mutex_t mutex;
     pthread_cond_t progress;
     struct history *history;
+    struct clients_throttling throttling;
     atomic_bool producers_stop;
     atomic_bool reader_stop;
     char complaint[256];
 };
+
+static int64_t
+wall_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static bool
+has_retention(const struct clients *clients)
+{
+    return clients->plan.retention_ms > 0 || clients->plan.retention_bytes > 0;
+}
 
 /* xorshift64*: the same seed gives the same sizes and partitions. */
 static uint64_t
@@ -72,12 +92,12 @@ static void
 write_value(const struct clients *clients, int32_t partition, struct history_value value,
             uint8_t *out, size_t size)
 {
-    memcpy(out, &clients->seed, 8);
+    memcpy(out, &clients->plan.seed, 8);
     memcpy(out + 8, &value.producer, 4);
     memcpy(out + 12, &partition, 4);
     memcpy(out + 16, &value.sequence, 8);
     for (size_t i = VALUE_HEAD_BYTES; i < size; i++) {
-        out[i] = padding_at(clients->seed, value, partition, i);
+        out[i] = padding_at(clients->plan.seed, value, partition, i);
     }
 }
 
@@ -136,6 +156,26 @@ on_error(rd_kafka_t *handle, int error, const char *reason, void *arg)
 }
 
 static void
+on_throttle(rd_kafka_t *handle, const char *broker, int32_t number, int throttle_ms, void *arg)
+{
+    struct producer *producer = arg;
+    struct clients *clients = producer->clients;
+
+    (void) handle;
+    (void) broker;
+    (void) number;
+    if (throttle_ms == 0) {
+        return;
+    }
+    pthread_mutex_lock(&clients->mutex);
+    clients->throttling.count++;
+    if (throttle_ms > clients->throttling.ms_max) {
+        clients->throttling.ms_max = throttle_ms;
+    }
+    pthread_mutex_unlock(&clients->mutex);
+}
+
+static void
 on_log(const rd_kafka_t *handle, int level, const char *facility, const char *text)
 {
     (void) handle;
@@ -187,7 +227,8 @@ producer_handle_new(const struct clients *clients, struct producer *producer)
     rd_kafka_conf_t *configuration = configuration_new(clients);
 
     set(configuration, "enable.idempotence", "true");
-    set(configuration, "queue.buffering.max.messages", "5000");
+    set(configuration, "queue.buffering.max.messages", clients->plan.queue_messages);
+    rd_kafka_conf_set_throttle_cb(configuration, on_throttle);
     rd_kafka_conf_set_dr_msg_cb(configuration, on_delivery);
     rd_kafka_conf_set_opaque(configuration, producer);
     return client_new(RD_KAFKA_PRODUCER, configuration);
@@ -202,12 +243,13 @@ reader_handle_new(const struct clients *clients)
 
     set(configuration, "group.id", "crash");
     set(configuration, "enable.auto.commit", "false");
-    set(configuration, "auto.offset.reset", "error");
+    set(configuration, "auto.offset.reset", has_retention(clients) ? "earliest" : "error");
     set(configuration, "enable.partition.eof", "true");
     handle = client_new(RD_KAFKA_CONSUMER, configuration);
     rd_kafka_poll_set_consumer(handle);
     for (int32_t i = 0; i < CLIENTS_PARTITIONS; i++) {
-        rd_kafka_topic_partition_list_add(all, clients->topic, i)->offset = 0;
+        rd_kafka_topic_partition_list_add(all, clients->plan.topic, i)->offset =
+            has_retention(clients) ? RD_KAFKA_OFFSET_BEGINNING : 0;
     }
     rd_kafka_assign(handle, all);
     rd_kafka_topic_partition_list_destroy(all);
@@ -215,7 +257,7 @@ reader_handle_new(const struct clients *clients)
 }
 
 struct clients *
-clients_new(uint16_t port, const char *topic, uint64_t seed)
+clients_new(uint16_t port, const struct clients_plan *plan)
 {
     struct clients *clients = calloc(1, sizeof(*clients));
 
@@ -223,16 +265,19 @@ clients_new(uint16_t port, const char *topic, uint64_t seed)
         exit(EXIT_FAILURE);
     }
     snprintf(clients->servers, sizeof(clients->servers), "127.0.0.1:%u", port);
-    clients->topic = topic;
-    clients->seed = seed;
-    clients->history = history_new(CLIENTS_PARTITIONS, CLIENTS_PRODUCERS);
+    clients->plan = *plan;
+    clients->history = history_new(CLIENTS_PARTITIONS, plan->producer_count);
+    if (has_retention(clients)) {
+        history_expire(clients->history, plan->retention_ms > 0 ? plan->retention_ms : INT64_MAX,
+                       plan->retention_bytes > 0 ? plan->retention_bytes : INT64_MAX);
+    }
     pthread_mutex_init(&clients->mutex, NULL);
     pthread_cond_init(&clients->progress, NULL);
-    for (int32_t i = 0; i < CLIENTS_PRODUCERS; i++) {
+    for (int32_t i = 0; i < clients->plan.producer_count; i++) {
         struct producer *producer = &clients->producers[i];
 
         *producer = (struct producer){ .clients = clients, .number = i };
-        producer->random = seed * 1000 + (uint64_t) i + 1;
+        producer->random = plan->seed * 1000 + (uint64_t) i + 1;
         producer->handle = producer_handle_new(clients, producer);
     }
     return clients;
@@ -241,13 +286,29 @@ clients_new(uint16_t port, const char *topic, uint64_t seed)
 void
 clients_free(struct clients *clients)
 {
-    for (int32_t i = 0; i < CLIENTS_PRODUCERS; i++) {
+    for (int32_t i = 0; i < clients->plan.producer_count; i++) {
         rd_kafka_destroy(clients->producers[i].handle);
     }
     pthread_cond_destroy(&clients->progress);
     pthread_mutex_destroy(&clients->mutex);
     history_free(clients->history);
     free(clients);
+}
+
+static void
+configure_topic(const struct clients *clients, rd_kafka_NewTopic_t *topic)
+{
+    char text[32];
+
+    if (!has_retention(clients)) {
+        return;
+    }
+    snprintf(text, sizeof(text), "%" PRId64,
+             clients->plan.retention_ms > 0 ? clients->plan.retention_ms : -1);
+    rd_kafka_NewTopic_set_config(topic, "retention.ms", text);
+    snprintf(text, sizeof(text), "%" PRId64,
+             clients->plan.retention_bytes > 0 ? clients->plan.retention_bytes : -1);
+    rd_kafka_NewTopic_set_config(topic, "retention.bytes", text);
 }
 
 /* One try to make the topic; success also when it is there already. */
@@ -257,12 +318,13 @@ try_create_topic(const struct clients *clients, rd_kafka_queue_t *queue)
     rd_kafka_t *handle = clients->producers[0].handle;
     char text[200];
     rd_kafka_NewTopic_t *topic =
-        rd_kafka_NewTopic_new(clients->topic, CLIENTS_PARTITIONS, 1, text, sizeof(text));
+        rd_kafka_NewTopic_new(clients->plan.topic, CLIENTS_PARTITIONS, 1, text, sizeof(text));
     const rd_kafka_topic_result_t **results;
     rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR__TIMED_OUT;
     rd_kafka_event_t *event;
     size_t count = 0;
 
+    configure_topic(clients, topic);
     rd_kafka_CreateTopics(handle, &topic, 1, NULL, queue);
     event = rd_kafka_queue_poll(queue, 5000);
     if (event != NULL && rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR_NO_ERROR) {
@@ -302,10 +364,11 @@ produce_one(struct producer *producer)
     uint8_t bytes[VALUE_BYTES_MAX];
 
     pthread_mutex_lock(&clients->mutex);
-    value.sequence = history_send(clients->history, partition, producer->number);
+    value.sequence = history_send(clients->history, partition, producer->number, wall_ms(),
+                                  (int64_t) size + STORED_BYTES_MORE);
     pthread_mutex_unlock(&clients->mutex);
     write_value(clients, partition, value, bytes, size);
-    while (rd_kafka_producev(producer->handle, RD_KAFKA_V_TOPIC(clients->topic),
+    while (rd_kafka_producev(producer->handle, RD_KAFKA_V_TOPIC(clients->plan.topic),
                              RD_KAFKA_V_PARTITION(partition), RD_KAFKA_V_VALUE(bytes, size),
                              RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
                              RD_KAFKA_V_END) == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
@@ -330,7 +393,15 @@ static bool
 note_message(struct clients *clients, enum history_reader reader, rd_kafka_message_t *message)
 {
     bool is_end = message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
+    bool tells_start =
+        has_retention(clients) && (is_end || message->err == RD_KAFKA_RESP_ERR_NO_ERROR);
 
+    pthread_mutex_lock(&clients->mutex);
+    if (tells_start &&
+        message->offset > history_next_offset(clients->history, reader, message->partition)) {
+        history_start(clients->history, message->partition, message->offset, wall_ms());
+    }
+    pthread_mutex_unlock(&clients->mutex);
     if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
         struct history_value value = read_value(clients, message);
 
@@ -364,9 +435,11 @@ run_reader(void *arg)
 void
 clients_start(struct clients *clients)
 {
-    clients->reader = reader_handle_new(clients);
-    pthread_create(&clients->reader_thread, NULL, run_reader, clients);
-    for (int32_t i = 0; i < CLIENTS_PRODUCERS; i++) {
+    if (!has_retention(clients)) {
+        clients->reader = reader_handle_new(clients);
+        pthread_create(&clients->reader_thread, NULL, run_reader, clients);
+    }
+    for (int32_t i = 0; i < clients->plan.producer_count; i++) {
         pthread_create(&clients->producers[i].thread, NULL, run_producer, &clients->producers[i]);
     }
 }
@@ -410,10 +483,10 @@ clients_stop_producers(struct clients *clients, int64_t wait_ms)
     bool is_done = true;
 
     atomic_store(&clients->producers_stop, true);
-    for (int32_t i = 0; i < CLIENTS_PRODUCERS; i++) {
+    for (int32_t i = 0; i < clients->plan.producer_count; i++) {
         pthread_join(clients->producers[i].thread, NULL);
     }
-    for (int32_t i = 0; i < CLIENTS_PRODUCERS; i++) {
+    for (int32_t i = 0; i < clients->plan.producer_count; i++) {
         int64_t left_ms = deadline_ms - daemon_now_ms();
 
         if (rd_kafka_flush(clients->producers[i].handle, left_ms > 0 ? (int) left_ms : 0) !=
@@ -424,17 +497,19 @@ clients_stop_producers(struct clients *clients, int64_t wait_ms)
     return is_done;
 }
 
-/* The ends of all partitions as the broker tells them. */
+/* Begins and ends of all partitions as the broker tells them. */
 static bool
-query_ends(struct clients *clients, rd_kafka_t *handle, int64_t ends_out[CLIENTS_PARTITIONS])
+query_ends(struct clients *clients, int64_t starts_out[CLIENTS_PARTITIONS],
+           int64_t ends_out[CLIENTS_PARTITIONS])
 {
+    rd_kafka_t *handle = clients->producers[0].handle;
+
     for (int32_t i = 0; i < CLIENTS_PARTITIONS; i++) {
-        int64_t low = 0;
-        rd_kafka_resp_err_t error =
-            rd_kafka_query_watermark_offsets(handle, clients->topic, i, &low, &ends_out[i], 10000);
+        rd_kafka_resp_err_t error = rd_kafka_query_watermark_offsets(
+            handle, clients->plan.topic, i, &starts_out[i], &ends_out[i], 10000);
 
         if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
-            complain(clients, "the end of a partition is not told", rd_kafka_err2str(error));
+            complain(clients, "begin and end of a partition are not told", rd_kafka_err2str(error));
             return false;
         }
     }
@@ -456,11 +531,32 @@ is_at_ends(struct clients *clients, enum history_reader reader,
 }
 
 bool
+clients_note_starts(struct clients *clients)
+{
+    int64_t starts[CLIENTS_PARTITIONS] = { 0 };
+    int64_t ends[CLIENTS_PARTITIONS] = { 0 };
+    bool is_told = query_ends(clients, starts, ends);
+
+    pthread_mutex_lock(&clients->mutex);
+    for (int32_t i = 0; is_told && i < CLIENTS_PARTITIONS; i++) {
+        history_start(clients->history, i, starts[i], wall_ms());
+    }
+    pthread_mutex_unlock(&clients->mutex);
+    return is_told;
+}
+
+bool
 clients_stop_reader(struct clients *clients, int64_t wait_ms)
 {
     int64_t deadline_ms = daemon_now_ms() + wait_ms;
+    int64_t starts[CLIENTS_PARTITIONS] = { 0 };
     int64_t ends[CLIENTS_PARTITIONS] = { 0 };
-    bool is_there = query_ends(clients, clients->producers[0].handle, ends);
+    bool is_there;
+
+    if (has_retention(clients)) {
+        return true;
+    }
+    is_there = query_ends(clients, starts, ends);
 
     atomic_store(&clients->reader_stop, true);
     pthread_join(clients->reader_thread, NULL);
@@ -501,10 +597,21 @@ clients_read_all(struct clients *clients, int64_t wait_ms)
     return ended_count == CLIENTS_PARTITIONS;
 }
 
-const struct history *
+struct history *
 clients_history(const struct clients *clients)
 {
     return clients->history;
+}
+
+struct clients_throttling
+clients_throttling(struct clients *clients)
+{
+    struct clients_throttling throttling;
+
+    pthread_mutex_lock(&clients->mutex);
+    throttling = clients->throttling;
+    pthread_mutex_unlock(&clients->mutex);
+    return throttling;
 }
 
 const char *

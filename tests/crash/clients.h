@@ -12,12 +12,33 @@
 
 #include <pthread.h>
 
-enum { CLIENTS_PRODUCERS = 3, CLIENTS_PARTITIONS = 10 };
+enum { CLIENTS_PRODUCERS_MAX = 16, CLIENTS_PARTITIONS = 10 };
 
 struct clients;
 
+/* What they do. Texts are borrowed. */
+struct clients_plan {
+    const char *topic;
+    uint64_t seed;
+    int32_t producer_count;
+    const char *queue_messages; /* that each producer may have on the way */
+
+    /*
+     * The topic's retention; 0: neither. Then nobody follows the log, and a final reader begins
+     * where it begins by then.
+     */
+    int64_t retention_ms;
+    int64_t retention_bytes;
+};
+
+/* Of one topic, with what brokers asked of its clients. */
+struct clients_throttling {
+    uint64_t count;
+    int ms_max;
+};
+
 /* Does not wait for a broker. */
-struct clients *clients_new(uint16_t port, const char *topic, uint64_t seed);
+struct clients *clients_new(uint16_t port, const struct clients_plan *plan);
 void clients_free(struct clients *clients);
 
 /* Makes the topic, trying again until it is there; false after `wait_ms`. */
@@ -41,11 +62,16 @@ bool clients_stop_producers(struct clients *clients, int64_t wait_ms);
 /* Lets the live reader come to the end of the log and ends it; false: it did not come there. */
 bool clients_stop_reader(struct clients *clients, int64_t wait_ms);
 
-/* A fresh reader takes every partition from 0 to its end; false: it did not come there. */
+/* Asks where the partitions of a topic with retention begin now; false: not told. */
+bool clients_note_starts(struct clients *clients);
+
+/* A fresh reader takes every partition from its begin to its end; false: it did not come there. */
 bool clients_read_all(struct clients *clients, int64_t wait_ms);
 
 /* The history, once all threads have ended. */
-const struct history *clients_history(const struct clients *clients);
+struct history *clients_history(const struct clients *clients);
+
+struct clients_throttling clients_throttling(struct clients *clients);
 
 /* Errors of clients that no crash explains, in words; NULL when there was none. */
 const char *clients_complaint(const struct clients *clients);

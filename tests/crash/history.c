@@ -18,7 +18,10 @@ struct sent {
     int64_t
         /* the highest offset acknowledged in this partition when it was sent, or -1 */
         floor_offset;
+    int64_t sent_ms;
+    int64_t size_bytes;
     enum fate fate;
+    bool is_young; /* was not old enough when the log start had passed it */
 };
 
 struct sent_list {
@@ -38,6 +41,8 @@ struct partition {
     struct sent_list *producers;
     struct seen_list readers[2];
     int64_t acknowledged_offset_max;
+    int64_t start_offset;
+    int64_t kept_bytes_max; /* of what lies at the start and above it */
 };
 
 struct history {
@@ -45,6 +50,9 @@ struct history {
     int32_t partition_count;
     int32_t producer_count;
     uint64_t acknowledged_count;
+    bool may_expire;
+    int64_t expire_ms;
+    int64_t expire_bytes;
 };
 
 /* What a value's absence looks like in a reader's list. */
@@ -105,7 +113,8 @@ history_free(struct history *history)
 }
 
 int64_t
-history_send(struct history *history, int32_t partition, int32_t producer)
+history_send(struct history *history, int32_t partition, int32_t producer, int64_t now_ms,
+             int64_t size_bytes)
 {
     struct partition *place = &history->partitions[partition];
     struct sent_list *list = &place->producers[producer];
@@ -114,6 +123,8 @@ history_send(struct history *history, int32_t partition, int32_t producer)
     list->values[list->count] = (struct sent){
         .acknowledged_offset = -1,
         .floor_offset = place->acknowledged_offset_max,
+        .sent_ms = now_ms,
+        .size_bytes = size_bytes,
     };
     return list->count++;
 }
@@ -161,6 +172,52 @@ history_refuse(struct history *history, int32_t partition, struct history_value 
 }
 
 void
+history_expire(struct history *history, int64_t age_ms, int64_t size_bytes)
+{
+    history->may_expire = true;
+    history->expire_ms = age_ms;
+    history->expire_bytes = size_bytes;
+}
+
+static void
+expire_values(const struct history *history, struct sent_list *list, int64_t from, int64_t to,
+              int64_t now_ms)
+{
+    for (int64_t i = 0; i < list->count; i++) {
+        struct sent *sent = &list->values[i];
+
+        if (sent->fate == FATE_ACKNOWLEDGED && sent->acknowledged_offset >= from &&
+            sent->acknowledged_offset < to) {
+            sent->is_young = now_ms - sent->sent_ms < history->expire_ms;
+        }
+    }
+}
+
+static void
+pass_over(struct seen_list *seen, int64_t offset)
+{
+    seen->values = grow(seen->values, &seen->capacity, offset, sizeof(struct history_value));
+    while (seen->count < offset) {
+        seen->values[seen->count++] = NOTHING;
+    }
+}
+
+void
+history_start(struct history *history, int32_t partition, int64_t offset, int64_t now_ms)
+{
+    struct partition *place = &history->partitions[partition];
+
+    if (!history->may_expire || offset <= place->start_offset) {
+        return;
+    }
+    for (int32_t i = 0; i < history->producer_count; i++) {
+        expire_values(history, &place->producers[i], place->start_offset, offset, now_ms);
+    }
+    place->start_offset = offset;
+    pass_over(&place->readers[HISTORY_FINAL], offset);
+}
+
+void
 history_read(struct history *history, enum history_reader reader, int32_t partition, int64_t offset,
              struct history_value value)
 {
@@ -172,10 +229,8 @@ history_read(struct history *history, enum history_reader reader, int32_t partit
     if (offset < seen->count) {
         return;
     }
+    pass_over(seen, offset);
     seen->values = grow(seen->values, &seen->capacity, offset + 1, sizeof(struct history_value));
-    while (seen->count < offset) {
-        seen->values[seen->count++] = NOTHING;
-    }
     seen->values[seen->count++] = value;
 }
 
@@ -248,8 +303,8 @@ places_free(const struct history *history, struct places *places)
 
 /* One stored value against its sending: its place is noted, and what is wrong with it. */
 static void
-check_stored(const struct history *history, int32_t partition, int64_t offset,
-             struct places *places, struct history_verdict *verdict)
+check_stored(struct history *history, int32_t partition, int64_t offset, struct places *places,
+             struct history_verdict *verdict)
 {
     struct history_value value =
         history->partitions[partition].readers[HISTORY_FINAL].values[offset];
@@ -272,6 +327,7 @@ check_stored(const struct history *history, int32_t partition, int64_t offset,
         return;
     }
     *place = offset;
+    history->partitions[partition].kept_bytes_max += sent->size_bytes;
     if (sent->fate == FATE_REFUSED) {
         note(verdict, HISTORY_REFUSED, "partition %d producer %d value %" PRId64 " at %" PRId64,
              partition, value.producer, value.sequence, offset);
@@ -282,18 +338,37 @@ check_stored(const struct history *history, int32_t partition, int64_t offset,
     }
 }
 
+/* Acknowledged, and not there. */
+static void
+check_absent(const struct history *history, int32_t partition, struct history_value value,
+             const struct sent *sent, struct history_verdict *verdict)
+{
+    const struct partition *place = &history->partitions[partition];
+
+    if (place->start_offset == 0 || sent->acknowledged_offset >= place->start_offset) {
+        note(verdict, HISTORY_LOST, "partition %d producer %d value %" PRId64 ", offset %" PRId64,
+             partition, value.producer, value.sequence, sent->acknowledged_offset);
+        return;
+    }
+    verdict->expired_count++;
+    if (sent->is_young && place->kept_bytes_max < history->expire_bytes) {
+        note(verdict, HISTORY_TOO_SOON,
+             "partition %d offset %" PRId64 ", start %" PRId64 ", %" PRId64 " bytes kept",
+             partition, sent->acknowledged_offset, place->start_offset, place->kept_bytes_max);
+    }
+}
+
 /* One value sent against its place, -1 for nowhere. */
 static void
-check_sent(int32_t partition, struct history_value value, const struct sent *sent, int64_t place,
-           struct history_verdict *verdict)
+check_sent(const struct history *history, int32_t partition, struct history_value value,
+           const struct sent *sent, int64_t place, struct history_verdict *verdict)
 {
     if (sent->fate != FATE_ACKNOWLEDGED) {
         return;
     }
     verdict->acknowledged_count++;
     if (place < 0) {
-        note(verdict, HISTORY_LOST, "partition %d producer %d value %" PRId64 ", offset %" PRId64,
-             partition, value.producer, value.sequence, sent->acknowledged_offset);
+        check_absent(history, partition, value, sent, verdict);
     } else if (sent->acknowledged_offset >= 0 && sent->acknowledged_offset != place) {
         note(verdict, HISTORY_WRONG_OFFSET,
              "partition %d producer %d value %" PRId64 ": told %" PRId64 ", is at %" PRId64,
@@ -311,8 +386,8 @@ check_producer(const struct history *history, int32_t partition, int32_t produce
     for (int64_t i = 0; i < list->count; i++) {
         int64_t place = places->offsets[producer][i];
 
-        check_sent(partition, (struct history_value){ producer, i }, &list->values[i], place,
-                   verdict);
+        check_sent(history, partition, (struct history_value){ producer, i }, &list->values[i],
+                   place, verdict);
         if (place >= 0 && place < last) {
             note(verdict, HISTORY_REORDERED,
                  "partition %d producer %d value %" PRId64 " at %" PRId64, partition, producer, i,
@@ -355,7 +430,7 @@ check_jumps(const struct history *history, int32_t partition, struct history_ver
 }
 
 bool
-history_check(const struct history *history, struct history_verdict *verdict_out)
+history_check(struct history *history, struct history_verdict *verdict_out)
 {
     uint64_t count = 0;
 
@@ -363,6 +438,7 @@ history_check(const struct history *history, struct history_verdict *verdict_out
     for (int32_t i = 0; i < history->partition_count; i++) {
         struct places places = places_new(history, i);
 
+        history->partitions[i].kept_bytes_max = 0;
         for (int64_t j = 0; j < history->partitions[i].readers[HISTORY_FINAL].count; j++) {
             check_stored(history, i, j, &places, verdict_out);
         }

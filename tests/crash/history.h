@@ -25,7 +25,8 @@
     FAULT(WRONG_OFFSET, "acknowledged with an offset that holds something else")      \
     FAULT(REFUSED, "refused for good, and yet stored")                                \
     FAULT(VANISHED, "seen by the live reader, and not there or different at the end") \
-    FAULT(JUMPED, "a reader went back, repeated or left out an offset")
+    FAULT(JUMPED, "a reader went back, repeated or left out an offset")               \
+    FAULT(TOO_SOON, "below the log start, and neither old enough nor beyond the size")
 
 enum history_fault {
 #define FAULT(name, text) HISTORY_##name,
@@ -52,13 +53,18 @@ struct history_verdict {
     char examples[HISTORY_FAULT_COUNT][160];
     uint64_t acknowledged_count;
     uint64_t stored_count;
+    uint64_t expired_count; /* acknowledged, and below the log start */
 };
 
 struct history *history_new(int32_t partition_count, int32_t producer_count);
 void history_free(struct history *history);
 
-/* A producer is about to send; returns the sequence that the value must carry. */
-int64_t history_send(struct history *history, int32_t partition, int32_t producer);
+/*
+ * A producer is about to send, at this time on its clock, a value that takes `size_bytes` in the
+ * log at most; returns the sequence that the value must carry.
+ */
+int64_t history_send(struct history *history, int32_t partition, int32_t producer, int64_t now_ms,
+                     int64_t size_bytes);
 
 /* An acknowledgement. An offset below 0 says "stored, place unknown". */
 void history_acknowledge(struct history *history, int32_t partition, struct history_value value,
@@ -74,6 +80,18 @@ void history_refuse(struct history *history, int32_t partition, struct history_v
 void history_read(struct history *history, enum history_reader reader, int32_t partition,
                   int64_t offset, struct history_value value);
 
+/*
+ * What a partition may let go: values that are older than `age_ms` and the oldest of those that
+ * take more than `size_bytes` together. Without this everything must stay.
+ */
+void history_expire(struct history *history, int64_t age_ms, int64_t size_bytes);
+
+/*
+ * The log start of a partition, as told at this time, before the final reader began there. What
+ * was acknowledged below it isn't missed if it may have been let go.
+ */
+void history_start(struct history *history, int32_t partition, int64_t offset, int64_t now_ms);
+
 /* How many values were acknowledged so far. */
 uint64_t history_acknowledged_count(const struct history *history);
 
@@ -82,7 +100,7 @@ int64_t history_next_offset(const struct history *history, enum history_reader r
                             int32_t partition);
 
 /* Judges everything, once the final reader has read every partition to its end. True: no fault. */
-bool history_check(const struct history *history, struct history_verdict *verdict_out);
+bool history_check(struct history *history, struct history_verdict *verdict_out);
 
 const char *history_fault_name(enum history_fault fault);
 const char *history_fault_text(enum history_fault fault);

@@ -6,6 +6,9 @@
  * kafscale-cli. The store is a directory or, with S3_TEST_ENDPOINT and its like in the environment
  * (tests/support/s3_servers.py), a bucket. Prints TAP.
  *
+ * Beside the topic that keeps everything there are two that keep as little as can be, by time and
+ * by size: what lies below their start may be gone, nothing else, and no start may go too far.
+ *
  * The seed decides when and how each kill comes and what is sent; the machine's own timing stays
  * its own. So a seed that failed is worth trying again, and may take several tries.
  */
@@ -30,6 +33,14 @@ enum {
     STOP_MS = 10000
 };
 
+static const struct clients_plan plans[] = {
+    { .topic = "all", .producer_count = 3, .queue_messages = "5000" },
+    { .topic = "young", .producer_count = 1, .queue_messages = "500", .retention_ms = 1000 },
+    { .topic = "few", .producer_count = 1, .queue_messages = "500", .retention_bytes = 65536 },
+};
+
+#define TOPICS (sizeof(plans) / sizeof(*plans))
+
 struct run {
     const char *binary;
     const char *cli;
@@ -48,7 +59,8 @@ struct run {
     char store_path[PATH_MAX + 16];
     char log_path[PATH_MAX + 16];
     struct daemon_process daemon;
-    struct clients *clients;
+    struct clients *clients; /* of the topic that keeps everything */
+    struct clients *all[TOPICS];
     int test_number;
     int failed_count;
 };
@@ -136,6 +148,26 @@ run_kills(struct run *run)
     return true;
 }
 
+static void
+finish_topic(struct run *run, size_t topic, bool is_ready)
+{
+    struct clients *clients = run->all[topic];
+    const char *name = plans[topic].topic;
+    char what[100];
+
+    if (topic > 0) {
+        snprintf(what, sizeof(what), "%s: it is told where partitions begin", name);
+        report(run, is_ready && clients_note_starts(clients), what, "it is not");
+    }
+    snprintf(what, sizeof(what), "%s: producers get an answer for every record", name);
+    report(run, clients_stop_producers(clients, is_ready ? DRAIN_MS : 0), what,
+           "records are still open");
+    snprintf(what, sizeof(what), "%s: the live reader comes to the end", name);
+    report(run, clients_stop_reader(clients, is_ready ? DRAIN_MS : 0), what, "it did not");
+    snprintf(what, sizeof(what), "%s: a fresh reader comes to the end", name);
+    report(run, is_ready && clients_read_all(clients, DRAIN_MS), what, "it did not");
+}
+
 /* After the last kill: the load goes on to its due, then everything is drained and read. */
 static void
 finish_load(struct run *run)
@@ -146,33 +178,38 @@ finish_load(struct run *run)
     report(run, is_ready, "the broker starts after the last kill", "no ready line");
     report(run, clients_wait_acknowledged(run->clients, due, PROGRESS_MS),
            "the due number of records is acknowledged", "too few");
-    report(run, clients_stop_producers(run->clients, is_ready ? DRAIN_MS : 0),
-           "producers get an answer for every record", "records are still open");
-    report(run, clients_stop_reader(run->clients, is_ready ? DRAIN_MS : 0),
-           "the live reader comes to the end", "it did not");
-    report(run, is_ready && clients_read_all(run->clients, DRAIN_MS),
-           "a fresh reader comes to the end", "it did not");
+    for (size_t i = 0; i < TOPICS; i++) {
+        finish_topic(run, i, is_ready);
+    }
 }
 
 static void
-report_verdict(struct run *run)
+report_verdict(struct run *run, size_t topic)
 {
     struct history_verdict verdict;
-    const char *complaint = clients_complaint(run->clients);
+    struct clients *clients = run->all[topic];
+    const char *complaint = clients_complaint(clients);
+    const char *name = plans[topic].topic;
     char what[200];
 
-    history_check(clients_history(run->clients), &verdict);
+    history_check(clients_history(clients), &verdict);
     for (int i = 0; i < HISTORY_FAULT_COUNT; i++) {
         enum history_fault fault = (enum history_fault) i;
 
-        snprintf(what, sizeof(what), "no value is %s (%s): %" PRIu64, history_fault_name(fault),
-                 history_fault_text(fault), verdict.counts[i]);
+        snprintf(what, sizeof(what), "%s: no value is %s (%s): %" PRIu64, name,
+                 history_fault_name(fault), history_fault_text(fault), verdict.counts[i]);
         report(run, verdict.counts[i] == 0, what, verdict.examples[i]);
     }
-    report(run, complaint == NULL, "no client gives up", complaint);
-    printf("# %" PRIu64 " records acknowledged, %" PRIu64 " stored, %" PRId64 " kills, %" PRId64
-           " of them before the broker was ready\n",
-           verdict.acknowledged_count, verdict.stored_count, run->kill_count, run->early_count);
+    snprintf(what, sizeof(what), "%s: no client gives up", name);
+    report(run, complaint == NULL, what, complaint);
+    if (topic > 0) {
+        snprintf(what, sizeof(what), "%s: old values are gone", name);
+        report(run, verdict.expired_count > 0, what, "none is");
+    }
+    printf("# %s: %" PRIu64 " records acknowledged, %" PRIu64 " stored, %" PRIu64
+           " let go, %" PRId64 " kills, %" PRId64 " of them before the broker was ready\n",
+           name, verdict.acknowledged_count, verdict.stored_count, verdict.expired_count,
+           run->kill_count, run->early_count);
 }
 
 static int
@@ -223,7 +260,13 @@ prepare(struct run *run)
     };
     run->random = run->seed * 2 + 1;
     run->deadline_ms = daemon_now_ms() + run->second_count * 1000;
-    run->clients = clients_new(run->daemon.port, "crash", run->seed);
+    for (size_t i = 0; i < TOPICS; i++) {
+        struct clients_plan plan = plans[i];
+
+        plan.seed = run->seed + i;
+        run->all[i] = clients_new(run->daemon.port, &plan);
+    }
+    run->clients = run->all[0];
 }
 
 /* What the environment says of a server becomes what daemon and tool read from theirs. */
@@ -286,7 +329,9 @@ clean_up(struct run *run)
         print_log_tail(run);
         printf("# again: --seed %" PRIu64 " --kills %" PRId64 "\n", run->seed, run->kill_count);
     }
-    clients_free(run->clients);
+    for (size_t i = 0; i < TOPICS; i++) {
+        clients_free(run->all[i]);
+    }
     if (run->keeps_files) {
         printf("# files kept in %s\n", run->directory);
     } else {
@@ -294,19 +339,33 @@ clean_up(struct run *run)
     }
 }
 
+static bool
+start_and_make_topics(struct run *run)
+{
+    bool is_good = start_and_wait(run);
+
+    for (size_t i = 0; is_good && i < TOPICS; i++) {
+        is_good = clients_create_topic(run->all[i], READY_MS);
+    }
+    return is_good;
+}
+
 static int
 run_all(struct run *run)
 {
     printf("# seed %" PRIu64 "\n", run->seed);
     prepare(run);
-    report(run, start_and_wait(run) && clients_create_topic(run->clients, READY_MS),
-           "the broker starts and makes a topic", "it did not");
+    report(run, start_and_make_topics(run), "the broker starts and makes topics", "it did not");
     if (run->failed_count == 0) {
         daemon_kill(&run->daemon);
-        clients_start(run->clients);
+        for (size_t i = 0; i < TOPICS; i++) {
+            clients_start(run->all[i]);
+        }
         report(run, run_kills(run), "the broker comes back after every kill", "it did not in time");
         finish_load(run);
-        report_verdict(run);
+        for (size_t i = 0; i < TOPICS; i++) {
+            report_verdict(run, i);
+        }
         report(run, run->daemon.pid != 0 && daemon_stop(&run->daemon, STOP_MS),
                "the broker stops when asked to", "it had to be killed");
         report(run, is_verified(run), "every record is where brokers look for it",
@@ -358,7 +417,10 @@ parse_argument(struct run *run, int argc, char **argv, int *i)
 int
 main(int argc, char **argv)
 {
-    static struct run run = { .kill_count = 10, .second_count = 300 };
+    static struct run run = { .kill_count = 10,
+                              .second_count = 300,
+                              .settings = { "log.retention.check.interval.ms=100" },
+                              .setting_count = 1 };
 
     run.seed = (uint64_t) time(NULL) % 1000000;
     run.binary = argc > 1 ? argv[1] : "kafscaled";

@@ -37,7 +37,7 @@ send_all(struct history *history, int32_t partition, const struct plan *plan)
     for (int64_t offset = 0; offset < VALUES; offset++) {
         struct history_value value = value_at(offset);
 
-        ck_assert_int_eq(history_send(history, partition, value.producer), value.sequence);
+        ck_assert_int_eq(history_send(history, partition, value.producer, 0, 0), value.sequence);
         if (is_planted(plan, HISTORY_REFUSED, partition, offset)) {
             history_refuse(history, partition, value);
         } else if (is_planted(plan, HISTORY_WRONG_OFFSET, partition, offset)) {
@@ -140,9 +140,9 @@ START_TEST(value_sent_after_an_acknowledgement_may_not_be_stored_before_it)
     struct history_value second = { .producer = 1, .sequence = 0 };
     struct history_verdict verdict;
 
-    history_send(history, 0, 0);
+    history_send(history, 0, 0, 0, 0);
     history_acknowledge(history, 0, first, 1);
-    history_send(history, 0, 1);
+    history_send(history, 0, 1, 0, 0);
     history_acknowledge(history, 0, second, 0);
     history_read(history, HISTORY_FINAL, 0, 0, second);
     history_read(history, HISTORY_FINAL, 0, 1, first);
@@ -159,8 +159,8 @@ START_TEST(unknown_outcome_accuses_nobody)
     struct history *history = history_new(1, 1);
     struct history_verdict verdict;
 
-    history_send(history, 0, 0);
-    history_send(history, 0, 0);
+    history_send(history, 0, 0, 0, 0);
+    history_send(history, 0, 0, 0, 0);
     history_read(history, HISTORY_FINAL, 0, 0,
                  (struct history_value){ .producer = 0, .sequence = 1 });
 
@@ -177,7 +177,7 @@ START_TEST(acknowledgement_without_offset_must_be_stored_somewhere)
     struct history *history = history_new(1, 1);
     struct history_verdict verdict;
 
-    history_send(history, 0, 0);
+    history_send(history, 0, 0, 0, 0);
     history_acknowledge(history, 0, value, -1);
     ck_assert(!history_check(history, &verdict));
     ck_assert_uint_eq(verdict.counts[HISTORY_LOST], 1);
@@ -206,13 +206,65 @@ START_TEST(reader_that_repeats_an_offset_is_found)
     struct history_value value = { .producer = 0, .sequence = 0 };
     struct history_verdict verdict;
 
-    history_send(history, 0, 0);
+    history_send(history, 0, 0, 0, 0);
     history_read(history, HISTORY_LIVE, 0, 0, value);
     history_read(history, HISTORY_LIVE, 0, 0, value);
     history_read(history, HISTORY_FINAL, 0, 0, value);
     ck_assert(!history_check(history, &verdict));
     ck_assert_uint_eq(verdict.counts[HISTORY_JUMPED], 1);
     history_free(history);
+}
+END_TEST
+
+/*
+ * Ten values of 100 bytes, one each second, of a log that may let go what is older than `age_ms` or
+ * beyond `size_bytes`; at the tenth second its start is told to be `start`, and a reader finds what
+ * `reads` says from there on.
+ */
+static struct history_verdict
+judge_expiry(int64_t age_ms, int64_t size_bytes, int64_t start, int64_t reads)
+{
+    struct history *history = history_new(1, 1);
+    struct history_verdict verdict;
+
+    history_expire(history, age_ms, size_bytes);
+    for (int64_t i = 0; i < 10; i++) {
+        struct history_value value = { .sequence = history_send(history, 0, 0, i * 1000, 100) };
+
+        history_acknowledge(history, 0, value, i);
+    }
+    history_start(history, 0, start, 10000);
+    for (int64_t i = start; i < start + reads; i++) {
+        history_read(history, HISTORY_FINAL, 0, i, (struct history_value){ .sequence = i });
+    }
+    history_check(history, &verdict);
+    history_free(history);
+    return verdict;
+}
+
+START_TEST(what_may_be_let_go_is_not_missed)
+{
+    struct history_verdict verdict = judge_expiry(5000, INT64_MAX, 6, 4);
+
+    ck_assert_uint_eq(verdict.counts[HISTORY_LOST], 0);
+    ck_assert_uint_eq(verdict.counts[HISTORY_JUMPED], 0);
+    ck_assert_uint_eq(verdict.counts[HISTORY_TOO_SOON], 0);
+    ck_assert_uint_eq(verdict.expired_count, 6);
+    verdict = judge_expiry(INT64_MAX, 400, 6, 4);
+    ck_assert_uint_eq(verdict.counts[HISTORY_TOO_SOON], 0);
+}
+END_TEST
+
+START_TEST(what_goes_too_soon_is_found)
+{
+    ck_assert_uint_eq(judge_expiry(5000, INT64_MAX, 7, 3).counts[HISTORY_TOO_SOON], 1);
+    ck_assert_uint_eq(judge_expiry(INT64_MAX, 401, 6, 4).counts[HISTORY_TOO_SOON], 6);
+}
+END_TEST
+
+START_TEST(nothing_above_the_log_start_may_go)
+{
+    ck_assert_uint_eq(judge_expiry(5000, INT64_MAX, 5, 4).counts[HISTORY_LOST], 1);
 }
 END_TEST
 
@@ -224,12 +276,15 @@ suite_new(void)
 
     tcase_add_test(cases, good_history_passes);
     tcase_add_loop_test(cases, planted_fault_is_found, 0, HISTORY_OVERTAKEN);
-    tcase_add_loop_test(cases, planted_fault_is_found, HISTORY_OVERTAKEN + 1, HISTORY_FAULT_COUNT);
+    tcase_add_loop_test(cases, planted_fault_is_found, HISTORY_OVERTAKEN + 1, HISTORY_TOO_SOON);
     tcase_add_test(cases, value_sent_after_an_acknowledgement_may_not_be_stored_before_it);
     tcase_add_test(cases, unknown_outcome_accuses_nobody);
     tcase_add_test(cases, acknowledgement_without_offset_must_be_stored_somewhere);
     tcase_add_test(cases, damaged_content_is_a_phantom);
     tcase_add_test(cases, reader_that_repeats_an_offset_is_found);
+    tcase_add_test(cases, what_may_be_let_go_is_not_missed);
+    tcase_add_test(cases, what_goes_too_soon_is_found);
+    tcase_add_test(cases, nothing_above_the_log_start_may_go);
     suite_add_tcase(suite, cases);
     return suite;
 }
