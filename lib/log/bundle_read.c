@@ -241,7 +241,7 @@ on_register(void *arg, enum kafscale_status status, const struct kafscale_meta_e
     } else if (entry_count == 0) {
         finish(reading, KAFSCALE_FENCED);
     } else {
-        ks_log(&reading->log->env->logger, KAFSCALE_LOG_ERROR, "object '%s' is missing",
+        ks_log(&reading->log->env->logger, KAFSCALE_LOG_ERROR, "object '%s' is missing or damaged",
                reading->key);
         finish(reading, verdict(reading, KAFSCALE_NOT_FOUND));
     }
@@ -264,8 +264,8 @@ take_failure(struct bundle_reading *reading, enum kafscale_status status,
     struct ks_log *log = reading->log;
 
     reading->attempts++;
-    reading->damaged += status == KAFSCALE_CORRUPT || status == KAFSCALE_NOT_FOUND;
-    if (status == KAFSCALE_NOT_FOUND && reading->attempts >= READS_MAX && !is_over(reading)) {
+    reading->damaged += ks_stored_batch_is_missed(status);
+    if (ks_stored_batch_is_missed(status) && reading->attempts >= READS_MAX && !is_over(reading)) {
         explain(reading);
         return;
     }
@@ -295,7 +295,7 @@ on_got(void *arg, enum kafscale_status status, struct kafscale_blob *body, uint6
                                                       reading->get.position, reading->read)
                              : take_entries(reading, body);
     }
-    if (status == KAFSCALE_NOT_FOUND && reading->bundle->is_removed && !is_over(reading)) {
+    if (ks_stored_batch_is_missed(status) && reading->bundle->is_removed && !is_over(reading)) {
         read_elsewhere(reading);
     } else if (status != KAFSCALE_OK) {
         take_failure(reading, status, error);

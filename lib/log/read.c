@@ -181,7 +181,7 @@ read_elsewhere(struct reading *reading)
 }
 
 /*
- * An object that isn't there was trimmed by another broker, which serves the partition now; or it
+ * An object that isn't there, or another, was trimmed by another broker, which serves the partition now; or it
  * is lost.
  */
 static void
@@ -197,7 +197,7 @@ on_mark(void *arg, enum kafscale_status status, const struct kafscale_meta_entry
     } else if (ks_trim_mark_of(entries, entry_count) > reading->sequence) {
         finish(reading, KAFSCALE_FENCED);
     } else {
-        ks_log(&reading->log->env->logger, KAFSCALE_LOG_ERROR, "object '%s' is missing",
+        ks_log(&reading->log->env->logger, KAFSCALE_LOG_ERROR, "object '%s' is missing or damaged",
                reading->key);
         finish(reading, verdict(reading, KAFSCALE_NOT_FOUND));
     }
@@ -223,14 +223,14 @@ on_got(void *arg, enum kafscale_status status, struct kafscale_blob *body, uint6
         status = ks_stored_batches_take(reading->batches, reading->count, body,
                                         reading->get.position, reading->read);
     }
-    if (status == KAFSCALE_NOT_FOUND && !log->is_freed && !log->is_stopped && !reading->is_gone &&
-        is_trimmed(log, reading->source, reading->sequence)) {
+    if (ks_stored_batch_is_missed(status) && !log->is_freed && !log->is_stopped &&
+        !reading->is_gone && is_trimmed(log, reading->source, reading->sequence)) {
         read_elsewhere(reading);
         return;
     }
     reading->attempts++;
-    reading->damaged += status == KAFSCALE_CORRUPT || status == KAFSCALE_NOT_FOUND;
-    if (status == KAFSCALE_NOT_FOUND && reading->attempts >= READS_MAX && !log->is_stopped &&
+    reading->damaged += ks_stored_batch_is_missed(status);
+    if (ks_stored_batch_is_missed(status) && reading->attempts >= READS_MAX && !log->is_stopped &&
         !log->is_freed && !reading->is_gone) {
         explain(reading);
         return;

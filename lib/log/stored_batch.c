@@ -79,10 +79,16 @@ ks_stored_batches_take(const struct ks_stored_batch *stored, size_t count,
     return KAFSCALE_OK;
 }
 
+bool
+ks_stored_batch_is_missed(enum kafscale_status status)
+{
+    return status == KAFSCALE_NOT_FOUND || status == KAFSCALE_CORRUPT;
+}
+
 enum kafscale_status
 ks_stored_batch_verdict(enum kafscale_status status, uint32_t attempts, uint32_t damaged)
 {
-    if (status != KAFSCALE_CORRUPT && status != KAFSCALE_NOT_FOUND) {
+    if (!ks_stored_batch_is_missed(status)) {
         return status;
     }
     return damaged == attempts ? KAFSCALE_CORRUPT : KAFSCALE_UNAVAILABLE;

@@ -36,6 +36,12 @@ KAFSCALE_MUST_CHECK enum kafscale_status ks_stored_batches_take(
     const struct ks_stored_batch *stored, size_t count, struct kafscale_blob *body, uint64_t begin,
     struct ks_log_read *read);
 
+/*
+ * What was asked for isn't there, or something else is: below a trim mark a void seal may stand
+ * where the slot was, and under the key of a bundle that has gone another that was put too late.
+ */
+bool ks_stored_batch_is_missed(enum kafscale_status status);
+
 /* What was stored is called damaged, or gone, only if it was found so at every attempt. */
 enum kafscale_status ks_stored_batch_verdict(enum kafscale_status status, uint32_t attempts,
                                              uint32_t damaged);

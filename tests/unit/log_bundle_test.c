@@ -461,12 +461,39 @@ on_read_status(struct ks_log_read *read, enum kafscale_status status)
     *(enum kafscale_status *) read->arg = status;
 }
 
+static void
+on_put(void *arg, enum kafscale_status status, const struct kafscale_error *error)
+{
+    (void) error;
+    ck_assert_int_eq(status, KAFSCALE_OK);
+    *(bool *) arg = true;
+}
+
+/* A seal that is void, or the PUT of a bundle that nobody registers, came to the key since. */
+static void
+put_other(struct log_fixture *f, const struct ks_id *incarnation, bool is_bundle)
+{
+    char key[KS_BUNDLE_KEY_BYTES];
+    struct kafscale_part part = { .bytes = ks_slice_of_text("something else") };
+    struct kafscale_put put = { .key = key, .parts = &part, .part_count = 1, .if_absent = true };
+    bool is_done = false;
+
+    if (is_bundle) {
+        ks_bundle_key("unit", incarnation, 0, SLOTS - 1, key);
+    } else {
+        ks_wal_key("unit", incarnation, 0, key);
+    }
+    ks_store_put(f->store, &put, on_put, &is_done);
+    ck_assert(virtual_env_run_until(&f->v, &is_done, 1000));
+}
+
 /* Who was deposed and doesn't know it yet reads what its successor has moved or deleted. */
 START_TEST(what_another_broker_has_trimmed_is_not_called_lost)
 {
-    for (int round = 0; round < 2; round++) {
-        struct log_fixture *f = with_batches(round == 0 ? SLOTS : SLOTS - 1);
+    for (int round = 0; round < 4; round++) {
+        struct log_fixture *f = with_batches(round % 2 == 0 ? SLOTS : SLOTS - 1);
         struct ks_log *deposed = f->log;
+        struct ks_id incarnation = f->options.incarnation;
         struct ks_partition *partition = log_fixture_partition(f);
         enum kafscale_status status = KAFSCALE_OK;
         enum kafscale_status told = KAFSCALE_EXISTS;
@@ -480,6 +507,9 @@ START_TEST(what_another_broker_has_trimmed_is_not_called_lost)
         ck_assert_ptr_nonnull(log_fixture_open(f));
         raise_start(f, ks_partition_high_watermark(partition));
         virtual_env_run_for(&f->v, 10000);
+        if (round >= 2) {
+            put_other(f, &incarnation, round % 2 == 0);
+        }
         ck_assert(!ks_log_read(deposed, &read, &status));
         virtual_env_run_for(&f->v, 60000);
         ck_assert_int_eq(told, KAFSCALE_FENCED);
