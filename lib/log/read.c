@@ -181,8 +181,8 @@ read_elsewhere(struct reading *reading)
 }
 
 /*
- * An object that isn't there, or another, was trimmed by another broker, which serves the partition now; or it
- * is lost.
+ * An object that isn't there, or isn't itself, was trimmed by another broker, which serves the
+ * partition now; or it is lost.
  */
 static void
 on_mark(void *arg, enum kafscale_status status, const struct kafscale_meta_entry *entries,

@@ -215,7 +215,7 @@ is_of_partition(const struct ks_segment *segment)
     const struct ks_index *index = &segment->index;
 
     if (ks_is_planted(KS_PLANTED_READER_CHECKS_ID)) {
-        return true;
+        return index->base_offset == segment->id.base_offset;
     }
     return ks_id_equals(&index->name.topic, &segment->id.name.topic) &&
            index->name.index == segment->id.name.index &&

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 
 #define STEPS 500
+/* Answers that were damaged on the way, one after another, are no damage either. */
+#define CORRUPT_READS_MAX 3
 
 static uint64_t
 draw(struct world *w, uint64_t below)
@@ -471,6 +473,15 @@ world_read_from(struct world *w, struct ks_log *log, struct ks_partition *partit
     if (r.status == KAFSCALE_OK) {
         take_read(&r);
     }
+    if (r.status == KAFSCALE_CORRUPT && !w->is_damaged &&
+        ks_log_find(log, &(struct ks_partition_name){ .topic = w->topic, .index = index }) ==
+            partition) {
+        if (++w->corrupt_reads < CORRUPT_READS_MAX) {
+            return world_read_from(w, log, partition, index, offset);
+        }
+        world_broken(w, "a read is told of damage, and nothing is damaged", index, offset);
+    }
+    w->corrupt_reads = 0;
     return r.next;
 }
 
@@ -541,6 +552,7 @@ world_init(struct world *w, uint64_t seed)
                                                                        draw(w, 2) == 0 ? 4 : 0),
                                                     &w->flaky));
     w->is_peaceful = draw(w, 2) == 0;
+    w->foreign_at = draw(w, 16) == 0 ? (int) draw(w, STEPS) : -1;
     w->retention_bytes = draw(w, 3) == 0 ? 1000 + (int64_t) draw(w, 20000) : -1;
     ks_env_random(&w->v.env, w->cluster.bytes, KS_ID_BYTES);
     ks_env_random(&w->v.env, w->topic.bytes, KS_ID_BYTES);
@@ -594,6 +606,8 @@ count_witness(struct world *w)
     w->events->segments += counts->segments;
     w->events->segments_deleted += counts->segments_deleted;
     w->events->segments_again += counts->segments_again;
+    w->events->removes_late += counts->removes_late;
+    w->events->removes_again += counts->removes_again;
 }
 
 static void
@@ -607,6 +621,9 @@ world_deinit(struct world *w)
         ks_log_free(w->brokers[i].log);
     }
     virtual_env_run_for(&w->v, 60000);
+    for (int i = 0; i < KS_FAULT_COUNT; i++) {
+        w->events->faults[i] += ks_fault_store_count(w->faults, (enum ks_fault) i);
+    }
     ks_meta_close(w->meta, on_closed, NULL);
     ks_store_close(w->store, on_closed, NULL);
     virtual_env_run_for(&w->v, 60000);
@@ -679,6 +696,9 @@ world_run(uint64_t seed, struct world_events *events, char reason_out[200])
     for (int i = 0; i < STEPS && !w->is_broken; i++) {
         step(w);
         witness_settle(w->witness);
+        if (i == w->foreign_at) {
+            world_put_foreign(w);
+        }
     }
     if (!w->is_broken) {
         world_finish(w);

@@ -12,6 +12,7 @@
 #define KS_TESTS_SIM_LOG_WORLD_H
 
 #include "log/log.h"
+#include "store/fault_store.h"
 #include "support/virtual_env.h"
 
 #define WORLD_PARTITIONS 3
@@ -71,6 +72,10 @@ struct world_events {
     uint64_t compaction_alarms;
     uint64_t segments_deleted;
     uint64_t segments_again;
+    uint64_t removes_late;
+    uint64_t removes_again;
+    uint64_t foreign; /* objects of other programs */
+    uint64_t faults[KS_FAULT_COUNT];
     uint64_t damages;      /* of an object at rest */
     uint64_t damages_told; /* of these, so that something could not be read */
     uint64_t operations;

@@ -7,13 +7,16 @@
 #include "sim/log_world_internal.h"
 
 #include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum damage {
     DAMAGE_BIT,
     DAMAGE_CUT,
     DAMAGE_LOSS,
-    DAMAGE_OTHER, /* the bytes of another object of its folder */
+    DAMAGE_OTHER,   /* the bytes of another object of its folder */
+    DAMAGE_FOREIGN, /* both objects of a segment are those of another partition or topic */
     DAMAGE_COUNT
 };
 
@@ -95,6 +98,44 @@ leaves_a_trace(struct world *w, const char *key)
     return strstr(key, "/wal/") == NULL || witness_is_below_seal(w->witness, key);
 }
 
+/* A whole segment of the same base that lies elsewhere, or NULL. */
+static const char *
+find_foreign(struct world *w, const char *key)
+{
+    const char *name = strstr(key, "/segment-");
+    struct kafscale_slice unused;
+
+    for (size_t i = 0; name != NULL && i < witness_object_count(w->witness); i++) {
+        const char *other = witness_object(w->witness, i, &unused);
+        const char *other_name = other == NULL ? NULL : strstr(other, "/segment-");
+
+        if (other_name != NULL && strcmp(other, key) != 0 && strcmp(other_name, name) == 0) {
+            return other;
+        }
+    }
+    return NULL;
+}
+
+static bool
+replace_by_foreign(struct world *w, const char *key)
+{
+    static const char *const kinds[] = { ".index", ".kfs" };
+    const char *other = find_foreign(w, key);
+
+    for (size_t i = 0; i < 2 && other != NULL; i++) {
+        struct kafscale_slice bytes;
+        char from[1000];
+        char to[1000];
+
+        snprintf(from, sizeof from, "%.*s%s", (int) strcspn(other, "."), other, kinds[i]);
+        snprintf(to, sizeof to, "%.*s%s", (int) strcspn(key, "."), key, kinds[i]);
+        if (witness_bytes(w->witness, from, &bytes)) {
+            replace(w, to, &bytes);
+        }
+    }
+    return other != NULL;
+}
+
 static bool
 damage(struct world *w, const char *key, const char *folder, struct kafscale_slice bytes)
 {
@@ -114,6 +155,8 @@ damage(struct world *w, const char *key, const char *folder, struct kafscale_sli
         replace(w, key, &damaged);
     } else if (kind == DAMAGE_LOSS && leaves_a_trace(w, key)) {
         replace(w, key, NULL);
+    } else if (kind == DAMAGE_FOREIGN) {
+        is_done = replace_by_foreign(w, key);
     } else if (kind == DAMAGE_OTHER && pick(w, folder, &other) != NULL) {
         replace(w, key, &other);
     } else {
@@ -176,4 +219,25 @@ world_damage(struct world *w)
     }
     w->events->damages++;
     w->events->damages_told += !is_all_whole;
+}
+
+/*
+ * Another program has put an object of its own where the next segment of a partition would come:
+ * the partition is compacted no further, and nobody loses anything.
+ */
+void
+world_put_foreign(struct world *w)
+{
+    struct ks_partition_name name = { .topic = w->topic,
+                                      .index = (int32_t) draw(w, WORLD_PARTITIONS) };
+    struct kafscale_slice bytes = ks_slice_of_text("what another program has put here");
+    struct kafscale_slice unused;
+    char key[100];
+
+    snprintf(key, sizeof key, "sim/t/%d/segment-%020" PRId64 ".kfs", (int) name.index,
+             witness_compacted_upto(w->witness, &name));
+    if (!witness_bytes(w->witness, key, &unused)) {
+        w->events->foreign++;
+        replace(w, key, &bytes);
+    }
 }

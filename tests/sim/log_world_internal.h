@@ -88,6 +88,7 @@ struct world {
     struct flaky_meta_control flaky;
     bool is_peaceful;        /* nobody claims what another living broker has */
     int64_t retention_bytes; /* negative: no limit */
+    int foreign_at;          /* the step at which another program puts an object; negative: never */
     struct ks_id cluster;
     struct ks_id topic;
     struct ks_id short_topic; /* deleted and followed by another now and then */
@@ -106,6 +107,7 @@ struct world {
     struct ks_id last_owner[WORLD_PARTITIONS];
     struct world_events *events;
     char *reason;
+    uint32_t corrupt_reads; /* in a row, of one place */
     bool is_broken;
     bool is_over;
     bool is_damaged; /* an object was, on purpose */
@@ -145,6 +147,8 @@ void world_finish(struct world *w);
 /* --- log_world_damage.c --- */
 /* Damages an object, and looks what becomes of it. */
 void world_damage(struct world *w);
+/* In the middle of things: an object of another program, where a segment would come. */
+void world_put_foreign(struct world *w);
 
 /* --- log_world_start.c --- */
 /* Lets the beginning of a partition go that some broker has. */

@@ -152,13 +152,41 @@ is_same(struct kafscale_blob *a, struct kafscale_blob *b)
     return x.size == y.size && memcmp(x.data, y.data, x.size) == 0;
 }
 
+/* The bytes name the topic that this key belongs to; those of a body have a tag of it. */
+static bool
+is_of_its_topic(const struct witness_object *segment, struct kafscale_blob *bytes)
+{
+    struct kafscale_slice all = kafscale_blob_slice(bytes);
+    struct kafscale_error error = { 0 };
+    struct ks_segment_header header;
+    struct ks_index index;
+    bool is_same;
+
+    if (segment->kind == WITNESS_BODY) {
+        return all.size >= KS_SEGMENT_HEADER_BYTES &&
+               ks_segment_read_header(ks_slice(all.data, KS_SEGMENT_HEADER_BYTES), &header,
+                                      &error) == KAFSCALE_OK &&
+               header.topic_tag == ks_segment_topic_tag(&segment->name.topic);
+    }
+    if (ks_index_decode(all, &index, &error) != KAFSCALE_OK) {
+        return false;
+    }
+    is_same = ks_id_equals(&index.name.topic, &segment->name.topic);
+    ks_index_deinit(&index);
+    return is_same;
+}
+
 /* Nobody comes to what begins below log_start, or belongs to a topic that is gone. */
 static bool
-is_garbage(const struct witness *witness, const struct witness_object *segment)
+is_garbage(const struct witness *witness, const struct witness_object *segment,
+           struct kafscale_blob *bytes)
 {
     struct ks_register reg;
     bool is_below;
 
+    if (!is_of_its_topic(segment, bytes)) {
+        return false;
+    }
     if (!witness_topic_lives(witness, &segment->name.topic) ||
         !witness_part(witness, &segment->name, &reg)) {
         return true;
@@ -176,7 +204,10 @@ is_garbage(const struct witness *witness, const struct witness_object *segment)
  * - a seal in a slot below the mark is void, and the data that was there is in segments or bundles;
  * - an entry of the metadata log where another was trimmed is void by its chunk's mark;
  * - a bundle from below the mark can't be registered any more. Two bundles of the same slots differ
- *   when more batches were covered by segments in between.
+ *   when more batches were covered by segments in between;
+ * - a segment from below log_start: whoever reads at or above that finds one with a greater base,
+ *   and no compactor begins there again. Nor does anybody read a topic that is gone. Two segments
+ *   of one base differ when the index of the first was deleted before the second came.
  */
 static void
 check_content(struct witness *witness, const struct witness_object *object,
@@ -197,8 +228,8 @@ check_content(struct witness *witness, const struct witness_object *object,
         return;
     }
     if ((object->kind == WITNESS_INDEX || object->kind == WITNESS_BODY) && !object->exists &&
-        is_garbage(witness, object)) {
-        return; /* a zombie's, and it goes again */
+        is_garbage(witness, object, bytes)) {
+        return;
     }
     witness_broken(witness, object->exists ? "an object was replaced" : "a key has other content",
                    object->key);
@@ -264,6 +295,7 @@ see_put(struct witness *witness, const char *key, struct kafscale_blob *bytes)
     } else if (object->kind == WITNESS_ENTRY) {
         witness_see_entry(witness, object);
     }
+    witness_check_producers(witness, object);
     count_put(witness, object);
 }
 
@@ -321,7 +353,9 @@ check_bundle_goes(struct witness *witness, const struct witness_object *object)
 
 /*
  * Whether a segment after this one begins at or below the offset. Where log_start went past
- * compacted_upto, a compactor that was under way leaves a segment beyond it, which nobody comes to.
+ * compacted_upto, a compactor that was under way leaves a segment from below it to beyond, which
+ * nobody comes to: the next one begins at log_start, and the reader takes the greater base. Inside
+ * a segment that counts none can begin, since compacted_upto went over it in one step.
  */
 static bool
 begins_later(const struct witness *witness, const struct witness_object *segment, int64_t offset)
@@ -362,8 +396,9 @@ check_segment_goes(struct witness *witness, const struct witness_object *object)
         last =
             ks_segment_read_footer(bytes, &footer, &error) == KAFSCALE_OK ? footer.last_offset : -1;
     }
-    if (last >= reg.log_start && reg.log_start < reg.compacted_upto &&
-        !begins_later(witness, object, reg.log_start)) {
+    if (object->base_offset >= reg.log_start ||
+        (last >= reg.log_start && reg.log_start < reg.compacted_upto &&
+         !begins_later(witness, object, reg.log_start))) {
         witness_broken(witness, "a segment was deleted that is not below log_start", object->key);
     }
     ks_register_deinit(&reg);
@@ -393,8 +428,10 @@ see_remove(struct witness *witness, const char *key)
 
     witness_settle(witness);
     if (object == NULL || !object->exists) {
+        witness->counts.removes_late += object != NULL && object->was_deleted;
         return;
     }
+    witness->counts.removes_again += object->was_deleted;
     object->exists = false;
     object->was_deleted = true;
     switch (object->kind) {
@@ -614,6 +651,31 @@ witness_object(const struct witness *witness, size_t number, struct kafscale_sli
     }
     *bytes_out = kafscale_blob_slice(object->bytes);
     return object->key;
+}
+
+bool
+witness_bytes(const struct witness *witness, const char *key, struct kafscale_slice *bytes_out)
+{
+    const struct witness_object *object = witness_find(witness, key);
+
+    if (object == NULL || !object->exists) {
+        return false;
+    }
+    *bytes_out = kafscale_blob_slice(object->bytes);
+    return true;
+}
+
+int64_t
+witness_compacted_upto(const struct witness *witness, const struct ks_partition_name *name)
+{
+    struct ks_register reg;
+    int64_t upto = 0;
+
+    if (witness_part(witness, name, &reg)) {
+        upto = reg.compacted_upto;
+        ks_register_deinit(&reg);
+    }
+    return upto;
 }
 
 bool

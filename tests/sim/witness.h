@@ -9,6 +9,7 @@
  * - a slot goes only below the trim mark or above a valid seal, a seal never, but below the mark;
  * - a mark passes a slot, and a bundle's register goes, only when everything in it is elsewhere;
  * - a bundle is there before its register and as long as that is; an index before its segment;
+ * - the producers in an index or a bundle are those that the batches below its end have left;
  * - segments go only below log_start, and what lies above no one deletes;
  * - epochs, marks, log_start and compacted_upto only grow; registers of dead topics don't change;
  * - an epoch is activated when all logs before it are closed or sealed.
@@ -47,7 +48,9 @@ struct witness_counts {
     uint64_t segments_deleted;
     uint64_t segments_again;
     uint64_t seals;
-    uint64_t seals_void; /* below the mark when they acted */
+    uint64_t seals_void;    /* below the mark when they acted */
+    uint64_t removes_late;  /* of what had gone already */
+    uint64_t removes_again; /* of what had come again */
 };
 
 /* Takes `inner`. The witness outlives the store it is given for; witness_free frees it. */
@@ -67,6 +70,13 @@ void witness_settle(struct witness *witness);
 size_t witness_object_count(const struct witness *witness);
 const char *witness_object(const struct witness *witness, size_t number,
                            struct kafscale_slice *bytes_out);
+
+/* The object of this key; false: there is none. */
+bool witness_bytes(const struct witness *witness, const char *key,
+                   struct kafscale_slice *bytes_out);
+
+/* What the register of this partition says. */
+int64_t witness_compacted_upto(const struct witness *witness, const struct ks_partition_name *name);
 
 /* Whether the log that this slot belongs to has come to its end above it, by a seal. */
 bool witness_is_below_seal(const struct witness *witness, const char *slot_key);

@@ -93,6 +93,10 @@ void witness_unwatch(struct witness *witness);
 void witness_changed(struct witness *witness, const struct kafscale_meta_entry *entry,
                      bool is_delete);
 
+/* --- witness_producers.c --- */
+/* An index or a bundle was put. */
+void witness_check_producers(struct witness *witness, const struct witness_object *object);
+
 /* --- witness_meta.c --- */
 void witness_see_entry(struct witness *witness, const struct witness_object *object);
 
