@@ -110,7 +110,8 @@ struct ks_partition {
         struct ks_expiry_walk *walk;
     } expiry; /* retention_segments.c's */
 
-    int64_t read_next; /* where a reader of segments will go on, -1: none has come to an end */
+    int64_t read_next;   /* where a reader of segments will go on, -1: none has come to an end */
+    uint32_t read_ahead; /* how many blocks were read ahead of him there */
 
     /* The section of the open object that its batches go into, or NULL. The writer's. */
     struct ks_open_section *section;

@@ -125,47 +125,78 @@ check_block(const struct ks_segment *segment, const struct span *span, struct ka
 
 /* --- Reading ahead --------------------------------------------------------------------------- */
 
-/*
- * How far to read ahead of a block: twice as far as of the block before it, if that was read a
- * short time ago, up to the limit.
- */
-static uint32_t
-choose_ahead(struct ks_log *log, const struct ks_segment *segment, const struct span *span)
-{
-    uint32_t ahead_max = (uint32_t) (log->options.read_ahead_bytes_max / BLOCK_BYTES);
-    const struct ks_block *before = NULL;
-    uint32_t ahead;
-
-    if (span->first > 0) {
-        struct span previous = span_of(&segment->index, span->first - 1);
-
-        before = ks_block_at_hand(log, ks_segment_body_key(segment), previous.position);
-    }
-    if (before == NULL || !before->is_checked) {
-        return ahead_max > 0;
-    }
-    ahead = before->ahead * 2;
-    return ahead < ahead_max ? ahead : ahead_max;
-}
-
-static void
-read_ahead(struct cold_read *cold, const struct span *span, uint32_t ahead)
+/* How far was read ahead of the block before; false: nobody came from there a short time ago. */
+static bool
+find_ahead_before(const struct cold_read *cold, const struct span *span, uint32_t *ahead_out)
 {
     const struct ks_index *index = &cold->segment->index;
-    size_t entry = span->end;
+    const struct ks_partition *partition;
+    const struct ks_block *before;
+
+    if (span->first == 0) {
+        partition = ks_log_find(cold->log, &cold->name);
+        *ahead_out = partition == NULL ? 0 : partition->read_ahead;
+        return partition != NULL && partition->read_next == index->base_offset;
+    }
+    before = ks_block_at_hand(cold->log, ks_segment_body_key(cold->segment),
+                              span_of(index, span->first - 1).position);
+    *ahead_out = before == NULL ? 0 : before->ahead;
+    return before != NULL && before->is_checked;
+}
+
+/* Twice as far as before, up to the limit. */
+static uint32_t
+choose_ahead(const struct cold_read *cold, const struct span *span)
+{
+    uint32_t ahead_max = (uint32_t) (cold->log->options.read_ahead_bytes_max / BLOCK_BYTES);
+    uint32_t before;
+
+    if (!find_ahead_before(cold, span, &before)) {
+        return ahead_max > 0;
+    }
+    return before * 2 < ahead_max ? before * 2 : ahead_max;
+}
+
+/* Begins with the block at this entry; how many blocks are left to prepare. */
+static uint32_t
+prepare_blocks(struct ks_log *log, const struct ks_segment *segment, size_t entry, uint32_t ahead)
+{
+    const struct ks_index *index = &segment->index;
 
     for (; ahead > 0 && entry < index->entry_count; ahead--) {
         struct span next = span_of(index, entry);
 
-        ks_block_prepare(cold->log, ks_segment_body_key(cold->segment), next.position, next.bytes);
+        ks_block_prepare(log, ks_segment_body_key(segment), next.position, next.bytes);
         entry = next.end;
     }
-    if (ahead > 0 && ks_object_reads_are_idle(cold->log)) {
-        const struct ks_partition *partition = ks_log_find(cold->log, &cold->name);
+    return ahead;
+}
 
-        if (partition != NULL && index->last_offset + 1 < partition->reg.compacted_upto) {
-            ks_segment_prepare(cold->log, &cold->search.owner, index->last_offset + 1);
-        }
+/* The next segment's index, or, once that is here, its blocks. */
+static void
+prepare_next_segment(const struct cold_read *cold, uint32_t ahead)
+{
+    const struct ks_partition *partition = ks_log_find(cold->log, &cold->name);
+    int64_t base = cold->segment->index.last_offset + 1;
+    const struct ks_segment *next;
+
+    if (partition == NULL || base >= partition->reg.compacted_upto) {
+        return;
+    }
+    next = ks_segment_at_hand(cold->log, &cold->name, base);
+    if (next != NULL) {
+        prepare_blocks(cold->log, next, 0, ahead);
+    } else if (ks_object_reads_are_idle(cold->log)) {
+        ks_segment_prepare(cold->log, &cold->search.owner, base);
+    }
+}
+
+static void
+read_ahead(const struct cold_read *cold, const struct span *span, uint32_t ahead)
+{
+    ahead = prepare_blocks(cold->log, cold->segment, span->end, ahead);
+    if (ahead > 0) {
+        prepare_next_segment(cold, ahead);
     }
 }
 
@@ -227,13 +258,14 @@ take_batches(struct ks_log_read *read, size_t *capacity, struct kafscale_blob *o
 
 /* Where the next reader of this partition goes on, if it is the same. */
 static void
-note_end(struct cold_read *cold, const struct span *span)
+note_end(const struct cold_read *cold, const struct span *span, const struct ks_block *block)
 {
     struct ks_partition *partition = ks_log_find(cold->log, &cold->name);
 
     if (partition != NULL && span->end == cold->segment->index.entry_count &&
         cold->segment->index.last_offset + 1 < partition->reg.compacted_upto) {
         partition->read_next = cold->segment->index.last_offset + 1;
+        partition->read_ahead = block->ahead;
     }
 }
 
@@ -248,7 +280,7 @@ answer(struct cold_read *cold, struct span span, struct ks_block *block)
 
     while (block != NULL && status == KAFSCALE_OK && !is_full) {
         status = take_batches(cold->read, &capacity, block->bytes, &is_full);
-        note_end(cold, &span);
+        note_end(cold, &span, block);
         if (span.end == index->entry_count) {
             break;
         }
@@ -319,7 +351,7 @@ take_block(struct cold_read *cold, struct ks_block *block, enum kafscale_status 
             return true;
         }
         block->is_checked = true;
-        block->ahead = choose_ahead(cold->log, cold->segment, &span);
+        block->ahead = choose_ahead(cold, &span);
     }
     ahead = block->ahead;
     *status_out = answer(cold, span, block);

@@ -154,6 +154,26 @@ START_TEST(a_block_is_read_once_however_many_wait)
 }
 END_TEST
 
+/* The end of a segment is no reason to wait: what comes after it is read ahead, too. */
+START_TEST(who_reads_on_finds_the_next_segment_ready)
+{
+    struct log_fixture *f = world_with_segments();
+
+    segments_succeed(f);
+    for (int64_t offset = 0; offset < 12; offset++) {
+        struct segments_reading reading;
+
+        segments_begin_read(f, &reading, offset, 1);
+        ck_assert_int_eq(reading.is_done, offset > 0);
+        segments_end_read(f, &reading, KAFSCALE_OK);
+        ks_log_read_release(&reading.read);
+        virtual_env_run_for(&f->v, 100);
+    }
+    ck_assert_uint_eq(segments_counters(f).cold_reads, 12);
+    log_fixture_free(f);
+}
+END_TEST
+
 START_TEST(answers_outlive_the_cache_and_the_log)
 {
     struct log_fixture *f = world_with_segments();
@@ -417,6 +437,7 @@ suite_new(void)
     tcase_add_test(tests, a_segment_that_is_not_the_one_of_its_index_is_said);
     tcase_add_test(tests, a_missing_segment_is_said_and_never_skipped);
     tcase_add_test(tests, a_block_is_read_once_however_many_wait);
+    tcase_add_test(tests, who_reads_on_finds_the_next_segment_ready);
     tcase_add_test(tests, answers_outlive_the_cache_and_the_log);
     tcase_add_test(tests, a_freed_log_answers_no_reader);
     tcase_add_test(tests, times_are_found_from_indexes_alone);
