@@ -2,6 +2,7 @@
 /* Only the two kinds of request that cost much are told apart by what they are for. */
 #include "counting_store.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 const char *const counting_kind_names[KIND_COUNT] = { "wal",   "bundle",  "metadata",
@@ -21,6 +22,36 @@ kind_of(const char *key)
     return KIND_OTHER;
 }
 
+/* A segment whose body isn't kept: nothing here reads it, and over hours they are gigabytes. */
+struct bodyless {
+    struct kafscale_put put;
+    kafscale_put_done *done;
+    void *arg;
+};
+
+static void
+on_bodyless(void *arg, enum kafscale_status status, const struct kafscale_error *error)
+{
+    struct bodyless *bodyless = arg;
+
+    bodyless->done(bodyless->arg, status, error);
+    free(bodyless);
+}
+
+static void
+put_bodyless(struct counting_store *store, const struct kafscale_put *put, kafscale_put_done *done,
+             void *arg)
+{
+    struct bodyless *bodyless = malloc(sizeof *bodyless);
+
+    if (bodyless == NULL) {
+        abort();
+    }
+    *bodyless = (struct bodyless){ .put = *put, .done = done, .arg = arg };
+    bodyless->put.part_count = 0;
+    store->inner.ops->put(store->inner.self, &bodyless->put, on_bodyless, bodyless);
+}
+
 static void
 counting_put(void *self, const struct kafscale_put *put, kafscale_put_done *done, void *arg)
 {
@@ -29,6 +60,10 @@ counting_put(void *self, const struct kafscale_put *put, kafscale_put_done *done
     store->puts[kind_of(put->key)]++;
     for (size_t i = 0; i < put->part_count; i++) {
         store->put_bytes += put->parts[i].bytes.size;
+    }
+    if (kind_of(put->key) == KIND_SEGMENT) {
+        put_bodyless(store, put, done, arg);
+        return;
     }
     store->inner.ops->put(store->inner.self, put, done, arg);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A store that counts the requests to another one by what they are for, and has the window and
- * the flush interval of the store on S3.
+ * the flush interval of the store on S3. It doesn't keep what is in segments.
  */
 #ifndef KS_TESTS_BENCH_COUNTING_STORE_H
 #define KS_TESTS_BENCH_COUNTING_STORE_H

@@ -17,7 +17,9 @@ class Daemon:
             self.process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=log,
                                             text=True)
         words = self.process.stdout.readline().split()
-        assert words, "kafscaled did not start, see " + log_path
+        if not words:
+            with open(log_path, encoding="utf-8") as log:
+                raise AssertionError("kafscaled did not start: " + log.read()[-2000:])
         self.address = words[-1]
 
     def _read(self, name, task=None):
