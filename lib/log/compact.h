@@ -10,6 +10,7 @@
 
 #include "log/changes.h"
 #include "log/producer_load.h"
+#include "log/segment_build.h"
 
 enum ks_compact_step {
     KS_COMPACT_REGISTER,
@@ -42,14 +43,11 @@ struct ks_compact_job {
     struct ks_log_read read;
     bool is_reading;
     int64_t next;
-    struct ks_index index;
+    struct ks_segment_build build;
     struct kafscale_part *parts; /* header, batches, footer */
     size_t part_count;
     size_t part_capacity;
-    uint8_t header[KS_SEGMENT_HEADER_BYTES];
-    uint8_t footer[KS_SEGMENT_FOOTER_BYTES];
-    struct ks_buffer encoded; /* index */
-    struct kafscale_part encoded_part;
+    struct kafscale_part encoded_part; /* the index */
 
     char index_key[KS_SEGMENT_KEY_BYTES];
     char segment_key[KS_SEGMENT_KEY_BYTES];

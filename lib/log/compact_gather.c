@@ -26,8 +26,7 @@ ks_compact_scatter(struct ks_compact_job *job)
     job->parts = NULL;
     job->part_count = 0;
     job->part_capacity = 0;
-    ks_index_deinit(&job->index);
-    ks_buffer_deinit(&job->encoded);
+    ks_segment_build_deinit(&job->build);
     ks_log_read_release(&job->read);
 }
 
@@ -87,24 +86,18 @@ is_full(const struct ks_compact_job *job, const struct ks_batch *batch)
     if (job->last >= 0) {
         return job->next > job->last;
     }
-    return job->index.batch_count > 0 &&
-           job->index.body_bytes + batch->bytes.size > ks_compact_limit(job->log, job->partition);
+    return job->build.index.batch_count > 0 && job->build.index.body_bytes + batch->bytes.size >
+                                                   ks_compact_limit(job->log, job->partition);
 }
 
 static enum kafscale_status
 add_batch(struct ks_compact_job *job, const struct ks_batch *batch,
           const struct kafscale_part *part)
 {
-    struct ks_wal_entry entry = ks_entry_of_batch(batch);
     struct kafscale_error error = { 0 };
-    enum kafscale_status status = ks_index_add_batch(&job->index, batch, &error);
+    enum kafscale_status status = ks_segment_build_add(&job->build, &job->producers, batch,
+                                                       ks_env_wall_ms(job->log->env), &error);
 
-    if (status == KAFSCALE_OK) {
-        status = ks_index_add_epoch(&job->index, batch->leader_epoch, batch->base_offset);
-    }
-    if (status == KAFSCALE_OK) {
-        status = ks_producer_note_entry(&job->producers, &entry, ks_env_wall_ms(job->log->env));
-    }
     if (status == KAFSCALE_OK && !add_bytes(job, part)) {
         status = KAFSCALE_NO_MEMORY;
     }
@@ -142,31 +135,19 @@ take_read(struct ks_compact_job *job)
 static bool
 finish_parts(struct ks_compact_job *job)
 {
-    struct ks_producer_snapshot snapshot = { .name = job->name,
-                                             .offset = job->index.last_offset + 1 };
-    struct ks_segment_header header = { .base_offset = job->base,
-                                        .record_count = (int32_t) job->index.record_count,
-                                        .created_ms = job->index.created_ms,
-                                        .topic_tag = job->index.topic_tag };
-    struct ks_segment_footer footer = { .body_crc = job->index.body_crc,
-                                        .last_offset = job->index.last_offset };
+    struct ks_producer_table *producers =
+        ks_is_planted(KS_PLANTED_LIVE_PRODUCERS) ? &job->partition->producers : &job->producers;
+    struct kafscale_error error = { 0 };
 
-    if (ks_is_planted(KS_PLANTED_LIVE_PRODUCERS)) {
-        ks_producer_snapshot_encode(&job->partition->producers, &snapshot, &job->index.producers);
-    } else {
-        ks_producer_snapshot_encode(&job->producers, &snapshot, &job->index.producers);
-    }
-    ks_segment_write_header(job->header, &header);
-    ks_segment_write_footer(job->footer, &footer);
-    ks_index_encode(&job->index, &job->encoded);
-    return add_part(job, ks_slice(job->footer, sizeof job->footer), NULL) &&
-           !ks_buffer_failed(&job->index.producers) && !ks_buffer_failed(&job->encoded);
+    return ks_segment_build_finish(&job->build, producers, &error) == KAFSCALE_OK &&
+           add_part(job, ks_slice(job->build.footer, sizeof job->build.footer), NULL);
 }
 
 static void
 complete(struct ks_compact_job *job)
 {
-    if (job->index.batch_count == 0 || (job->last >= 0 && job->index.last_offset != job->last)) {
+    if (job->build.index.batch_count == 0 ||
+        (job->last >= 0 && job->build.index.last_offset != job->last)) {
         /* An index that another put goes further than what is known here: look again. */
         ks_compact_finish(job, false);
         return;
@@ -267,32 +248,36 @@ reset_producers(struct ks_compact_job *job)
 }
 
 /* An index that was made again doesn't know what was before: the partition begins with it. */
-static enum kafscale_status
-follow(struct ks_compact_job *job)
+static const struct ks_index *
+index_before(const struct ks_compact_job *job)
 {
     struct ks_segment *newest = job->has_state ? job->state.newest : NULL;
 
-    if (newest != NULL && !newest->index.has_partition) {
+    if (newest == NULL) {
+        return NULL;
+    }
+    if (!newest->index.has_partition) {
         newest->index.totals.segments = 1;
         newest->index.has_partition = true;
     }
-    return ks_index_follow(&job->index, newest == NULL ? NULL : &newest->index, job->start);
+    return &newest->index;
 }
 
 void
 ks_compact_gather(struct ks_compact_job *job)
 {
+    struct ks_segment_place place = { .name = job->name,
+                                      .cluster = job->log->options.cluster,
+                                      .base_offset = job->base,
+                                      .log_start = job->start,
+                                      .before = index_before(job) };
+
     ks_compact_scatter(job);
     job->step = KS_COMPACT_GATHER;
     job->next = job->base;
-    ks_index_init(&job->index, job->base);
-    ks_buffer_init(&job->encoded, KS_INDEX_BYTES_MAX);
-    job->index.name = job->name;
-    job->index.topic_tag = ks_segment_topic_tag(&job->name.topic);
-    job->index.cluster = job->log->options.cluster;
-    job->index.created_ms = ks_env_wall_ms(job->log->env);
-    if (!reset_producers(job) || follow(job) != KAFSCALE_OK ||
-        !add_part(job, ks_slice(job->header, sizeof job->header), NULL)) {
+    if (!reset_producers(job) ||
+        ks_segment_build_init(&job->build, &place, ks_env_wall_ms(job->log->env)) != KAFSCALE_OK ||
+        !add_part(job, ks_slice(job->build.header, sizeof job->build.header), NULL)) {
         collapse(job);
         return;
     }

@@ -101,11 +101,11 @@ static void
 adopt(struct ks_compact_job *job, const struct ks_index *found)
 {
     job->log->counters.indexes_adopted += job->last < 0;
-    if (found->last_offset != job->index.last_offset) {
+    if (found->last_offset != job->build.index.last_offset) {
         job->last = found->last_offset;
         ks_compact_gather(job);
-    } else if (found->body_crc != job->index.body_crc ||
-               found->body_bytes != job->index.body_bytes) {
+    } else if (found->body_crc != job->build.index.body_crc ||
+               found->body_bytes != job->build.index.body_bytes) {
         something_else(job);
     } else {
         put_segment(job);
@@ -128,7 +128,7 @@ on_index_found(void *arg, enum kafscale_status status, struct kafscale_blob *bod
         ks_compact_retry(job, put_index);
     } else if (status != KAFSCALE_OK) {
         ks_compact_retry(job, look_at_index);
-    } else if (ks_slice_equals(kafscale_blob_slice(body), ks_buffer_slice(&job->encoded))) {
+    } else if (ks_slice_equals(kafscale_blob_slice(body), ks_buffer_slice(&job->build.encoded))) {
         put_segment(job);
     } else if (ks_index_decode(kafscale_blob_slice(body), &found, &error) != KAFSCALE_OK) {
         something_else(job);
@@ -163,7 +163,7 @@ static void
 put_index(struct ks_compact_job *job)
 {
     job->step = KS_COMPACT_INDEX;
-    job->encoded_part = (struct kafscale_part){ .bytes = ks_buffer_slice(&job->encoded) };
+    job->encoded_part = (struct kafscale_part){ .bytes = ks_buffer_slice(&job->build.encoded) };
     job->put = (struct kafscale_put){ .key = job->index_key,
                                       .parts = &job->encoded_part,
                                       .part_count = 1,
@@ -215,7 +215,7 @@ on_footer_found(void *arg, enum kafscale_status status, struct kafscale_blob *bo
     } else if (status != KAFSCALE_OK) {
         ks_compact_retry(job, look_at_segment);
     } else if (!ks_slice_equals(kafscale_blob_slice(body),
-                                ks_slice(job->footer, sizeof job->footer))) {
+                                ks_slice(job->build.footer, sizeof job->build.footer))) {
         something_else(job);
     } else {
         job->log->counters.segments_adopted++;
@@ -231,9 +231,9 @@ is_segment_of_place(const struct ks_compact_job *job, struct kafscale_slice byte
     struct ks_segment_header header;
 
     return ks_segment_read_header(bytes, &header, &error) == KAFSCALE_OK &&
-           header.topic_tag == job->index.topic_tag && header.base_offset == job->base &&
+           header.topic_tag == job->build.index.topic_tag && header.base_offset == job->base &&
            object_bytes ==
-               KS_SEGMENT_HEADER_BYTES + job->index.body_bytes + KS_SEGMENT_FOOTER_BYTES;
+               KS_SEGMENT_HEADER_BYTES + job->build.index.body_bytes + KS_SEGMENT_FOOTER_BYTES;
 }
 
 static void
@@ -307,7 +307,7 @@ static enum ks_change_verdict
 decide(struct ks_change *change, struct ks_register *reg)
 {
     const struct ks_compact_job *job = KS_CONTAINER(change, struct ks_compact_job, change);
-    int64_t upto = job->index.last_offset + 1;
+    int64_t upto = job->build.index.last_offset + 1;
 
     if (reg->compacted_upto == upto && reg->segment_base == job->base) {
         return KS_CHANGE_HOLDS;
@@ -326,9 +326,9 @@ note_compacted(struct ks_compact_job *job)
     struct ks_log *log = job->log;
 
     log->counters.segments_written++;
-    log->counters.segment_bytes += job->index.body_bytes;
+    log->counters.segment_bytes += job->build.index.body_bytes;
     ks_partition_drop_places(job->partition, job->partition->reg.compacted_upto);
-    ks_expiry_learn(job->partition, &job->index);
+    ks_expiry_learn(job->partition, &job->build.index);
     ks_trim_advance(log);
 }
 

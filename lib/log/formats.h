@@ -11,6 +11,7 @@
 #include "log/index_format.h"
 #include "log/producer_snapshot.h"
 #include "log/registers.h"
+#include "log/segment_build.h"
 #include "log/segment_format.h"
 #include "log/stored_batch.h"
 #include "log/wal_format.h"

@@ -18,9 +18,9 @@ struct ks_segment_writer {
     int64_t last_base; /* of the newest segment, -1: none */
     uint64_t segments;
     uint64_t records;
-    bool has_index;
-    struct ks_index index;    /* of the segment under construction */
-    struct ks_index previous; /* of the one before it */
+    bool is_building;
+    struct ks_segment_build build;
+    struct ks_index previous; /* of the segment before it */
     struct ks_buffer object;
     struct ks_producer_table producers;
 };
