@@ -16,7 +16,7 @@
 
 static_assert(HEADER_BYTES == 4 + 2 + 2 + 4 + KS_ID_BYTES + 4 + 8 + 4, "the header's fields");
 static_assert(HEADER_BYTES + CRC_BYTES +
-                      1000000 * (PRODUCER_BYTES + KS_PRODUCER_BATCHES * BATCH_BYTES) <=
+                      KS_PRODUCERS_MAX * (PRODUCER_BYTES + KS_PRODUCER_BATCHES * BATCH_BYTES) <=
                   KS_PRODUCER_SNAPSHOT_BYTES_MAX,
               "as many producers as producer.ids.max may be");
 
@@ -104,8 +104,10 @@ ks_producer_snapshot_encode(struct ks_producer_table *producers,
 
     ks_producer_table_prune(producers);
     bytes = snapshot_bytes(producers, &count);
-    assert(bytes <= KS_PRODUCER_SNAPSHOT_BYTES_MAX);
-
+    if (bytes > KS_PRODUCER_SNAPSHOT_BYTES_MAX) {
+        out->failed = true;
+        return;
+    }
     ks_buffer_append_u32(out, KS_PRODUCER_SNAPSHOT_MAGIC);
     ks_buffer_append_u16(out, KS_PRODUCER_SNAPSHOT_VERSION);
     ks_buffer_append_u16(out, HEADER_BYTES);

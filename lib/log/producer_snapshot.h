@@ -37,7 +37,8 @@ struct ks_wal_entry ks_entry_of_batch(const struct ks_batch *batch);
 /*
  * Appends the state of a table that was made by ks_producer_snapshot_decode and
  * ks_producer_note_entry. Producers that have expired by the time of the newest batch, and idle
- * ones beyond the table's limit, are dropped from the table before. Check ks_buffer_failed.
+ * ones beyond the table's limit, are dropped from the table before. Check ks_buffer_failed: the
+ * state of far more than KS_PRODUCERS_MAX can't be stored.
  */
 void ks_producer_snapshot_encode(struct ks_producer_table *producers,
                                  const struct ks_producer_snapshot *snapshot,

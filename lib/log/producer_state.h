@@ -9,6 +9,7 @@
 
 #include "base/base.h"
 
+#define KS_PRODUCERS_MAX 1000000 /* of a partition, with an option at its highest */
 #define KS_PRODUCER_BATCHES 5
 #define KS_PRODUCER_REFUSALS 8
 

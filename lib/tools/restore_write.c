@@ -20,7 +20,7 @@ ks_segment_writer_init(struct ks_segment_writer *writer, struct ks_session *sess
         .last_base = -1,
     };
     ks_buffer_init(&writer->object, OBJECT_BYTES_MAX);
-    ks_producer_table_init(&writer->producers, ks_env_random_u64(session->env), UINT32_MAX,
+    ks_producer_table_init(&writer->producers, ks_env_random_u64(session->env), KS_PRODUCERS_MAX,
                            INT64_MAX);
 }
 
