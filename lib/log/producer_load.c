@@ -124,17 +124,27 @@ get_object(struct ks_producer_load *load)
 
 /* --- Back to an intact state ----------------------------------------------------------------- */
 
+/* All that is known of the producers begins with the segment that was looked at. */
 static void
+begin_empty(struct ks_producer_load *load)
+{
+    empty_table(load);
+    load->next = load->from->index.base_offset;
+    go_forward(load);
+}
+
+/* True: its state is intact, and gone on from. */
+static bool
 take_older(struct ks_producer_load *load, struct ks_segment *segment)
 {
     ks_segment_release(load->from);
     load->from = segment;
-    if (take_from_segment(load, segment)) {
-        load->next = segment->index.last_offset + 1;
-        go_forward(load);
-    } else {
-        go_back(load);
+    if (!take_from_segment(load, segment)) {
+        return false;
     }
+    load->next = segment->index.last_offset + 1;
+    go_forward(load);
+    return true;
 }
 
 static void
@@ -146,35 +156,28 @@ on_older(struct ks_segment_search *search, enum kafscale_status status, struct k
     (void) error;
     ks_segment_search_deinit(&load->search);
     if (status == KAFSCALE_OK) {
-        take_older(load, segment);
+        if (!take_older(load, segment)) {
+            go_back(load);
+        }
     } else if (status == KAFSCALE_NOT_FOUND || status == KAFSCALE_CORRUPT) {
-        /* Nothing is left before: what follows is all that is known of the producers. */
-        empty_table(load);
-        load->next = load->from->index.base_offset;
-        go_forward(load);
+        begin_empty(load);
     } else {
         finish(load, status);
     }
 }
 
-/* To the segment before the one that was looked at, whose state is no good. */
-static void
-go_back(struct ks_producer_load *load)
+/* The segment before the one that was looked at, if it is at hand; NULL: it has gone on. */
+static struct ks_segment *
+get_older(struct ks_producer_load *load)
 {
     struct ks_segment_question question = { .owner = load->owner,
                                             .newest = load->segment_base,
                                             .guess = -1 };
-    struct ks_segment *segment;
+    struct ks_segment *segment = NULL;
 
-    if (load->from == NULL) {
-        load->from = load->newest;
-        load->from->users++;
-    }
     if (load->from->index.base_offset <= load->log_start) {
-        empty_table(load);
-        load->next = load->from->index.base_offset;
-        go_forward(load);
-        return;
+        begin_empty(load);
+        return NULL;
     }
     question.offset = load->from->index.base_offset - 1;
     if (ks_segment_search_start(&load->search, load->log, &question, on_older, &segment) !=
@@ -182,8 +185,23 @@ go_back(struct ks_producer_load *load)
         finish(load, KAFSCALE_NO_MEMORY);
     } else if (segment != NULL) {
         ks_segment_search_deinit(&load->search);
-        take_older(load, segment);
     }
+    return segment;
+}
+
+/* From a segment whose state is no good. */
+static void
+go_back(struct ks_producer_load *load)
+{
+    struct ks_segment *segment;
+
+    if (load->from == NULL) {
+        load->from = load->newest;
+        load->from->users++;
+    }
+    do {
+        segment = get_older(load);
+    } while (segment != NULL && !take_older(load, segment));
 }
 
 /* --- And forward through the batches --------------------------------------------------------- */

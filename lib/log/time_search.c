@@ -110,8 +110,9 @@ place_in(const struct time_search *search, const struct ks_index *index)
     return -1;
 }
 
-static void
-take_walked(struct time_search *search, struct ks_segment *segment)
+/* True: it goes on with the segment of base `next_out`. False: it has ended. */
+static bool
+take_walked(struct time_search *search, struct ks_segment *segment, int64_t *next_out)
 {
     int64_t offset = place_in(search, &segment->index);
     int64_t next = segment->index.last_offset + 1;
@@ -120,11 +121,14 @@ take_walked(struct time_search *search, struct ks_segment *segment)
     if (offset >= 0) {
         search->asked->timestamp_ms = search->timestamp_ms;
         finish(search, KAFSCALE_OK, offset);
-    } else if (next >= search->compacted_upto) {
-        finish_above(search);
-    } else {
-        walk(search, next);
+        return false;
     }
+    if (next >= search->compacted_upto) {
+        finish_above(search);
+        return false;
+    }
+    *next_out = next;
+    return true;
 }
 
 static void
@@ -132,24 +136,28 @@ on_walked(struct ks_segment_wait *wait, enum kafscale_status status, struct ks_s
           const struct kafscale_error *error)
 {
     struct time_search *search = KS_CONTAINER(wait, struct time_search, wait);
+    int64_t next;
 
     (void) error;
-    if (may_go_on(search, status, segment)) {
-        take_walked(search, segment);
+    if (may_go_on(search, status, segment) && take_walked(search, segment, &next)) {
+        walk(search, next);
     }
 }
 
+/* Any number of segments may be at hand. */
 static void
 walk(struct time_search *search, int64_t base)
 {
     struct ks_segment *segment;
 
     search->wait.done = on_walked;
-    if (ks_segment_get(search->log, &search->owner, base, &search->wait, &segment) != KAFSCALE_OK) {
-        finish(search, KAFSCALE_NO_MEMORY, -1);
-    } else if (segment != NULL) {
-        take_walked(search, segment);
-    }
+    do {
+        if (ks_segment_get(search->log, &search->owner, base, &search->wait, &segment) !=
+            KAFSCALE_OK) {
+            finish(search, KAFSCALE_NO_MEMORY, -1);
+            return;
+        }
+    } while (segment != NULL && take_walked(search, segment, &base));
 }
 
 static void
@@ -157,10 +165,11 @@ on_first(struct ks_segment_search *inner, enum kafscale_status status, struct ks
          const struct kafscale_error *error)
 {
     struct time_search *search = KS_CONTAINER(inner, struct time_search, search);
+    int64_t next;
 
     (void) error;
-    if (may_go_on(search, status, segment)) {
-        take_walked(search, segment);
+    if (may_go_on(search, status, segment) && take_walked(search, segment, &next)) {
+        walk(search, next);
     }
 }
 
@@ -172,12 +181,13 @@ walk_from(struct time_search *search, int64_t offset)
         .owner = search->owner, .offset = offset, .newest = search->newest, .guess = -1
     };
     struct ks_segment *segment;
+    int64_t next;
 
     if (ks_segment_search_start(&search->search, search->log, &question, on_first, &segment) !=
         KAFSCALE_OK) {
         finish(search, KAFSCALE_NO_MEMORY, -1);
-    } else if (segment != NULL) {
-        take_walked(search, segment);
+    } else if (segment != NULL && take_walked(search, segment, &next)) {
+        walk(search, next);
     }
 }
 
