@@ -15,7 +15,9 @@ is_of_offset(const struct ks_producer_table *producers, int64_t offset)
         const struct ks_producer *producer = KS_CONTAINER(node, struct ks_producer, node);
 
         for (uint8_t i = 0; i < producer->batch_count; i++) {
-            if (producer->batches[i].base_offset >= offset) {
+            if (producer->batches[i].base_offset >= offset ||
+                (i > 0 && producer->batches[i].first_sequence !=
+                              producer->batches[i - 1].last_sequence + 1)) {
                 return false;
             }
         }
