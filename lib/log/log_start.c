@@ -185,6 +185,16 @@ on_state(struct ks_producer_put *put, enum kafscale_status status)
     ks_change_submit(raise->log, &raise->change);
 }
 
+/*
+ * Whether no index will say what the producers are at compacted_upto: that of the newest segment
+ * goes with it when the whole of it is below the start.
+ */
+static bool
+needs_state(const struct ks_raise *raise, const struct ks_register *reg)
+{
+    return raise->offset > reg->log_start && raise->offset >= reg->compacted_upto;
+}
+
 static void
 begin(struct ks_raise *raise)
 {
@@ -193,7 +203,7 @@ begin(struct ks_raise *raise)
     if (ks_is_planted(KS_PLANTED_START_BEFORE_DELETE)) {
         sweep_below(raise);
     }
-    if (raise->offset <= partition->reg.compacted_upto) {
+    if (!needs_state(raise, &partition->reg)) {
         ks_change_submit(raise->log, &raise->change);
         return;
     }

@@ -469,7 +469,7 @@ void
 ks_producer_put_start(struct ks_producer_put *put, struct ks_log *log,
                       const struct ks_partition *partition, int64_t offset)
 {
-    assert(offset > partition->reg.compacted_upto);
+    assert(offset >= partition->reg.compacted_upto);
     assert(offset <= partition->high_watermark);
 
     put->log = log;

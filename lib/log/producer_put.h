@@ -54,8 +54,8 @@ struct ks_producer_put {
 };
 
 /*
- * Stores the state of a partition at `offset`, which is above its compacted_upto and at most its
- * high watermark. The partition may be forgotten meanwhile.
+ * Stores the state of a partition at `offset`, which is not below its compacted_upto and not above
+ * its high watermark. The partition may be forgotten meanwhile.
  */
 void ks_producer_put_start(struct ks_producer_put *put, struct ks_log *log,
                            const struct ks_partition *partition, int64_t offset);

@@ -77,6 +77,25 @@ START_TEST(who_lost_the_partition_and_producer_states_raises_nothing)
 }
 END_TEST
 
+/* The newest index, which has the producers, goes with all the others. */
+START_TEST(producers_outlive_the_deletion_of_all_that_was_compacted)
+{
+    struct log_fixture *f = world_with_segments();
+    enum kafscale_status status = KAFSCALE_FAILED;
+
+    ck_assert_int_eq(ks_log_raise_start(f->log, log_fixture_partition(f), 12, on_raised, &status),
+                     KAFSCALE_OK);
+    virtual_env_run_for(&f->v, 600000);
+    ck_assert_int_eq(status, KAFSCALE_OK);
+    ck_assert(!segments_has(f, 9, KS_SEGMENT_INDEX));
+    segments_succeed(f);
+    segments_append(f, 10, 2);
+    ck_assert_int_eq(f->appends[f->append_count - 1].base_offset, 11);
+    ck_assert_int_eq(ks_partition_high_watermark(log_fixture_partition(f)), 12);
+    log_fixture_free(f);
+}
+END_TEST
+
 START_TEST(a_damaged_index_is_made_again_and_a_damaged_segment_is_said)
 {
     struct log_fixture *f = world_with_segments();
@@ -433,6 +452,7 @@ suite_new(void)
     tcase_add_test(tests, a_missing_index_is_made_again_in_memory);
     tcase_add_test(tests, a_lost_producer_state_is_computed_from_the_one_before);
     tcase_add_test(tests, who_lost_the_partition_and_producer_states_raises_nothing);
+    tcase_add_test(tests, producers_outlive_the_deletion_of_all_that_was_compacted);
     tcase_add_test(tests, a_damaged_index_is_made_again_and_a_damaged_segment_is_said);
     tcase_add_test(tests, a_segment_that_is_not_the_one_of_its_index_is_said);
     tcase_add_test(tests, a_missing_segment_is_said_and_never_skipped);
