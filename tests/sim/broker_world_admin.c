@@ -12,7 +12,15 @@
 #define PATIENCE_MS 4000
 #define LOOSE_TIMEOUT_MS 1000
 
-enum admin_call { CALL_CREATE, CALL_DELETE, CALL_NEW_TOPIC, CALL_ID, CALL_LOOSE, CALL_METADATA };
+enum admin_call {
+    CALL_CREATE,
+    CALL_DELETE,
+    CALL_NEW_TOPIC,
+    CALL_ID,
+    CALL_LOOSE,
+    CALL_DELETE_RECORDS,
+    CALL_METADATA
+};
 
 /* Tags: their addresses say what was asked. */
 static char tags[CALL_METADATA + 1];
@@ -249,6 +257,61 @@ take_loose(struct admin *a, const struct kafka_produce_response *response)
     return true;
 }
 
+/* --- The beginning of partitions -------------------------------------------------------------- */
+
+static void
+delete_records(struct admin *a)
+{
+    struct world *w = a->client.world;
+    int index = (int) world_draw(w, WORLD_PARTITIONS);
+    int64_t end = history_end_at(&w->histories[index], w->v.now_ms);
+    struct kafka_delete_records_request_topic_partition partition;
+    struct kafka_delete_records_request_topic topic;
+    struct kafka_delete_records_request request;
+
+    if (end == 0) {
+        return;
+    }
+    kafka_message_init(&kafka_delete_records_request_message, &request);
+    kafka_message_init(&kafka_delete_records_request_topic_message, &topic);
+    kafka_message_init(&kafka_delete_records_request_topic_partition_message, &partition);
+    a->deleting_index = index;
+    a->deleting_offset = (int64_t) world_draw(w, (uint64_t) end + 1);
+    if (a->deleting_offset > w->deletions_asked[index]) {
+        w->deletions_asked[index] = a->deleting_offset;
+    }
+    partition.partition_index = index;
+    partition.offset = a->deleting_offset;
+    topic.name = ks_slice_of_text("stays");
+    topic.partitions = &partition;
+    topic.partitions_count = 1;
+    request.topics = &topic;
+    request.topics_count = 1;
+    request.timeout_ms = 2000;
+    send(a, CALL_DELETE_RECORDS, KAFKA_API_DELETE_RECORDS, (int16_t) world_draw(w, 3), &request);
+}
+
+static bool
+take_deleted_records(struct admin *a, const struct kafka_delete_records_response *response)
+{
+    struct world *w = a->client.world;
+    int16_t code = response->topics[0].partitions[0].error_code;
+    int64_t start = response->topics[0].partitions[0].low_watermark;
+
+    if (code == KAFKA_ERROR_OFFSET_OUT_OF_RANGE) {
+        return true; /* a broker that was deposed, or one that has just begun */
+    }
+    if (code != 0) {
+        world_check_error(w, "DeleteRecords", code, a->sent_at_ms);
+        return false;
+    }
+    if (start < a->deleting_offset || start > w->deletions_asked[a->deleting_index]) {
+        world_broken(w, "DeleteRecords answers another start", start, a->deleting_offset);
+    }
+    w->events->records_deleted++;
+    return true;
+}
+
 /* --- The topics there are --------------------------------------------------------------------- */
 
 static void
@@ -323,6 +386,9 @@ on_answered(struct client *client, void *tag, const void *response)
     case CALL_LOOSE:
         is_good = take_loose(a, response);
         break;
+    case CALL_DELETE_RECORDS:
+        is_good = take_deleted_records(a, response);
+        break;
     case CALL_METADATA:
         is_good = take_metadata(a, response);
         break;
@@ -352,6 +418,8 @@ rest(struct admin *a)
         ask_id(a);
     } else if (dice < 17) {
         ask_metadata(a);
+    } else if (dice < 18) {
+        delete_records(a);
     }
 }
 

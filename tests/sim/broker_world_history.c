@@ -73,33 +73,61 @@ history_end_at(const struct history *history, int64_t at_ms)
 /* --- At the end ------------------------------------------------------------------------------- */
 
 /* Every offset holds the next record of one of the producers, and none of theirs is missing. */
+/* What was deleted has been seen by some reader, or by none. Gives how much by none. */
+static int64_t
+check_deleted(struct world *w, int index, int32_t *next)
+{
+    const struct history *history = &w->histories[index];
+    int64_t unseen = 0;
+
+    for (int64_t offset = 0; offset < w->starts[index]; offset++) {
+        int64_t value = offset < history->capacity ? history->values[offset] : -1;
+        int64_t producer = value >> 32;
+
+        if (value < 0 || producer >= WORLD_PRODUCERS) {
+            unseen++;
+        } else if ((value & INT32_MAX) < next[producer]) {
+            world_broken(w, "doubled or out of order", value & INT32_MAX, next[producer]);
+        } else {
+            unseen -= (value & INT32_MAX) - next[producer];
+            next[producer] = (int32_t) (value & INT32_MAX) + 1;
+        }
+    }
+    return unseen;
+}
+
 static void
 check_partition(struct world *w, int index)
 {
     const struct history *history = &w->histories[index];
     int64_t end = history_end_at(history, w->v.now_ms);
     int32_t next[WORLD_PRODUCERS] = { 0 };
+    int64_t unseen = check_deleted(w, index, next);
 
     if (w->readers[0].positions[index] < end || end < history->latest_max) {
         world_broken(w, "a partition is shorter than it was", w->readers[0].positions[index], end);
     }
-    for (int64_t offset = 0; offset < end && !w->is_broken; offset++) {
+    for (int64_t offset = w->starts[index]; offset < end && !w->is_broken; offset++) {
         int64_t value = history->values[offset];
         int64_t producer = value >> 32;
 
         if (value < 0 || producer >= WORLD_PRODUCERS) {
             world_broken(w, "an offset holds what nobody sent there", index, offset);
-        } else if ((value & INT32_MAX) != next[producer]) {
-            world_broken(w, "lost, doubled or out of order", value & INT32_MAX, next[producer]);
-        } else {
-            next[producer]++;
+            return;
         }
+        /* Records may be missing where some were deleted unseen, and as many. */
+        if ((value & INT32_MAX) < next[producer] || (value & INT32_MAX) > next[producer] + unseen) {
+            world_broken(w, "lost, doubled or out of order", value & INT32_MAX, next[producer]);
+            return;
+        }
+        unseen -= (value & INT32_MAX) - next[producer];
+        next[producer] = (int32_t) (value & INT32_MAX) + 1;
     }
     for (int i = 0; i < WORLD_PRODUCERS && !w->is_broken; i++) {
-        if (next[i] != w->producers[i].lanes[index].next_sequence) {
-            world_broken(w, "acknowledged records are lost", next[i],
-                         w->producers[i].lanes[index].next_sequence);
-        }
+        unseen -= w->producers[i].lanes[index].next_sequence - next[i];
+    }
+    if (!w->is_broken && unseen != 0) {
+        world_broken(w, "acknowledged records are lost, or were never sent", unseen, index);
     }
 }
 

@@ -116,6 +116,7 @@ bool producer_is_done(const struct producer *producer);
 struct reader {
     struct client client;
     int64_t positions[WORLD_PARTITIONS + 1];
+    bool must_ask_earliest[WORLD_PARTITIONS + 1]; /* what it wanted has been deleted */
     int64_t sent_at_ms;
     int latest_index; /* whose end was asked */
     bool is_last;     /* reads everything a last time, also the topic that goes */
@@ -150,6 +151,8 @@ struct admin {
     int64_t sent_at_ms;
     struct loose_record loose[LOOSE_MAX];
     int32_t loose_count;
+    int deleting_index; /* whose records were asked to be deleted */
+    int64_t deleting_offset;
     int64_t ids[WORLD_IDS_MAX];
     size_t id_count;
     bool new_topics[WORLD_NEW_TOPICS_MAX]; /* acknowledged */
@@ -174,6 +177,7 @@ struct slot {
     bool was_ready;
     bool was_fenced;
     bool was_paused;
+    bool has_refused; /* the store */
     int64_t resume_at_ms;
     int64_t mend_at_ms;
     uint32_t events_without_memory;
@@ -188,7 +192,9 @@ struct world {
     bool is_over; /* no trouble and nothing new any more */
     struct ks_memory_bucket *bucket;
     struct witness *witness;
-    struct ks_id stays; /* the topic of this name */
+    struct ks_id stays;                            /* the topic of this name */
+    int64_t deletions_asked[WORLD_PARTITIONS + 1]; /* of records of it, below this offset */
+    int64_t starts[WORLD_PARTITIONS + 1];          /* where the last reader began */
     struct ks_fault_store *faults;
     struct ks_store *store;
     uint32_t meta_chunk_entries;

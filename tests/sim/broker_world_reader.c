@@ -13,6 +13,7 @@
 /* What is asked, as the tag that comes back. */
 static char fetch_tag;
 static char latest_tag;
+static char earliest_tag;
 
 static const char *
 topic_of(int index)
@@ -121,6 +122,11 @@ check_out_of_range(struct reader *r, int index)
     struct world *w = r->client.world;
     int64_t known = history_end_at(&w->histories[index], r->sent_at_ms - WORLD_FRESHNESS_MS);
 
+    if (r->positions[index] < w->deletions_asked[index]) {
+        w->events->read_deleted++;
+        r->must_ask_earliest[index] = true;
+        return;
+    }
     if (r->positions[index] <= known && index != WORLD_LOOSE) {
         world_broken(w, "OFFSET_OUT_OF_RANGE for what is known to be there", r->positions[index],
                      known);
@@ -136,7 +142,7 @@ take_fetched_partition(struct reader *r, int index,
 
     if (partition->error_code == KAFKA_ERROR_OFFSET_OUT_OF_RANGE) {
         check_out_of_range(r, index);
-        return false;
+        return r->must_ask_earliest[index];
     }
     if (partition->error_code == KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION && index == WORLD_LOOSE) {
         return true;
@@ -202,6 +208,33 @@ take_latest(struct reader *r, const struct kafka_list_offsets_response *response
     return true;
 }
 
+static bool
+take_earliest(struct reader *r, const struct kafka_list_offsets_response *response)
+{
+    struct world *w = r->client.world;
+    int index = r->latest_index;
+    const struct kafka_list_offsets_response_topic_partition *partition =
+        &response->topics[0].partitions[0];
+
+    if (partition->error_code != 0) {
+        world_check_error(w, "ListOffsets", partition->error_code, r->sent_at_ms);
+        return false;
+    }
+    if (partition->offset > w->deletions_asked[index]) {
+        world_broken(w, "more records were deleted than was asked for", partition->offset,
+                     w->deletions_asked[index]);
+        return false;
+    }
+    if (r->positions[index] < partition->offset) {
+        r->positions[index] = partition->offset;
+    }
+    r->must_ask_earliest[index] = false;
+    if (r->is_last) {
+        w->starts[index] = partition->offset;
+    }
+    return true;
+}
+
 static void
 on_answered(struct client *client, void *tag, const void *response)
 {
@@ -209,7 +242,11 @@ on_answered(struct client *client, void *tag, const void *response)
     bool is_good;
 
     client->waits_since_ms = -1;
-    is_good = tag == &latest_tag ? take_latest(r, response) : take_fetched(r, response);
+    if (tag == &earliest_tag) {
+        is_good = take_earliest(r, response);
+    } else {
+        is_good = tag == &latest_tag ? take_latest(r, response) : take_fetched(r, response);
+    }
     if (!is_good) {
         client_leave(client);
     }
@@ -223,8 +260,9 @@ on_lost(struct client *client)
 
 /* --- Requests --------------------------------------------------------------------------------- */
 
+/* The latest offset, or the earliest. */
 static void
-ask_latest(struct reader *r, int index)
+ask_offset(struct reader *r, int index, bool is_latest)
 {
     struct kafka_list_offsets_request_topic_partition partition;
     struct kafka_list_offsets_request_topic topic;
@@ -234,7 +272,7 @@ ask_latest(struct reader *r, int index)
     kafka_message_init(&kafka_list_offsets_request_topic_message, &topic);
     kafka_message_init(&kafka_list_offsets_request_topic_partition_message, &partition);
     partition.partition_index = partition_of(index);
-    partition.timestamp = -1;
+    partition.timestamp = is_latest ? -1 : -2;
     topic.name = ks_slice_of_text(topic_of(index));
     topic.partitions = &partition;
     topic.partitions_count = 1;
@@ -243,7 +281,8 @@ ask_latest(struct reader *r, int index)
     request.topics_count = 1;
     r->latest_index = index;
     line_send(r->client.line, KAFKA_API_LIST_OFFSETS,
-              (int16_t) (1 + world_draw(r->client.world, 7)), &request, &latest_tag);
+              (int16_t) (1 + world_draw(r->client.world, 7)), &request,
+              is_latest ? &latest_tag : &earliest_tag);
 }
 
 static void
@@ -275,6 +314,18 @@ fetch(struct reader *r, int first, int count)
               &fetch_tag);
 }
 
+static bool
+asks_earliest(struct reader *r)
+{
+    for (int i = 0; i < WORLD_PARTITIONS; i++) {
+        if (r->must_ask_earliest[i]) {
+            ask_offset(r, i, false);
+            return true;
+        }
+    }
+    return false;
+}
+
 static void
 act(struct client *client)
 {
@@ -289,8 +340,11 @@ act(struct client *client)
     w->events->operations++;
     client->waits_since_ms = w->v.now_ms;
     r->sent_at_ms = w->v.now_ms;
+    if (asks_earliest(r)) {
+        return;
+    }
     if (world_draw(w, 6) == 0) {
-        ask_latest(r, index);
+        ask_offset(r, index, true);
         return;
     }
     if (!r->is_last && r->positions[index] > 0 && world_draw(w, 10) == 0) {

@@ -314,6 +314,9 @@ process_new(const struct process_options *options)
     struct ks_meta_log_options meta_options = { .ns = options->broker.ns,
                                                 .operations_max = options->meta_operations_max,
                                                 .chunk_entries = options->meta_chunk_entries };
+    struct kafscale_store (*link)(struct ks_env *, struct virtual_env *, struct ks_store *,
+                                  struct store_link **) =
+        options->is_lax ? store_link_new_lax : store_link_new;
     struct kafscale_store store;
 
     assert(process != NULL);
@@ -323,11 +326,11 @@ process_new(const struct process_options *options)
     process->env.now_ms = options->world->now_ms;
     process->env.env.logger = options->world->env.logger;
     ks_env_random(&process->env.env, meta_options.incarnation.bytes, KS_ID_BYTES);
-    store = store_link_new(&process->env.env, options->world, options->store, &process->meta_link);
+    store = link(&process->env.env, options->world, options->store, &process->meta_link);
     process->meta_store = ks_store_new(&process->env.env, store);
     assert(process->meta_store != NULL);
     process->meta = ks_meta_log_new(&process->env.env, process->meta_store, &meta_options);
-    store = store_link_new(&process->env.env, options->world, options->store, &process->link);
+    store = link(&process->env.env, options->world, options->store, &process->link);
     process->broker = ks_broker_new(&process->env.env, store, process->meta, &options->broker);
     assert(process->broker != NULL);
     if (ks_broker_set_endpoints(process->broker, &endpoint, 1) != KAFSCALE_OK) {

@@ -21,6 +21,7 @@ struct process_options {
     struct ks_broker_options broker;
     uint32_t meta_chunk_entries;
     size_t meta_operations_max;
+    bool is_lax; /* the store takes no conditions */
     uint64_t seed;
 };
 

@@ -72,6 +72,10 @@ read_line(struct scenario *scenario, const char *line)
         scenario->never_look = true;
         return true;
     }
+    if (sscanf(line, "%31s", name) == 1 && strcmp(name, "no-conditions") == 0) {
+        scenario->no_conditions = true;
+        return true;
+    }
     if (sscanf(line, "weight %31s %" SCNu32, name, &number) == 2 && find_action(name, &action)) {
         scenario->weights[action] = number;
         return true;

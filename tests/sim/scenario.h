@@ -38,6 +38,7 @@ struct scenario {
     uint32_t steps;
     uint32_t faults;
     bool never_look;
+    bool no_conditions; /* the store takes no conditions: brokers must refuse it */
     uint32_t weights[SCENARIO_ACTION_COUNT];
 
     struct {

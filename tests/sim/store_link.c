@@ -15,6 +15,7 @@ struct store_link {
     struct virtual_env *world;
     struct ks_store *far;
     bool is_cut;
+    bool is_lax;
     uint64_t requests;
     struct ks_list trips; /* not answered yet */
     struct ks_task closing;
@@ -264,9 +265,10 @@ link_put(void *self, const struct kafscale_put *put, kafscale_put_done *done, vo
         return;
     }
     trip->part = (struct kafscale_part){ .bytes = kafscale_blob_slice(bytes), .owner = bytes };
-    trip->put = (struct kafscale_put){
-        .key = trip->key, .parts = &trip->part, .part_count = 1, .if_absent = put->if_absent
-    };
+    trip->put = (struct kafscale_put){ .key = trip->key,
+                                       .parts = &trip->part,
+                                       .part_count = 1,
+                                       .if_absent = put->if_absent && !trip->owner->is_lax };
     trip->done.put = done;
     depart(trip);
 }
@@ -351,6 +353,23 @@ static const struct kafscale_store_ops link_ops = { .version = KAFSCALE_STORE_OP
                                                     .remove = link_remove,
                                                     .close = link_close };
 
+static const char *
+lax_place(void *self)
+{
+    (void) self;
+    return "a store that takes conditions for advice";
+}
+
+static const struct kafscale_store_ops lax_ops = { .version = KAFSCALE_STORE_OPS_VERSION,
+                                                   .name = "lax",
+                                                   .window = 3,
+                                                   .put = link_put,
+                                                   .get = link_get,
+                                                   .list = link_list,
+                                                   .remove = link_remove,
+                                                   .close = link_close,
+                                                   .place = lax_place };
+
 struct kafscale_store
 store_link_new(struct ks_env *near, struct virtual_env *world, struct ks_store *far,
                struct store_link **link_out)
@@ -366,6 +385,17 @@ store_link_new(struct ks_env *near, struct virtual_env *world, struct ks_store *
     ks_list_init(&link->trips);
     *link_out = link;
     return (struct kafscale_store){ .ops = &link_ops, .self = link };
+}
+
+struct kafscale_store
+store_link_new_lax(struct ks_env *near, struct virtual_env *world, struct ks_store *far,
+                   struct store_link **link_out)
+{
+    struct kafscale_store store = store_link_new(near, world, far, link_out);
+
+    (*link_out)->is_lax = true;
+    store.ops = &lax_ops;
+    return store;
 }
 
 void

@@ -21,6 +21,10 @@ struct store_link;
 struct kafscale_store store_link_new(struct ks_env *near, struct virtual_env *world,
                                      struct ks_store *far, struct store_link **link_out);
 
+/* The same to a store that overwrites whatever is there, and says that it must be probed. */
+struct kafscale_store store_link_new_lax(struct ks_env *near, struct virtual_env *world,
+                                         struct ks_store *far, struct store_link **link_out);
+
 /* Of the requests that have not reached the store yet, half never will. May be mended. */
 void store_link_cut(struct store_link *link);
 void store_link_mend(struct store_link *link);

@@ -295,6 +295,9 @@ see_put(struct witness *witness, const char *key, struct kafscale_blob *bytes)
     } else if (object->kind == WITNESS_ENTRY) {
         witness_see_entry(witness, object);
     }
+    if (object->kind == WITNESS_SLOT && !object->is_seal) {
+        witness_check_epochs(witness, object);
+    }
     witness_check_producers(witness, object);
     count_put(witness, object);
 }

@@ -12,7 +12,8 @@
  * - the producers in an index or a bundle are those that the batches below its end have left;
  * - segments go only below log_start, and what lies above no one deletes;
  * - epochs, marks, log_start and compacted_upto only grow; registers of dead topics don't change;
- * - an epoch is activated when all logs before it are closed or sealed.
+ * - an epoch is activated when all logs before it are closed or sealed, and its batches are in the
+ *   log of the incarnation that activated it.
  *
  * At the end it reads the store by itself, from the directories of segments, bundles and slots.
  */

@@ -93,6 +93,9 @@ void witness_unwatch(struct witness *witness);
 void witness_changed(struct witness *witness, const struct kafscale_meta_entry *entry,
                      bool is_delete);
 
+/* A slot with data was put. */
+void witness_check_epochs(struct witness *witness, const struct witness_object *slot);
+
 /* --- witness_producers.c --- */
 /* An index or a bundle was put. */
 void witness_check_producers(struct witness *witness, const struct witness_object *object);

@@ -224,6 +224,47 @@ judge_activation(struct witness *witness, const struct ks_register *old,
     }
 }
 
+/* Whose the epoch of a section is, and that it had it before it appended anything. */
+static void
+judge_section(struct witness *witness, const struct witness_object *slot,
+              const struct ks_wal_section *section)
+{
+    struct ks_partition_name name = { .topic = section->topic, .index = section->partition };
+    const struct ks_chain_element *element;
+    struct ks_register reg;
+
+    if (!witness_part(witness, &name, &reg)) {
+        return; /* of a topic that is gone */
+    }
+    element = find_element(&reg, section->leader_epoch);
+    if (section->leader_epoch > reg.epoch) {
+        witness_broken(witness, "a batch of an epoch that nobody has claimed", slot->key);
+    } else if (element != NULL && (!element->is_activated ||
+                                   !ks_id_equals(&element->incarnation, &slot->incarnation))) {
+        witness_broken(witness, "a batch of an epoch that isn't its owner's", slot->key);
+    }
+    ks_register_deinit(&reg);
+}
+
+void
+witness_check_epochs(struct witness *witness, const struct witness_object *slot)
+{
+    struct kafscale_error error = { 0 };
+    struct ks_wal_header header;
+    struct kafscale_slice bytes;
+    struct ks_cursor directory;
+    struct ks_wal_section section;
+
+    if (ks_wal_read_head(kafscale_blob_slice(slot->bytes), &header, &bytes, &error) !=
+        KAFSCALE_OK) {
+        return;
+    }
+    directory = ks_cursor(bytes);
+    while (ks_wal_next_section(&directory, &section)) {
+        judge_section(witness, slot, &section);
+    }
+}
+
 static void
 judge_part(struct witness *witness, const char *key, const struct kafscale_slice *before,
            const struct kafscale_slice *after)
