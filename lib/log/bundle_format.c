@@ -224,7 +224,7 @@ is_possible(const struct ks_bundle_header *header, const struct ks_bundle_sectio
            section->end_offset > section->base_offset && section->entry_count > 0 &&
            section->entries_bytes / KS_BUNDLE_ENTRY_BYTES >= section->entry_count &&
            section->batch_bytes_max >= KS_BATCH_HEADER_BYTES &&
-           section->batch_bytes_max <= section->body_bytes &&
+           section->batch_bytes_max <= section->body_bytes && section->state_bytes > 0 &&
            lies_in(section->state_position, section->state_bytes, states, header->states_bytes) &&
            lies_in(section->entries_position, section->entries_bytes, entries,
                    header->entries_bytes) &&

@@ -128,6 +128,9 @@ ks_segment_parse_key(const char *key, enum ks_segment_kind kind, int64_t *base_o
         }
         base = base * 10 + digit;
     }
+    if (base == INT64_MAX) {
+        return false;
+    }
     *base_offset_out = (int64_t) base;
     return true;
 }

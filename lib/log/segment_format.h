@@ -79,7 +79,10 @@ void ks_segment_key(const struct ks_segment_home *home, int64_t base_offset,
 void ks_segment_list_prefix(const struct ks_segment_home *home,
                             char prefix_out[KS_SEGMENT_KEY_BYTES]);
 
-/* Whether this is the key of an object of that kind, and its base offset. Any text may be given. */
+/*
+ * Whether this is the key of an object of that kind, and its base offset. Any text may be given. No
+ * record has the greatest of all offsets, so that one is none.
+ */
 bool ks_segment_parse_key(const char *key, enum ks_segment_kind kind, int64_t *base_offset_out);
 
 #endif

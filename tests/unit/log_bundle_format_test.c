@@ -264,7 +264,7 @@ static void
 spoil_values(struct ks_bundle_section *section, int which)
 {
     struct ks_bundle_section good = *section;
-    struct ks_bundle_section bad[] = { good, good, good, good, good, good };
+    struct ks_bundle_section bad[] = { good, good, good, good, good, good, good };
 
     bad[0].entry_count = 3;
     bad[1].entry_count = 0;
@@ -272,6 +272,7 @@ spoil_values(struct ks_bundle_section *section, int which)
     bad[3].partition = -1;
     bad[4].batch_bytes_max = 201;
     bad[5].batch_bytes_max = 0;
+    bad[6].state_bytes = 0;
     *section = bad[which];
 }
 
@@ -373,7 +374,7 @@ suite_new(void)
     tcase_add_test(tests, what_is_written_is_read_back);
     tcase_add_test(tests, entries_are_read_back);
     tcase_add_test(tests, each_damaged_byte_of_the_head_is_noticed);
-    tcase_add_loop_test(tests, a_section_points_into_its_areas_only, 0, 14);
+    tcase_add_loop_test(tests, a_section_points_into_its_areas_only, 0, 15);
     tcase_add_test(tests, the_bytes_of_version_1_stay_what_they_are);
     tcase_add_test(tests, a_register_is_read_back_and_its_damage_noticed);
     suite_add_tcase(suite, tests);

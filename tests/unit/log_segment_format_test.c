@@ -672,8 +672,10 @@ START_TEST(keys_are_kafscales)
     ck_assert(!ks_segment_parse_key(key, KS_SEGMENT_INDEX, &base));
     ks_segment_key(&home, INT64_MAX, KS_SEGMENT_INDEX, key);
     ck_assert_str_eq(key, "default/orders/12/segment-09223372036854775807.index");
+    ck_assert(!ks_segment_parse_key(key, KS_SEGMENT_INDEX, &base));
+    ks_segment_key(&home, INT64_MAX - 1, KS_SEGMENT_INDEX, key);
     ck_assert(ks_segment_parse_key(key, KS_SEGMENT_INDEX, &base));
-    ck_assert_int_eq(base, INT64_MAX);
+    ck_assert_int_eq(base, INT64_MAX - 1);
     ks_segment_list_prefix(&home, key);
     ck_assert_str_eq(key, "default/orders/12/segment-");
 }
