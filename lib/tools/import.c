@@ -8,6 +8,7 @@
 #include "tools/import.h"
 
 #include "tools/new_topic.h"
+#include "tools/segment_object.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -221,24 +222,16 @@ read_segment(struct import *import, const struct ks_segment_home *home,
              struct found_partition *partition, const struct found_segment *segment,
              struct kafscale_error *error)
 {
-    char key[KS_SEGMENT_KEY_BYTES];
-    struct kafscale_get get = { .key = key, .size_max = SIZE_MAX };
     struct kafscale_blob *body;
     struct ks_index index;
     enum kafscale_status status;
-    uint64_t object_bytes;
 
-    ks_segment_key(home, segment->base_offset, KS_SEGMENT_BODY, key);
-    status = ks_session_get(import->session, &get, &body, &object_bytes, error);
+    status =
+        ks_segment_object_read(import->session, home, segment->base_offset, &body, &index, error);
     if (status != KAFSCALE_OK) {
         return status;
     }
-    status = ks_index_rebuild(kafscale_blob_slice(body), segment->base_offset, &index, error);
     kafscale_blob_unref(body);
-    if (status != KAFSCALE_OK) {
-        ks_error_wrap(error, "'%s'", key);
-        return status;
-    }
     if (!segment->has_index) {
         status = write_index(import, home, partition, &index, error);
     }

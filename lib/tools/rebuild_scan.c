@@ -3,6 +3,7 @@
 #include "tools/rebuild.h"
 
 #include "broker/formats.h"
+#include "tools/segment_object.h"
 
 #include <inttypes.h>
 
@@ -137,19 +138,18 @@ read_index(struct ks_found *found, const struct ks_segment_home *home, int64_t b
            struct ks_index *index_out, struct kafscale_error *error)
 {
     char key[KS_SEGMENT_KEY_BYTES];
-    struct kafscale_get get = { .key = key, .size_max = SIZE_MAX };
     struct kafscale_blob *body;
     enum kafscale_status status;
-    uint64_t object_bytes;
 
-    ks_segment_key(home, base_offset, KS_SEGMENT_INDEX, key);
-    status = ks_session_get(found->survey.session, &get, &body, &object_bytes, error);
+    status = ks_segment_object_get(found->survey.session, home, base_offset, KS_SEGMENT_INDEX,
+                                   &body, error);
     if (status != KAFSCALE_OK) {
         return status;
     }
     status = ks_index_decode(kafscale_blob_slice(body), index_out, error);
     kafscale_blob_unref(body);
     if (status != KAFSCALE_OK) {
+        ks_segment_key(home, base_offset, KS_SEGMENT_INDEX, key);
         ks_error_wrap(error, "'%s'", key);
     }
     return status;

@@ -2,6 +2,8 @@
 /* First the segments up to `compacted_upto`, then what bundles and write-ahead objects hold. */
 #include "tools/restore_read.h"
 
+#include "tools/segment_object.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -63,31 +65,22 @@ read_segment(struct reading *reading, const struct ks_survey_segment *segment,
     struct ks_segment_home home = { .ns = reading->survey->session->ns,
                                     .prefix = reading->partition->prefix,
                                     .partition = reading->partition->name.index };
-    char key[KS_SEGMENT_KEY_BYTES];
-    struct kafscale_get get = { .key = key, .size_max = SIZE_MAX };
     struct kafscale_blob *body;
     struct ks_index index;
     enum kafscale_status status;
-    uint64_t object_bytes;
 
     if (segment->base_offset > reading->next_offset &&
         segment->base_offset >= reading->partition->reg.imported_end) {
         return missing(reading, segment->base_offset, error);
     }
-    ks_segment_key(&home, segment->base_offset, KS_SEGMENT_BODY, key);
-    status = ks_session_get(reading->survey->session, &get, &body, &object_bytes, error);
+    /* With its checksums: what is damaged must not be copied as if it were good. */
+    status = ks_segment_object_read(reading->survey->session, &home, segment->base_offset, &body,
+                                    &index, error);
     if (status != KAFSCALE_OK) {
         return status;
     }
-    /* For its checksums: what is damaged must not be copied as if it were good. */
-    status = ks_index_rebuild(kafscale_blob_slice(body), segment->base_offset, &index, error);
-    if (status == KAFSCALE_OK) {
-        ks_index_deinit(&index);
-        status = take_body(reading, kafscale_blob_slice(body), error);
-    }
-    if (status != KAFSCALE_OK) {
-        ks_error_wrap(error, "'%s'", key);
-    }
+    ks_index_deinit(&index);
+    status = take_body(reading, kafscale_blob_slice(body), error);
     kafscale_blob_unref(body);
     return status;
 }

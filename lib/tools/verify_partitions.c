@@ -5,6 +5,8 @@
  */
 #include "tools/verify_partitions.h"
 
+#include "tools/segment_object.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -23,12 +25,8 @@ static enum kafscale_status
 get_object(struct segment_walk *walk, int64_t base_offset, enum ks_segment_kind kind,
            struct kafscale_blob **body_out, struct kafscale_error *error)
 {
-    char key[KS_SEGMENT_KEY_BYTES];
-    struct kafscale_get get = { .key = key, .size_max = SIZE_MAX };
-    uint64_t object_bytes;
-
-    ks_segment_key(&walk->home, base_offset, kind, key);
-    return ks_session_get(walk->survey->session, &get, body_out, &object_bytes, error);
+    return ks_segment_object_get(walk->survey->session, &walk->home, base_offset, kind, body_out,
+                                 error);
 }
 
 /* The index as stored or, where there is none, as made from the body; what is wrong is told. */

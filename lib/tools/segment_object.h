@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The two objects of a segment, read whole. Errors name the object. */
+#ifndef KS_TOOLS_SEGMENT_OBJECT_H
+#define KS_TOOLS_SEGMENT_OBJECT_H
+
+#include "log/formats.h"
+#include "tools/session.h"
+
+/* The bytes of either, with a reference for the caller. */
+KAFSCALE_MUST_CHECK enum kafscale_status ks_segment_object_get(
+    struct ks_session *session, const struct ks_segment_home *home, int64_t base_offset,
+    enum ks_segment_kind kind, struct kafscale_blob **body_out, struct kafscale_error *error);
+
+/*
+ * The segment and the index that its bytes make, for which every checksum in them is looked at.
+ * CORRUPT: it is damaged.
+ */
+KAFSCALE_MUST_CHECK enum kafscale_status ks_segment_object_read(
+    struct ks_session *session, const struct ks_segment_home *home, int64_t base_offset,
+    struct kafscale_blob **body_out, struct ks_index *index_out, struct kafscale_error *error);
+
+#endif
