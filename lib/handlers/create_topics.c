@@ -9,8 +9,6 @@
 
 #include <assert.h>
 
-#define NO_TIMEOUT_MS 30000
-
 /* A creation may outlive the request that asked for it. */
 struct creation {
     struct ks_topic_create create;
@@ -295,13 +293,8 @@ begin(struct create_topics *all, struct create_entry *entry)
 static void
 begin_all(struct create_topics *all)
 {
-    struct ks_env *env = all->request->env;
-    int64_t timeout_ms = all->asked->timeout_ms > 0 ? all->asked->timeout_ms : NO_TIMEOUT_MS;
-
-    all->due_ms = ks_env_now_ms(env) + timeout_ms;
-    all->timer.on_due = on_timeout;
-    all->timer.arg = all;
-    ks_env_set_timer(env, &all->timer, all->due_ms);
+    all->due_ms =
+        ks_request_set_timeout(all->request, &all->timer, all->asked->timeout_ms, on_timeout, all);
     for (int32_t i = 0; i < all->asked->topics_count; i++) {
         begin(all, &all->entries[i]);
     }

@@ -9,7 +9,6 @@
 #include <assert.h>
 
 #define HIGH_WATERMARK (-1)
-#define NO_TIMEOUT_MS 30000
 
 /* A partition on its way may outlive the request that asked for it. */
 struct deletion {
@@ -166,9 +165,7 @@ on_timeout(void *arg)
     struct ks_request *request = all->request;
 
     if (!all->is_begun) {
-        ks_freshness_cancel(&request->look);
-        request->has_looked = true;
-        request->looked = KAFSCALE_UNAVAILABLE;
+        ks_request_give_up_look(request);
         run(request);
         return;
     }
@@ -178,19 +175,6 @@ on_timeout(void *arg)
         }
     }
     answer(all);
-}
-
-static void
-start_timer(struct delete_records *all)
-{
-    const struct kafka_delete_records_request *asked = all->request->body;
-    struct ks_env *env = all->request->env;
-
-    all->timer.on_due = on_timeout;
-    all->timer.arg = all;
-    ks_env_set_timer(env, &all->timer,
-                     ks_env_now_ms(env) +
-                         (asked->timeout_ms > 0 ? asked->timeout_ms : NO_TIMEOUT_MS));
 }
 
 static void
@@ -239,6 +223,7 @@ make_response(struct delete_records *all)
 void
 ks_handle_delete_records(struct ks_request *request)
 {
+    const struct kafka_delete_records_request *asked = request->body;
     struct delete_records *all = ks_request_alloc(request, 1, sizeof *all);
 
     if (all == NULL) {
@@ -254,6 +239,6 @@ ks_handle_delete_records(struct ks_request *request)
         ks_request_close(request);
         return;
     }
-    start_timer(all);
+    (void) ks_request_set_timeout(request, &all->timer, asked->timeout_ms, on_timeout, all);
     run(request);
 }

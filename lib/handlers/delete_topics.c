@@ -6,7 +6,6 @@
 #include <assert.h>
 
 #define TOPIC_IDS_VERSION 6
-#define NO_TIMEOUT_MS 30000
 
 /* A deletion may outlive the request that asked for it. */
 struct deletion {
@@ -172,9 +171,7 @@ on_timeout(void *arg)
     struct ks_request *request = all->request;
 
     if (!all->is_begun) {
-        ks_freshness_cancel(&request->look);
-        request->has_looked = true;
-        request->looked = KAFSCALE_UNAVAILABLE;
+        ks_request_give_up_look(request);
         run(request);
         return;
     }
@@ -184,19 +181,6 @@ on_timeout(void *arg)
         }
     }
     answer(all);
-}
-
-static void
-start_timer(struct delete_topics *all)
-{
-    const struct kafka_delete_topics_request *asked = all->request->body;
-    struct ks_env *env = all->request->env;
-
-    all->timer.on_due = on_timeout;
-    all->timer.arg = all;
-    ks_env_set_timer(env, &all->timer,
-                     ks_env_now_ms(env) +
-                         (asked->timeout_ms > 0 ? asked->timeout_ms : NO_TIMEOUT_MS));
 }
 
 void
@@ -222,6 +206,6 @@ ks_handle_delete_topics(struct ks_request *request)
         ks_request_close(request);
         return;
     }
-    start_timer(all);
+    (void) ks_request_set_timeout(request, &all->timer, asked->timeout_ms, on_timeout, all);
     run(request);
 }

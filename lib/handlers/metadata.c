@@ -293,11 +293,7 @@ on_timeout(void *arg)
     while ((node = ks_list_take_first(&metadata->creates)) != NULL) {
         KS_CONTAINER(node, struct auto_create, link)->metadata = NULL;
     }
-    ks_freshness_cancel(&request->look);
-    if (!ks_freshness_is_fresh(ks_broker_freshness(request->broker))) {
-        request->has_looked = true;
-        request->looked = KAFSCALE_UNAVAILABLE;
-    }
+    ks_request_give_up_look(request);
     answer(metadata);
 }
 

@@ -323,11 +323,7 @@ on_timeout(void *arg)
             ks_appender_give_up(ks_broker_appender(request->broker), &produce->entries[i].pending);
         }
     }
-    ks_freshness_cancel(&request->look);
-    if (!ks_freshness_is_fresh(ks_broker_freshness(request->broker))) {
-        request->has_looked = true;
-        request->looked = KAFSCALE_UNAVAILABLE;
-    }
+    ks_request_give_up_look(request);
     answer(request);
     ks_request_release(request);
 }

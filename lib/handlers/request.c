@@ -16,6 +16,7 @@
  */
 #define ARENA_BYTES_MAX (64u << 20)
 #define COPIED_BYTES_MAX (64u << 20)
+#define DEFAULT_TIMEOUT_MS 30000
 
 struct ks_request *
 ks_request_new(struct ks_handlers *handlers, struct ks_broker *broker, struct ks_exchange *exchange)
@@ -259,6 +260,28 @@ ks_request_is_fresh(struct ks_request *request, void (*on_looked)(struct ks_requ
     request->look = (struct ks_look){ .done = on_look, .arg = request };
     ks_freshness_await(freshness, &request->look);
     return false;
+}
+
+void
+ks_request_give_up_look(struct ks_request *request)
+{
+    ks_freshness_cancel(&request->look);
+    if (!ks_freshness_is_fresh(ks_broker_freshness(request->broker))) {
+        request->has_looked = true;
+        request->looked = KAFSCALE_UNAVAILABLE;
+    }
+}
+
+int64_t
+ks_request_set_timeout(struct ks_request *request, struct ks_timer *timer, int32_t timeout_ms,
+                       void (*on_due)(void *arg), void *arg)
+{
+    int64_t due_ms =
+        ks_env_now_ms(request->env) + (timeout_ms > 0 ? timeout_ms : DEFAULT_TIMEOUT_MS);
+
+    *timer = (struct ks_timer){ .on_due = on_due, .arg = arg };
+    ks_env_set_timer(request->env, timer, due_ms);
+    return due_ms;
 }
 
 enum ks_broker_error

@@ -95,6 +95,16 @@ void ks_request_pressure(const struct ks_request *request, struct ks_pressure *p
  */
 bool ks_request_is_fresh(struct ks_request *request, void (*on_looked)(struct ks_request *request));
 
+/* The time that a client gives is over: a look that is under way is not waited for any more. */
+void ks_request_give_up_look(struct ks_request *request);
+
+/*
+ * Sets a timer to the end of the time that an administrator gives, or of half a minute if that is
+ * none. Returns when it is due.
+ */
+int64_t ks_request_set_timeout(struct ks_request *request, struct ks_timer *timer,
+                               int32_t timeout_ms, void (*on_due)(void *arg), void *arg);
+
 /* After ks_request_is_fresh: NONE, or why nothing certain can be said. */
 enum ks_broker_error ks_request_doubt(const struct ks_request *request);
 
