@@ -9,8 +9,12 @@
 #include <assert.h>
 #include <inttypes.h>
 
+#define READS_MAX 5
+
 static void finish(struct ks_producer_load *load, enum kafscale_status status);
 static void go_back(struct ks_producer_load *load);
+static void get_object(struct ks_producer_load *load);
+static void get_body(struct ks_producer_load *load);
 static void go_forward(struct ks_producer_load *load);
 
 /* --- States ---------------------------------------------------------------------------------- */
@@ -69,6 +73,18 @@ is_over(const struct ks_producer_load *load)
     return load->log->is_freed || load->log->is_stopped;
 }
 
+/* What came damaged may have been damaged on the way. */
+static bool
+must_read_again(struct ks_producer_load *load, enum kafscale_status status)
+{
+    bool must = status == KAFSCALE_CORRUPT && ++load->damaged_reads < READS_MAX && !is_over(load);
+
+    if (!must) {
+        load->damaged_reads = 0;
+    }
+    return must;
+}
+
 /* --- The object of the state ----------------------------------------------------------------- */
 
 /* Nothing is left of the state itself. */
@@ -105,7 +121,9 @@ on_object(void *arg, enum kafscale_status status, struct kafscale_blob *body, ui
     if (status == KAFSCALE_OK) {
         status = take_state(load, kafscale_blob_slice(body), load->offset, &damage);
     }
-    if (status == KAFSCALE_NOT_FOUND || status == KAFSCALE_CORRUPT) {
+    if (must_read_again(load, status)) {
+        get_object(load);
+    } else if (status == KAFSCALE_NOT_FOUND || status == KAFSCALE_CORRUPT) {
         without_object(load);
     } else {
         finish(load, status);
@@ -227,22 +245,36 @@ note_batches(struct ks_producer_load *load, struct kafscale_slice body)
     return status;
 }
 
+/* Nothing is noted of a body that isn't the one its index was made for. */
+static enum kafscale_status
+take_body(struct ks_producer_load *load, struct kafscale_slice bytes)
+{
+    const size_t frame = KS_SEGMENT_HEADER_BYTES + KS_SEGMENT_FOOTER_BYTES;
+    struct kafscale_slice body;
+
+    if (bytes.size < frame) {
+        return KAFSCALE_CORRUPT;
+    }
+    body = ks_slice(bytes.data + KS_SEGMENT_HEADER_BYTES, bytes.size - frame);
+    return ks_crc32c(0, body.data, body.size) == load->from->index.body_crc
+               ? note_batches(load, body)
+               : KAFSCALE_CORRUPT;
+}
+
 static void
 on_body(void *arg, enum kafscale_status status, struct kafscale_blob *body, uint64_t object_bytes,
         const struct kafscale_error *error)
 {
     struct ks_producer_load *load = arg;
-    const size_t frame = KS_SEGMENT_HEADER_BYTES + KS_SEGMENT_FOOTER_BYTES;
-    struct kafscale_slice bytes;
 
     (void) object_bytes;
     (void) error;
     if (status == KAFSCALE_OK) {
-        bytes = kafscale_blob_slice(body);
-        status = bytes.size < frame
-                     ? KAFSCALE_CORRUPT
-                     : note_batches(load, ks_slice(bytes.data + KS_SEGMENT_HEADER_BYTES,
-                                                   bytes.size - frame));
+        status = take_body(load, kafscale_blob_slice(body));
+    }
+    if (must_read_again(load, status)) {
+        get_body(load);
+        return;
     }
     if (status == KAFSCALE_STOPPED || status == KAFSCALE_NO_MEMORY ||
         status == KAFSCALE_UNAVAILABLE) {
@@ -259,12 +291,18 @@ on_body(void *arg, enum kafscale_status status, struct kafscale_blob *body, uint
 }
 
 static void
+get_body(struct ks_producer_load *load)
+{
+    ks_object_read_start(&load->read, load->log, ks_segment_body_key(load->from), 0,
+                         KS_SEGMENT_READ_BYTES_MAX, on_body, load);
+}
+
+static void
 read_body(struct ks_producer_load *load, struct ks_segment *segment)
 {
     ks_segment_release(load->from);
     load->from = segment;
-    ks_object_read_start(&load->read, load->log, ks_segment_body_key(segment), 0,
-                         KS_SEGMENT_READ_BYTES_MAX, on_body, load);
+    get_body(load);
 }
 
 static void

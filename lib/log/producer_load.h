@@ -44,6 +44,7 @@ struct ks_producer_load {
     struct ks_task task;
     struct ks_segment_wait wait;
     struct ks_object_read read;
+    uint32_t damaged_reads;
     struct ks_segment_search search;
     struct ks_segment *from; /* whose state is gone on from, or which is looked at */
     int64_t next;            /* the batches below it have been noted */

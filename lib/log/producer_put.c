@@ -259,6 +259,9 @@ take_head(struct ks_producer_put *put, struct kafscale_slice bytes, uint64_t obj
         !ks_id_equals(&header.incarnation, &put->log->sources[slot->source])) {
         return KAFSCALE_CORRUPT;
     }
+    if ((header.flags & KS_WAL_SEAL) != 0) {
+        return KAFSCALE_NOT_FOUND; /* the slot was trimmed, and a void seal came there since */
+    }
     return note_sections(put, directory, header.created_ms);
 }
 

@@ -10,6 +10,11 @@
 #include <assert.h>
 #include <inttypes.h>
 
+#define READS_MAX 5
+
+static void read_body(struct ks_segment *segment);
+static void read_index(struct ks_segment *segment);
+
 void
 ks_segments_init(struct ks_segments *segments, uint64_t seed, size_t bytes_max)
 {
@@ -180,6 +185,18 @@ take_rebuilt(struct ks_segment *segment, struct kafscale_blob *body, struct kafs
     return KAFSCALE_OK;
 }
 
+/* What came damaged may have been damaged on the way. */
+static bool
+must_read_again(struct ks_segment *segment, enum kafscale_status status)
+{
+    bool must = status == KAFSCALE_CORRUPT && ++segment->damaged_reads < READS_MAX;
+
+    if (!must) {
+        segment->damaged_reads = 0;
+    }
+    return must;
+}
+
 static void
 on_body(void *arg, enum kafscale_status status, struct kafscale_blob *body, uint64_t object_bytes,
         const struct kafscale_error *store_error)
@@ -193,7 +210,9 @@ on_body(void *arg, enum kafscale_status status, struct kafscale_blob *body, uint
         return;
     }
     status = take_rebuilt(segment, body, &error);
-    if (status == KAFSCALE_OK) {
+    if (must_read_again(segment, status)) {
+        read_body(segment);
+    } else if (status == KAFSCALE_OK) {
         segment->log->counters.indexes_rebuilt++;
         settle(segment, KAFSCALE_OK);
     } else {
@@ -254,7 +273,9 @@ on_index(void *arg, enum kafscale_status status, struct kafscale_blob *body, uin
         status = take_index(segment, body, &error);
         store_error = &error;
     }
-    if (status == KAFSCALE_OK) {
+    if (must_read_again(segment, status)) {
+        read_index(segment);
+    } else if (status == KAFSCALE_OK) {
         settle(segment, status);
     } else if (status == KAFSCALE_NOT_FOUND || status == KAFSCALE_CORRUPT) {
         read_body(segment);
@@ -263,6 +284,13 @@ on_index(void *arg, enum kafscale_status status, struct kafscale_blob *body, uin
     } else {
         fail(segment, status, store_error);
     }
+}
+
+static void
+read_index(struct ks_segment *segment)
+{
+    ks_object_read_start(&segment->read, segment->log, segment->key, 0, KS_INDEX_BYTES_MAX,
+                         on_index, segment);
 }
 
 static struct ks_segment_id
@@ -305,8 +333,7 @@ begin(struct ks_log *log, const struct ks_segment_owner *owner, int64_t base_off
         ks_free(segment);
         return NULL;
     }
-    ks_object_read_start(&segment->read, log, segment->key, 0, KS_INDEX_BYTES_MAX, on_index,
-                         segment);
+    read_index(segment);
     return segment;
 }
 

@@ -36,6 +36,7 @@ struct ks_segment {
     int64_t imported_end;
     struct ks_list waits;
     struct ks_object_read read;
+    uint32_t damaged_reads;
     struct kafscale_error error;
     size_t suffix_at; /* in the key */
     char key[];       /* of the index while that is read, then of the segment */

@@ -134,6 +134,23 @@ START_TEST(a_segment_that_is_not_the_one_of_its_index_is_said)
 }
 END_TEST
 
+/* Once is on the way, again and again is at rest. */
+START_TEST(an_index_that_came_damaged_is_asked_for_again)
+{
+    struct ks_fate damage = { .fault = KS_FAULT_DAMAGE };
+    struct log_fixture *f = world_with_segments();
+
+    log_fixture_crash(f);
+    ks_fault_store_next(f->faults, KS_STORE_GET, ".index", damage, 3);
+    ck_assert(log_fixture_new_log(f));
+    ck_assert_ptr_nonnull(log_fixture_open(f));
+    segments_expect_records(f, 0, 12, 1);
+    ck_assert_uint_eq(ks_fault_store_count(f->faults, KS_FAULT_DAMAGE), 3);
+    ck_assert_uint_eq(segments_counters(f).indexes_rebuilt, 0);
+    log_fixture_free(f);
+}
+END_TEST
+
 START_TEST(a_missing_segment_is_said_and_never_skipped)
 {
     struct log_fixture *f = world_with_segments();
@@ -455,6 +472,7 @@ suite_new(void)
     tcase_add_test(tests, producers_outlive_the_deletion_of_all_that_was_compacted);
     tcase_add_test(tests, a_damaged_index_is_made_again_and_a_damaged_segment_is_said);
     tcase_add_test(tests, a_segment_that_is_not_the_one_of_its_index_is_said);
+    tcase_add_test(tests, an_index_that_came_damaged_is_asked_for_again);
     tcase_add_test(tests, a_missing_segment_is_said_and_never_skipped);
     tcase_add_test(tests, a_block_is_read_once_however_many_wait);
     tcase_add_test(tests, who_reads_on_finds_the_next_segment_ready);

@@ -378,6 +378,74 @@ START_TEST(who_lost_the_partition_stores_no_state)
 }
 END_TEST
 
+static void
+on_put(void *arg, enum kafscale_status status, const struct kafscale_error *error)
+{
+    (void) error;
+    ck_assert_int_eq(status, KAFSCALE_OK);
+    *(bool *) arg = true;
+}
+
+/* Where slot 0 of a log was. */
+static void
+put_void_seal(struct log_fixture *f, const struct ks_id *incarnation)
+{
+    struct ks_wal_header header = { .flags = KS_WAL_SEAL,
+                                    .cluster = f->options.cluster,
+                                    .incarnation = *incarnation,
+                                    .body_bytes = KS_ID_BYTES };
+    char key[KS_WAL_KEY_BYTES];
+    struct kafscale_part part = { 0 };
+    struct kafscale_put put = { .key = key, .parts = &part, .part_count = 1, .if_absent = true };
+    uint8_t trailer[KS_WAL_TRAILER_BYTES];
+    struct ks_buffer bytes;
+    bool is_done = false;
+
+    ks_buffer_init(&bytes, 1000);
+    ks_wal_write_head(&bytes, &header, ks_slice(NULL, 0));
+    ks_buffer_append(&bytes, incarnation->bytes, KS_ID_BYTES);
+    ks_wal_write_trailer(trailer, bytes.size + KS_WAL_TRAILER_BYTES,
+                         ks_crc32c(0, bytes.data, bytes.size));
+    ks_buffer_append(&bytes, trailer, sizeof trailer);
+    part.bytes = ks_buffer_slice(&bytes);
+    ks_wal_key("unit", incarnation, 0, key);
+    ks_store_put(f->store, &put, on_put, &is_done);
+    ck_assert(virtual_env_run_until(&f->v, &is_done, 1000));
+    ks_buffer_deinit(&bytes);
+}
+
+/* A seal has no batches, and says nothing of those that the slot had. */
+START_TEST(no_producers_are_computed_from_a_void_seal)
+{
+    struct log_fixture *f = log_fixture_new();
+    struct ks_partition *lost;
+    struct ks_log *old;
+    struct ks_id incarnation;
+    struct raise raise = { 0 };
+
+    ks_log_free(f->log);
+    f->options.bundle_slots = 100;
+    ck_assert(log_fixture_new_log(f));
+    incarnation = f->options.incarnation;
+    old = f->log;
+    lost = log_fixture_open(f);
+    for (int32_t i = 0; i < 2; i++) {
+        log_fixture_append(f, lost, i);
+        virtual_env_run_for(&f->v, 100);
+    }
+    ck_assert(log_fixture_new_log(f));
+    ck_assert_ptr_nonnull(log_fixture_open(f));
+    raise_start(f, 2);
+    virtual_env_run_for(&f->v, 10000);
+    put_void_seal(f, &incarnation);
+    ck_assert_int_eq(ks_log_raise_start(old, lost, 1, on_raised, &raise), KAFSCALE_OK);
+    ck_assert(virtual_env_run_until(&f->v, &raise.is_done, 600000));
+    ck_assert(!has_state(f, 1));
+    ks_log_free(old);
+    log_fixture_free(f);
+}
+END_TEST
+
 /* The register says that it is needed, so it is lost, and what is left has to do. */
 START_TEST(a_start_is_raised_without_a_state_that_is_lost)
 {
@@ -505,6 +573,7 @@ suite_new(void)
     tcase_add_test(tests, the_producers_are_stored_as_the_batches_below_the_start_leave_them);
     tcase_add_test(tests, states_that_nothing_begins_with_any_more_go);
     tcase_add_test(tests, who_lost_the_partition_stores_no_state);
+    tcase_add_test(tests, no_producers_are_computed_from_a_void_seal);
     tcase_add_test(tests, a_start_is_raised_without_a_state_that_is_lost);
     tcase_add_test(tests, a_broker_may_die_after_any_event);
     tcase_add_test(tests, each_allocation_may_fail);
