@@ -16,6 +16,7 @@
 #define PAUSE_MS_MAX 5000
 #define OUTAGE_MS_MAX 3000
 #define FINAL_MS 120000
+#define REFUSAL_MS 20000
 
 uint64_t
 world_draw(struct world *w, uint64_t below)
@@ -536,7 +537,7 @@ static void
 expect_refusal(struct world *w)
 {
     storm(w);
-    run_for(w, FINAL_MS);
+    run_for(w, REFUSAL_MS);
     for (int i = 0; i < WORLD_PROCESSES; i++) {
         if (w->slots[i].was_ready || (runs(&w->slots[i]) && !w->slots[i].has_refused)) {
             world_broken(w, "a store without conditions was not refused", i, 0);

@@ -494,7 +494,9 @@ reader_step(struct world *w, struct broker *b)
     int64_t end = partition == NULL ? 0 : ks_partition_high_watermark(partition);
 
     if (end > start) {
-        int64_t offset = start + (int64_t) draw(w, (uint64_t) (end - start));
+        /* The first is what goes first; a broker that was deposed doesn't know. */
+        int64_t offset =
+            draw(w, 2) == 0 ? start : start + (int64_t) draw(w, (uint64_t) (end - start));
 
         (void) world_read_from(w, b->log, partition, index, offset);
     }
