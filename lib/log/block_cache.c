@@ -24,12 +24,21 @@ block_free(struct ks_block *block)
     ks_free(block);
 }
 
+/* It is no longer one that was prepared and that nobody has asked for. */
+static void
+note_used(struct ks_block *block)
+{
+    block->log->blocks.prepared_bytes -= block->prepared_bytes;
+    block->prepared_bytes = 0;
+}
+
 static void
 drop(struct ks_block *block)
 {
     struct ks_block_cache *cache = &block->log->blocks;
 
     assert(!block->is_dropped);
+    note_used(block);
     ks_table_remove(&cache->table, &block->node);
     if (ks_list_is_linked(&block->by_use)) {
         ks_list_remove(&block->by_use);
@@ -165,6 +174,7 @@ ks_block_get(struct ks_log *log, const char *key, uint64_t position, size_t size
     if (block == NULL) {
         return KAFSCALE_NO_MEMORY;
     }
+    note_used(block);
     if (block->bytes == NULL) {
         ks_list_append(&block->waits, &wait->link);
     } else {
@@ -186,10 +196,18 @@ ks_block_at_hand(struct ks_log *log, const char *key, uint64_t position)
 void
 ks_block_prepare(struct ks_log *log, const char *key, uint64_t position, size_t size)
 {
+    struct ks_block_cache *cache = &log->blocks;
     char id[KS_BLOCK_ID_BYTES];
     size_t id_bytes = make_id(key, position, id);
+    struct ks_block *block;
 
-    if (ks_object_reads_are_idle(log) && find(&log->blocks, id, id_bytes) == NULL) {
-        (void) begin(log, id, id_bytes, position, size);
+    if (!ks_object_reads_are_idle(log) || cache->prepared_bytes + size > cache->bytes_max / 2 ||
+        find(cache, id, id_bytes) != NULL) {
+        return;
+    }
+    block = begin(log, id, id_bytes, position, size);
+    if (block != NULL) {
+        block->prepared_bytes = size;
+        cache->prepared_bytes += size;
     }
 }

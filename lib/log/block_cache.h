@@ -20,10 +20,11 @@ struct ks_block {
     struct ks_list by_use; /* once read */
     struct ks_log *log;
     struct kafscale_blob *bytes;
-    bool is_told;    /* goes when all who waited have been told */
-    bool is_dropped; /* in no table any more */
-    bool is_checked; /* its users': what it holds was looked at and is right */
-    uint32_t ahead;  /* its users': how many blocks were read ahead of it */
+    bool is_told;          /* goes when all who waited have been told */
+    bool is_dropped;       /* in no table any more */
+    bool is_checked;       /* its users': what it holds was looked at and is right */
+    uint32_t ahead;        /* its users': how many blocks were read ahead of it */
+    size_t prepared_bytes; /* its size, if nobody has asked for it yet */
     struct ks_list waits;
     struct ks_object_read read;
     char id[]; /* the object's key, a zero and the position */
@@ -35,6 +36,7 @@ struct ks_block_cache {
     struct ks_list by_use; /* oldest first */
     size_t bytes;
     size_t bytes_max;
+    size_t prepared_bytes; /* of blocks that nobody has asked for yet, on their way or here */
 };
 
 /* Whoever waits for one, in his memory until `done`. */
@@ -61,7 +63,10 @@ KAFSCALE_MUST_CHECK enum kafscale_status ks_block_get(struct ks_log *log, const 
 /* The block, if it is at hand, or NULL. */
 struct ks_block *ks_block_at_hand(struct ks_log *log, const char *key, uint64_t position);
 
-/* Begins to read a block that will be asked for, if that takes no place from others. */
+/*
+ * Begins to read a block that will be asked for, if that takes no request from others and no more
+ * than half of the cache holds such blocks: else they'd push each other out before they are used.
+ */
 void ks_block_prepare(struct ks_log *log, const char *key, uint64_t position, size_t size);
 
 /* It doesn't hold what it must: it goes, and will be read again. */

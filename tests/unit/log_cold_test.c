@@ -210,6 +210,25 @@ START_TEST(who_reads_on_finds_the_next_segment_ready)
 }
 END_TEST
 
+/* A block that is read ahead must not cost the one that is being read. */
+START_TEST(what_the_cache_has_no_room_for_is_not_read_ahead)
+{
+    struct log_fixture *f = world_with_segments();
+    uint64_t gets;
+
+    f->options.block_cache_bytes_max = 4 * BATCH_BYTES;
+    segments_succeed(f);
+    gets = ks_store_counters(f->store)->requests[KS_STORE_GET];
+    for (int64_t offset = 0; offset < 12; offset++) {
+        ck_assert_int_eq(segments_read_status(f, offset), KAFSCALE_OK);
+        virtual_env_run_for(&f->v, 100);
+    }
+    /* Four segments, each with an index and a block. */
+    ck_assert_uint_le(ks_store_counters(f->store)->requests[KS_STORE_GET] - gets, 8);
+    log_fixture_free(f);
+}
+END_TEST
+
 START_TEST(answers_outlive_the_cache_and_the_log)
 {
     struct log_fixture *f = world_with_segments();
@@ -476,6 +495,7 @@ suite_new(void)
     tcase_add_test(tests, a_missing_segment_is_said_and_never_skipped);
     tcase_add_test(tests, a_block_is_read_once_however_many_wait);
     tcase_add_test(tests, who_reads_on_finds_the_next_segment_ready);
+    tcase_add_test(tests, what_the_cache_has_no_room_for_is_not_read_ahead);
     tcase_add_test(tests, answers_outlive_the_cache_and_the_log);
     tcase_add_test(tests, a_freed_log_answers_no_reader);
     tcase_add_test(tests, times_are_found_from_indexes_alone);
