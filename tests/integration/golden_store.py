@@ -2,9 +2,13 @@
 """Makes a golden store: a small directory store that the broker itself wrote, with every kind of
 object, and the list of the records in it. Later versions must read it (golden_test.py).
 
-Usage: golden_store.py KAFSCALED KAFSCALE-CLI FOLDER
+Usage: golden_store.py KAFSCALED KAFSCALE-CLI FOLDER [LIFE...]
 
-FOLDER is new: tests/data/store-NAME. Wants kcat, librdkafka and kafka-python.
+FOLDER is new: tests/data/store-NAME. What a LIFE adds to the first three of the broker:
+
+    merged    enough bundles that some of them are merged
+
+Wants kcat, librdkafka and kafka-python.
 """
 import ctypes
 import json
@@ -151,6 +155,12 @@ def second_life(root, sent):
     broker.ended()
 
 
+def read_and_stop(broker, sent):
+    found = golden.read_all(broker.address, {topic for topic, _ in sent.values})
+    assert broker.stop() == 0
+    return found
+
+
 def third_life(root, sent, cli):
     """Ends with objects of the write-ahead log that are neither in bundles nor in segments."""
     broker = start(root, *SETTINGS)
@@ -164,9 +174,19 @@ def third_life(root, sent, cli):
     wait_until(lambda: "/bundle/" in cli("ls", "__kafscale/"), "a bundle")
     send(broker.address, sent, "idempotent", "-X", "enable.idempotence=true", count=3)
     send_one_by_one(broker.address, sent, "again", 8, 2)
-    found = golden.read_all(broker.address, {topic for topic, _ in sent.values})
-    assert broker.stop() == 0
-    return found
+    return read_and_stop(broker, sent)
+
+
+def merged_life(root, sent, cli):
+    """Write-ahead objects for more than sixteen bundles, whose records become no segments."""
+    broker = start(root, "flush.interval.ms=0")
+    create(broker.address, "scattered", 4)
+    send_one_by_one(broker.address, sent, "scattered", 1100, 4)
+    wait_until(lambda: "-last\n" in cli("ls", "__kafscale/bundle/"), "a merged bundle")
+    return read_and_stop(broker, sent)
+
+
+LIVES_MORE = {"merged": merged_life}
 
 
 # --- The folder -----------------------------------------------------------------------------------
@@ -192,7 +212,7 @@ def keep(root, folder, found):
         file.writelines(json.dumps(record, sort_keys=True) + "\n" for record in found)
 
 
-def make(cli_path, folder):
+def make(cli_path, folder, lives):
     root = tempfile.mkdtemp(prefix="golden-")
     sent = Sent()
 
@@ -205,6 +225,8 @@ def make(cli_path, folder):
         first_life(root, sent)
         second_life(root, sent)
         found = third_life(root, sent, cli)
+        for life in lives:
+            found = LIVES_MORE[life](root, sent, cli)
         expect_what_was_sent(found, sent)
         print(cli("verify"))
         keep(root, folder, found)
@@ -215,4 +237,4 @@ def make(cli_path, folder):
 
 if __name__ == "__main__":
     daemon.BINARY = os.path.abspath(sys.argv[1])
-    make(os.path.abspath(sys.argv[2]), sys.argv[3])
+    make(os.path.abspath(sys.argv[2]), sys.argv[3], sys.argv[4:])
