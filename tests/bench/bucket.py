@@ -249,14 +249,14 @@ def dollars(puts, gets):
     return (puts * 0.005 + gets * 0.0004) / 1000 * 86400 * 30
 
 
-def steady(bench, partitions, what):
+def steady(bench, count, what):
     """
     Requests a second, once each partition was compacted, of three times as long: bundles and
     segments have gone round.
     """
-    cycle_s = max(600, SEGMENT_BYTES * partitions // LOAD)
+    cycle_s = max(600, SEGMENT_BYTES * count // LOAD)
     cycle_s = 20 if bench.is_smoke else cycle_s
-    return json.loads(bench.run("store_requests", partitions, cycle_s, 3 * cycle_s, LOAD, what))
+    return json.loads(bench.run("store_requests", count, cycle_s, 3 * cycle_s, LOAD, what))
 
 
 def draw_requests(bench, counts, got):
@@ -266,6 +266,10 @@ def draw_requests(bench, counts, got):
     bench.picture("requests.svg", plot.svg(
         "active partitions", plot.Panel("Requests at 10 MB/s", "a second", lines, True),
         plot.Panel("Their price", "dollars a month", {"": prices}, False)))
+
+
+def partitions(count):
+    return "1 partition" if count == 1 else "{:,} partitions".format(count)
 
 
 def requests(bench):
@@ -283,7 +287,7 @@ def requests(bench):
                         ("GETs for a GiB in", lambda one: one["gets"] * gib_s),
                         ("MiB of memory", lambda one: one["held_mib"])):
         for n in counts:
-            figures["%s, %d partitions" % (name, n)] = value(got[n])
+            figures["%s, %s" % (name, partitions(n))] = value(got[n])
     puts = [got[n]["puts"] for n in counts]
     figures["most PUTs to fewest"] = max(puts) / min(puts)
     figures["GETs for a GiB out, hot"] = (beside["gets"] - got[100]["gets"]) * gib_s

@@ -39,6 +39,7 @@ class Bench:
         self.root = root
         self.data = os.path.join(root, "data")
         self.is_smoke = is_smoke
+        self.daemons = []
         self.pictures = []  # paths
         self.pictures_taken = 0
 
@@ -54,7 +55,14 @@ class Bench:
         return self.pictures[begin:]
 
     def daemon(self, *settings):
-        return Daemon(self.kafscaled, os.path.join(self.root, "log"), *settings)
+        self.daemons.append(Daemon(self.kafscaled, os.path.join(self.root, "log"), *settings))
+        return self.daemons[-1]
+
+    def end_daemons(self):
+        """Those that a failed benchmark has left."""
+        for daemon in self.daemons:
+            if daemon.process.poll() is None:
+                daemon.kill()
 
     def directory(self):
         """The setting for an empty directory store."""

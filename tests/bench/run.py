@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 
 import bucket
 import crowd
@@ -107,35 +108,48 @@ def machine():
     return "On %s, %.0f GiB, Linux %s." % (processor(), memory_gib, platform.release())
 
 
-def provenance(seconds, load):
+def provenance(commit, seconds, load):
     return "Commit %s, %s; %.0f s, load average %.1f before." % (
-        commit_name(), time.strftime("%Y-%m-%d"), seconds, load)
+        commit, time.strftime("%Y-%m-%d"), seconds, load)
 
 
-def run_one(bench, name, function, count, limits):
+def run_one(bench, commit, name, function, count, limits):
     """The lines of a benchmark's section, and the figures that missed their limits."""
     load, begun = os.getloadavg()[0], time.monotonic()
     rounds = [function(bench) for _ in range(1 if bench.is_smoke else count)]
     lines, missed = table(rounds, name, limits.get(name, {}))
-    lines = [page.HEAD + page.title(name), "", provenance(time.monotonic() - begun, load), "",
-             *lines]
+    lines = [page.HEAD + page.title(name), "",
+             provenance(commit, time.monotonic() - begun, load), "", *lines]
     for picture in bench.take_pictures():
         lines += ["", "![%s](benchmarks/%s)" % (name, os.path.basename(picture))]
     return lines, missed
 
 
-def run_all(bench, only, limits):
-    made, missed = {}, []
+def write(bench, name, lines):
+    page.write(machine(), [one for one, _, _ in BENCHMARKS], {name: lines}, bench.pictures)
+
+
+def run_all(bench, options, limits):
+    """What went wrong. A benchmark that fails doesn't keep the others from running."""
+    commit, wrong = commit_name(), []
     for name, function, count in BENCHMARKS:
-        if only not in name:
+        if options.only not in name:
             continue
         if not bench.can_run(function):
             print("\n### %s: skipped, a program is missing" % name)
             continue
-        made[name], wrong = run_one(bench, name, function, count, limits)
-        print("\n" + "\n".join(made[name]), flush=True)
-        missed += wrong
-    return made, missed
+        try:
+            lines, missed = run_one(bench, commit, name, function, count, limits)
+        except Exception:  # whatever it is, it is this one's failure
+            print("\n### %s\n\n%s" % (page.title(name), traceback.format_exc()), flush=True)
+            wrong.append(name + ": failed")
+            bench.end_daemons()
+            continue
+        print("\n" + "\n".join(lines), flush=True)
+        wrong += missed
+        if options.write:
+            write(bench, name, lines)
+    return wrong
 
 
 def main(options):
@@ -143,13 +157,10 @@ def main(options):
         limits = {} if options.smoke else json.load(file)
     print(machine())
     with tempfile.TemporaryDirectory(prefix="kafscale-bench-") as root:
-        bench = measure.Bench(options.build, root, options.smoke)
-        made, missed = run_all(bench, options.only, limits)
-        if options.write:
-            page.write(machine(), [name for name, _, _ in BENCHMARKS], made, bench.pictures)
+        wrong = run_all(measure.Bench(options.build, root, options.smoke), options, limits)
     kept = "The tools work." if options.smoke else "Every limit is kept."
-    print("\n" + "\n".join(missed or [kept]))
-    return 1 if missed else 0
+    print("\n" + "\n".join(wrong or [kept]))
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":
@@ -158,4 +169,7 @@ if __name__ == "__main__":
     parser.add_argument("--only", default="")
     parser.add_argument("--write", action="store_true")
     parser.add_argument("build", type=os.path.abspath)
-    sys.exit(main(parser.parse_args()))
+    arguments = parser.parse_args()
+    if arguments.smoke and arguments.write:
+        parser.error("--smoke measures nothing to be written")
+    sys.exit(main(arguments))
