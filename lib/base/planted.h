@@ -40,11 +40,18 @@ enum ks_planted_fault {
     KS_PLANTED_OBJECT_FIRST,          /* its object goes before its register */
     KS_PLANTED_GC_MARK,               /* bundles without register go whatever the mark says */
     KS_PLANTED_GC_REGISTER,           /* bundles below the mark go, registered or not */
-    KS_PLANTED_GC_VOID_SEAL,          /* what lies above a void seal goes */
-    KS_PLANTED_READER_CHECKS_ID,      /* take a segment for one's own whatever its topic id */
-    KS_PLANTED_READ_REGISTER_AGAIN,   /* take a missing segment for the end of the data */
-    KS_PLANTED_SEGMENT_IF_ABSENT,     /* overwrite an index or a segment */
-    KS_PLANTED_SEGMENT_ADOPT,         /* take any segment for the one that was to be put */
+    KS_PLANTED_MERGE_INPUTS_FIRST,  /* bundles go before the register of what they are merged to */
+    KS_PLANTED_MERGE_UNCOMPARED,    /* a merged bundle is registered, whatever the registers say */
+    KS_PLANTED_MERGE_ORPHAN,        /* what a merge has left goes by the trim mark alone */
+    KS_PLANTED_MERGE_LIVE_SECTION,  /* a merge leaves a section out that is needed */
+    KS_PLANTED_MERGE_STATE,         /* a merged section gets the state of its first piece */
+    KS_PLANTED_MERGE_NOT_DURABLE,   /* a part counts, whatever its PUT has answered */
+    KS_PLANTED_MERGE_READER,        /* a log is merged that others have read */
+    KS_PLANTED_GC_VOID_SEAL,        /* what lies above a void seal goes */
+    KS_PLANTED_READER_CHECKS_ID,    /* take a segment for one's own whatever its topic id */
+    KS_PLANTED_READ_REGISTER_AGAIN, /* take a missing segment for the end of the data */
+    KS_PLANTED_SEGMENT_IF_ABSENT,   /* overwrite an index or a segment */
+    KS_PLANTED_SEGMENT_ADOPT,       /* take any segment for the one that was to be put */
     KS_PLANTED_SEGMENT_FOLLOWS_INDEX, /* go on with one's own range beside another's index */
     KS_PLANTED_INDEX_FIRST,           /* put the segment before its index */
     KS_PLANTED_CAS_AFTER_BOTH,        /* move compacted_upto before the segment is there */

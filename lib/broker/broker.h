@@ -39,8 +39,11 @@ struct ks_broker_options {
     int64_t compact_interval_ms;
     uint32_t cold_gets_max;
     size_t read_ahead_bytes_max;
-    uint32_t bundle_slots;  /* of struct ks_log_options */
-    size_t bundle_bytes;    /* the same */
+    uint32_t bundle_slots; /* of struct ks_log_options */
+    size_t bundle_bytes;   /* the same */
+    uint32_t merge_count;  /* the same */
+    size_t merge_section_bytes;
+    size_t merge_part_bytes;
     uint32_t producers_max; /* per partition */
     int64_t producer_expiration_ms;
     int64_t retention_check_ms; /* between looks for old records, at least */

@@ -24,6 +24,7 @@ ks_broker_options_init(struct ks_broker_options *options)
                                            .cold_gets_max = 16,
                                            .read_ahead_bytes_max = READ_AHEAD_BYTES_MAX,
                                            .bundle_slots = 64,
+                                           .merge_count = 16,
                                            .producers_max = 10000,
                                            .producer_expiration_ms = 24 * HOUR_MS,
                                            .retention_check_ms = 5 * MINUTE_MS,

@@ -280,6 +280,9 @@ new_log(struct ks_broker *broker)
                                           .compact_interval_ms = options->compact_interval_ms,
                                           .bundle_slots = options->bundle_slots,
                                           .bundle_bytes = options->bundle_bytes,
+                                          .merge_count = options->merge_count,
+                                          .merge_section_bytes = options->merge_section_bytes,
+                                          .merge_part_bytes = options->merge_part_bytes,
                                           .producers_max = options->producers_max,
                                           .producer_expiration_ms = options->producer_expiration_ms,
                                           .retention_check_ms = options->retention_check_ms };

@@ -9,8 +9,7 @@
 #include <inttypes.h>
 
 static enum kafscale_status
-check_header(const struct ks_log *log, const struct ks_bundle *bundle, uint64_t first,
-             uint64_t last, struct kafscale_error *error)
+check_header(const struct ks_log *log, const struct ks_bundle *bundle, struct kafscale_error *error)
 {
     const struct ks_bundle_header *header = &bundle->header;
 
@@ -18,7 +17,7 @@ check_header(const struct ks_log *log, const struct ks_bundle *bundle, uint64_t 
         return ks_error_set(error, KAFSCALE_CORRUPT, "belongs to another cluster");
     }
     if (!ks_id_equals(&header->incarnation, &log->sources[bundle->source]) ||
-        header->first != first || header->last != last) {
+        header->first != bundle->name.first || header->last != bundle->name.last) {
         return ks_error_set(error, KAFSCALE_CORRUPT, "belongs to another place");
     }
     return KAFSCALE_OK;
@@ -72,8 +71,7 @@ take_sections(struct ks_bundle *bundle, struct kafscale_slice directory,
 }
 
 static enum kafscale_status
-take_head(struct ks_log *log, struct ks_bundle *bundle, uint64_t first, uint64_t last,
-          struct kafscale_error *error)
+take_head(struct ks_log *log, struct ks_bundle *bundle, struct kafscale_error *error)
 {
     struct kafscale_slice directory;
     enum kafscale_status status;
@@ -81,7 +79,7 @@ take_head(struct ks_log *log, struct ks_bundle *bundle, uint64_t first, uint64_t
     status =
         ks_bundle_read_head(kafscale_blob_slice(bundle->head), &bundle->header, &directory, error);
     if (status == KAFSCALE_OK) {
-        status = check_header(log, bundle, first, last, error);
+        status = check_header(log, bundle, error);
     }
     if (status == KAFSCALE_OK) {
         status = take_sections(bundle, directory, error);
@@ -90,7 +88,7 @@ take_head(struct ks_log *log, struct ks_bundle *bundle, uint64_t first, uint64_t
 }
 
 enum kafscale_status
-ks_bundle_new(struct ks_log *log, uint32_t source, uint64_t first, uint64_t last,
+ks_bundle_new(struct ks_log *log, uint32_t source, const struct ks_bundle_name *name,
               struct kafscale_slice head, struct ks_bundle **bundle_out,
               struct kafscale_error *error)
 {
@@ -101,6 +99,7 @@ ks_bundle_new(struct ks_log *log, uint32_t source, uint64_t first, uint64_t last
         return ks_error_set(error, KAFSCALE_NO_MEMORY, "out of memory for a bundle");
     }
     bundle->source = source;
+    bundle->name = *name;
     bundle->reference_count = 1;
     bundle->head = kafscale_blob_new(head.size);
     if (bundle->head == NULL) {
@@ -108,7 +107,7 @@ ks_bundle_new(struct ks_log *log, uint32_t source, uint64_t first, uint64_t last
         return ks_error_set(error, KAFSCALE_NO_MEMORY, "out of memory for a bundle");
     }
     memcpy(kafscale_blob_data(bundle->head), head.data, head.size);
-    status = take_head(log, bundle, first, last, error);
+    status = take_head(log, bundle, error);
     if (status != KAFSCALE_OK) {
         ks_bundle_unref(bundle);
         return status;
@@ -139,8 +138,7 @@ void
 ks_bundle_key_of(const struct ks_log *log, const struct ks_bundle *bundle,
                  char key_out[KS_BUNDLE_KEY_BYTES])
 {
-    ks_bundle_key(log->ns, &log->sources[bundle->source], bundle->header.first, bundle->header.last,
-                  key_out);
+    ks_bundle_key(log->ns, &log->sources[bundle->source], &bundle->name, key_out);
 }
 
 const struct ks_bundle_section *
@@ -219,6 +217,28 @@ ks_partition_add_bundled(struct ks_partition *partition, struct ks_bundle *bundl
         (struct ks_bundled){ .bundle = ks_bundle_ref(bundle), .section = section };
     partition->bundled_count++;
     return KAFSCALE_OK;
+}
+
+void
+ks_partition_swap_bundled(struct ks_partition *partition, const struct ks_bundle_section *old,
+                          struct ks_bundle *bundle, const struct ks_bundle_section *section)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < partition->bundled_count; i++) {
+        struct ks_bundled bundled = partition->bundled[i];
+
+        if (bundled.section != old) {
+            partition->bundled[kept++] = bundled;
+            continue;
+        }
+        ks_bundle_unref(bundled.bundle);
+        if (section != NULL && (kept == 0 || partition->bundled[kept - 1].section != section)) {
+            partition->bundled[kept++] =
+                (struct ks_bundled){ .bundle = ks_bundle_ref(bundle), .section = section };
+        }
+    }
+    partition->bundled_count = kept;
 }
 
 void

@@ -16,8 +16,11 @@ struct ks_bundle {
     struct ks_list link; /* in its trail's bundles, ascending by slot */
     uint32_t source;     /* whose log it was */
     uint32_t reference_count;
+    struct ks_bundle_name name; /* parts of a merged bundle share a register */
+    uint32_t level;             /* 0: of slots */
     uint64_t register_version;
-    bool is_removed; /* nobody needs it, and its object may be gone */
+    bool is_removed; /* nobody needs it, or it was merged, and its object may be gone */
+    bool is_merging; /* its register stays as it is until that is over */
     struct ks_bundle_header header;
     struct kafscale_blob *head; /* header and directory; the sections borrow names from it */
     struct ks_bundle_section *sections;
@@ -26,11 +29,11 @@ struct ks_bundle {
 };
 
 /*
- * From header and directory as they were read, which must be of these slots of this cluster and
- * incarnation. With one reference.
+ * From header and directory as they were read, which must be of the slots of this name and of this
+ * cluster and incarnation. With one reference.
  */
 KAFSCALE_MUST_CHECK enum kafscale_status ks_bundle_new(struct ks_log *log, uint32_t source,
-                                                       uint64_t first, uint64_t last,
+                                                       const struct ks_bundle_name *name,
                                                        struct kafscale_slice head,
                                                        struct ks_bundle **bundle_out,
                                                        struct kafscale_error *error);
@@ -42,7 +45,7 @@ void ks_bundle_unref(struct ks_bundle *bundle);
 void ks_bundle_key_of(const struct ks_log *log, const struct ks_bundle *bundle,
                       char key_out[KS_BUNDLE_KEY_BYTES]);
 
-/* Its section of a partition and epoch, or NULL. */
+/* Its section of a partition and epoch, or NULL. Parts of a merged bundle may each have one. */
 const struct ks_bundle_section *ks_bundle_find(const struct ks_bundle *bundle,
                                                const struct ks_partition_name *name,
                                                int32_t leader_epoch);
@@ -58,6 +61,13 @@ struct ks_partition_name ks_bundle_section_name(const struct ks_bundle_section *
 KAFSCALE_MUST_CHECK enum kafscale_status ks_partition_add_bundled(
     struct ks_partition *partition, struct ks_bundle *bundle,
     const struct ks_bundle_section *section);
+
+/*
+ * The records of `old` are in `section` of `bundle`, too: what refers to `old` refers to that from
+ * now on. NULL: nobody needs them.
+ */
+void ks_partition_swap_bundled(struct ks_partition *partition, const struct ks_bundle_section *old,
+                               struct ks_bundle *bundle, const struct ks_bundle_section *section);
 
 /* Forgets the sections of this bundle, or all of them for NULL. */
 void ks_partition_drop_bundled(struct ks_partition *partition, const struct ks_bundle *bundle);

@@ -1,17 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Encoding and decoding of bundles and their registers. Decoders take nothing on trust: what a
+ * Encoding and decoding of bundles. Decoders take nothing on trust: what a
  * section points to is held against the lengths that the header states.
  */
 #include "log/bundle_format.h"
 
 #include <assert.h>
-#include <inttypes.h>
-#include <stdio.h>
 
 #define SPARE_BYTES 18
-#define REGISTER_VERSION 1
-#define SEQUENCE_DIGITS 20
 /* Beyond these an object is impossible, and sums of lengths can't overflow. */
 #define BYTES_MAX (UINT64_C(1) << 48)
 
@@ -20,20 +16,6 @@ static_assert(KS_BUNDLE_HEADER_BYTES ==
               "the header's fields, spare bytes and the CRC");
 static_assert(KS_BUNDLE_ENTRY_BYTES == 2 + 8 + 8 + KS_WAL_ENTRY_BYTES,
               "the slot's fields and the entry of the write-ahead object");
-
-void
-ks_bundle_key(const char *ns, const struct ks_id *incarnation, uint64_t first, uint64_t last,
-              char key_out[KS_BUNDLE_KEY_BYTES])
-{
-    char hex[KS_ID_HEX_BYTES];
-    int size;
-
-    ks_id_to_hex(incarnation, hex);
-    size = snprintf(key_out, KS_BUNDLE_KEY_BYTES,
-                    "%s/__kafscale/bundle/%s/%020" PRIu64 "-%020" PRIu64, ns, hex, first, last);
-    assert(size > 0);
-    assert(size < KS_BUNDLE_KEY_BYTES);
-}
 
 void
 ks_bundle_append_section(struct ks_buffer *directory, const struct ks_bundle_section *section)
@@ -305,84 +287,4 @@ ks_bundle_next_entry(struct ks_cursor *entries, struct ks_bundle_entry *entry_ou
     }
     *entry_out = entry;
     return true;
-}
-
-/* --- Registers --------------------------------------------------------------------------- */
-
-void
-ks_bundle_register_prefix(const struct ks_id *incarnation,
-                          char prefix_out[KS_BUNDLE_REGISTER_KEY_BYTES])
-{
-    char hex[KS_ID_HEX_BYTES];
-
-    ks_id_to_hex(incarnation, hex);
-    snprintf(prefix_out, KS_BUNDLE_REGISTER_KEY_BYTES, "bundle/%s/", hex);
-}
-
-void
-ks_bundle_register_key(const struct ks_id *incarnation, uint64_t first,
-                       char key_out[KS_BUNDLE_REGISTER_KEY_BYTES])
-{
-    char hex[KS_ID_HEX_BYTES];
-
-    ks_id_to_hex(incarnation, hex);
-    snprintf(key_out, KS_BUNDLE_REGISTER_KEY_BYTES, "bundle/%s/%020" PRIu64, hex, first);
-}
-
-void
-ks_bundle_register_encode(const struct ks_bundle_register *reg,
-                          uint8_t value_out[KS_BUNDLE_REGISTER_BYTES])
-{
-    ks_put_u16(value_out, REGISTER_VERSION);
-    ks_put_u16(value_out + 2, KS_BUNDLE_REGISTER_BYTES);
-    ks_put_u64(value_out + 4, reg->last);
-    ks_put_u64(value_out + 12, reg->object_bytes);
-    ks_put_u32(value_out + 20, reg->head_bytes);
-}
-
-/* The number after the last '/', which has so many digits and nothing else. */
-static bool
-take_sequence(const char *key, uint64_t *sequence_out)
-{
-    const char *digits = strrchr(key, '/');
-    uint64_t sequence = 0;
-
-    if (digits == NULL || strlen(++digits) != SEQUENCE_DIGITS) {
-        return false;
-    }
-    for (; *digits != '\0'; digits++) {
-        uint64_t digit = (uint64_t) (*digits - '0');
-
-        if (*digits < '0' || *digits > '9' || sequence > (UINT64_MAX - digit) / 10) {
-            return false;
-        }
-        sequence = sequence * 10 + digit;
-    }
-    *sequence_out = sequence;
-    return true;
-}
-
-enum kafscale_status
-ks_bundle_register_decode(const char *key, struct kafscale_slice value, uint64_t *first_out,
-                          struct ks_bundle_register *reg_out, struct kafscale_error *error)
-{
-    struct ks_cursor cursor = ks_cursor(value);
-    uint16_t version = ks_cursor_u16(&cursor);
-    uint16_t size = ks_cursor_u16(&cursor);
-    struct ks_bundle_register reg = { .last = ks_cursor_u64(&cursor) };
-    uint64_t first;
-
-    reg.object_bytes = ks_cursor_u64(&cursor);
-    reg.head_bytes = ks_cursor_u32(&cursor);
-    if (!cursor.failed && version != REGISTER_VERSION) {
-        return ks_error_set(error, KAFSCALE_UNSUPPORTED, "bundle register of version %u", version);
-    }
-    if (cursor.failed || size < KS_BUNDLE_REGISTER_BYTES || size > value.size ||
-        !take_sequence(key, &first) || reg.last < first || reg.last == UINT64_MAX ||
-        reg.head_bytes < KS_BUNDLE_HEADER_BYTES || reg.head_bytes > reg.object_bytes) {
-        return ks_error_set(error, KAFSCALE_CORRUPT, "damaged bundle register");
-    }
-    *first_out = first;
-    *reg_out = reg;
-    return KAFSCALE_OK;
 }

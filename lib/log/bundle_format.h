@@ -69,10 +69,29 @@ struct ks_bundle_entry {
     struct ks_wal_entry batch;
 };
 
-/* The key of a bundle: {ns}/__kafscale/bundle/{incarnation}/{first}-{last}. */
+/*
+ * The name of a bundle's object in its log: {first}-{last}, or of a part of a merged bundle
+ * {first}-{last}.{attempt}.{part} and, of the last part, {first}-{last}.{attempt}.{part}-last. An
+ * incarnation counts its attempts to merge, so that other bytes never come under a name again.
+ */
+struct ks_bundle_name {
+    uint64_t first; /* slots */
+    uint64_t last;
+    uint32_t attempt; /* from 1 on; 0: not merged */
+    uint32_t part;    /* from 0 on */
+    bool is_last;     /* of the parts */
+};
+
+/* The key of a bundle: {ns}/__kafscale/bundle/{incarnation}/{name}. */
 #define KS_BUNDLE_KEY_BYTES 420
-void ks_bundle_key(const char *ns, const struct ks_id *incarnation, uint64_t first, uint64_t last,
-                   char key_out[KS_BUNDLE_KEY_BYTES]);
+void ks_bundle_key(const char *ns, const struct ks_id *incarnation,
+                   const struct ks_bundle_name *name, char key_out[KS_BUNDLE_KEY_BYTES]);
+
+/* What follows the incarnation in a key; false: that is no name of a bundle. */
+bool ks_bundle_name_parse(const char *text, struct ks_bundle_name *name_out);
+
+/* Whether both are the same object, or parts of the same merged bundle. */
+bool ks_bundle_name_is_same(const struct ks_bundle_name *a, const struct ks_bundle_name *b);
 
 void ks_bundle_append_section(struct ks_buffer *directory, const struct ks_bundle_section *section);
 void ks_bundle_append_entry(struct ks_buffer *entries, const struct ks_bundle_entry *entry);
@@ -120,11 +139,22 @@ bool ks_bundle_next_entry(struct ks_cursor *entries, struct ks_bundle_entry *ent
 
 #define KS_BUNDLE_REGISTER_KEY_BYTES 64
 #define KS_BUNDLE_REGISTER_BYTES 24
+#define KS_BUNDLE_PARTS_MAX 4096
+#define KS_MERGED_REGISTER_BYTES_MAX (KS_BUNDLE_REGISTER_BYTES + 12 * KS_BUNDLE_PARTS_MAX)
 
-struct ks_bundle_register {
-    uint64_t last;
+struct ks_bundle_size {
     uint64_t object_bytes;
     uint32_t head_bytes; /* header and directory */
+};
+
+/* Of a bundle of slots, or of a merged one and all its parts. */
+struct ks_bundle_register {
+    uint64_t last;
+    uint32_t attempt; /* 0: not merged, and there is one part */
+    uint32_t level;   /* how often its records were merged, at most */
+    uint32_t part_count;
+    struct ks_bundle_size size;  /* of the part, if not merged */
+    struct kafscale_slice sizes; /* of the parts, encoded, if merged; borrowed from the value */
 };
 
 /* `bundle/{incarnation}/`, under which all registers of a log lie, ascending by `first`. */
@@ -132,12 +162,28 @@ void ks_bundle_register_prefix(const struct ks_id *incarnation,
                                char prefix_out[KS_BUNDLE_REGISTER_KEY_BYTES]);
 void ks_bundle_register_key(const struct ks_id *incarnation, uint64_t first,
                             char key_out[KS_BUNDLE_REGISTER_KEY_BYTES]);
+/* Of a bundle that is not merged. */
 void ks_bundle_register_encode(const struct ks_bundle_register *reg,
                                uint8_t value_out[KS_BUNDLE_REGISTER_BYTES]);
+/* Of a merged one: `reg` without `sizes`, then the size of each part. */
+void ks_merged_register_append(const struct ks_bundle_register *reg, struct ks_buffer *value);
+void ks_merged_register_append_size(const struct ks_bundle_size *size, struct ks_buffer *value);
 
 /* CORRUPT or UNSUPPORTED: key or value can't be understood. */
 KAFSCALE_MUST_CHECK enum kafscale_status ks_bundle_register_decode(
     const char *key, struct kafscale_slice value, uint64_t *first_out,
     struct ks_bundle_register *reg_out, struct kafscale_error *error);
+
+/* Name and size of a part, part < part_count. */
+struct ks_bundle_name ks_bundle_register_name(uint64_t first, const struct ks_bundle_register *reg,
+                                              uint32_t part);
+struct ks_bundle_size ks_bundle_register_size(const struct ks_bundle_register *reg, uint32_t part);
+
+/*
+ * `read/{incarnation}`: another than this incarnation has read the log, and may refer to its
+ * bundles, so they aren't merged any more.
+ */
+void ks_reader_register_key(const struct ks_id *incarnation,
+                            char key_out[KS_BUNDLE_REGISTER_KEY_BYTES]);
 
 #endif

@@ -205,7 +205,10 @@ is_over(const struct bundle_reading *reading)
     return reading->log->is_freed || reading->log->is_stopped || reading->is_gone;
 }
 
-/* The bundle went because everything in it is elsewhere by now. */
+/*
+ * The bundle went because everything in it is elsewhere by now. Another that was made of the same
+ * slots, too late, may be under its key.
+ */
 static void
 read_elsewhere(struct bundle_reading *reading)
 {
@@ -232,13 +235,19 @@ on_register(void *arg, enum kafscale_status status, const struct kafscale_meta_e
             size_t entry_count, uint64_t revision, const struct kafscale_error *error)
 {
     struct bundle_reading *reading = arg;
+    struct kafscale_error damage = { 0 };
+    struct ks_bundle_register reg;
+    uint64_t first;
 
-    (void) entries;
     (void) revision;
     (void) error;
     if (status != KAFSCALE_OK) {
         finish(reading, KAFSCALE_UNAVAILABLE);
-    } else if (entry_count == 0) {
+    } else if (entry_count == 0 ||
+               (ks_bundle_register_decode(entries[0].key, entries[0].value, &first, &reg,
+                                          &damage) == KAFSCALE_OK &&
+                (reg.last != reading->bundle->name.last ||
+                 reg.attempt != reading->bundle->name.attempt))) {
         finish(reading, KAFSCALE_FENCED);
     } else {
         ks_log(&reading->log->env->logger, KAFSCALE_LOG_ERROR, "object '%s' is missing or damaged",

@@ -264,6 +264,20 @@ get_slot(struct ks_bundler *bundler)
     ks_store_get(log->store, &bundler->get, on_slot, bundler);
 }
 
+static struct ks_bundle_name
+name_of(const struct ks_bundler *bundler)
+{
+    return (struct ks_bundle_name){ .first = bundler->first, .last = bundler->end - 1 };
+}
+
+static void
+set_key(struct ks_bundler *bundler)
+{
+    struct ks_bundle_name name = name_of(bundler);
+
+    ks_bundle_key(bundler->trail->log->ns, &bundler->trail->incarnation, &name, bundler->key);
+}
+
 /* All is gathered: the bytes are made, and stay what they are. */
 static void
 freeze(struct ks_bundler *bundler)
@@ -283,7 +297,9 @@ freeze(struct ks_bundler *bundler)
     }
     status = ks_bundle_build_finish(&bundler->build, bundler->end - 1);
     if (status == KAFSCALE_OK) {
-        status = ks_bundle_new(trail->log, trail->source, bundler->first, bundler->end - 1,
+        struct ks_bundle_name name = name_of(bundler);
+
+        status = ks_bundle_new(trail->log, trail->source, &name,
                                ks_buffer_slice(&bundler->build.head), &bundler->bundle, &error);
     }
     if (status != KAFSCALE_OK) {
@@ -293,8 +309,7 @@ freeze(struct ks_bundler *bundler)
         return;
     }
     trail->failures = 0;
-    ks_bundle_key(trail->log->ns, &trail->incarnation, bundler->first, bundler->end - 1,
-                  bundler->key);
+    set_key(bundler);
     put(bundler);
 }
 
@@ -372,6 +387,7 @@ take_found(struct ks_bundler *bundler, struct kafscale_slice bytes, uint64_t obj
            size_t *more_out)
 {
     const struct ks_trail *trail = bundler->trail;
+    struct ks_bundle_name name = name_of(bundler);
     struct kafscale_error error = { 0 };
     struct ks_bundle *found;
     enum kafscale_status status;
@@ -386,7 +402,7 @@ take_found(struct ks_bundler *bundler, struct kafscale_slice bytes, uint64_t obj
         *more_out = head_bytes;
         return KAFSCALE_FULL;
     }
-    status = ks_bundle_new(trail->log, trail->source, bundler->first, bundler->end - 1,
+    status = ks_bundle_new(trail->log, trail->source, &name,
                            ks_slice(bytes.data, head_bytes < bytes.size ? head_bytes : bytes.size),
                            &found, &error);
     if (status == KAFSCALE_OK && ks_bundle_total_bytes(&found->header) != object_bytes) {
@@ -488,7 +504,7 @@ on_register(void *arg, enum kafscale_status status, const struct kafscale_meta_e
     } else if (entry_count == 1 &&
                ks_bundle_register_decode(entries[0].key, entries[0].value, &first, &reg, &damage) ==
                    KAFSCALE_OK &&
-               reg.last == bundler->end - 1) {
+               reg.last == bundler->end - 1 && reg.attempt == 0) {
         take_over(bundler, bundler->mark_version);
     } else {
         lose(bundler, "was not needed any more: another broker trims this log");
@@ -570,10 +586,11 @@ commit(void *arg)
 {
     struct ks_bundler *bundler = arg;
     const struct ks_bundle_header *header = &bundler->bundle->header;
-    struct ks_bundle_register reg = { .last = bundler->end - 1,
-                                      .object_bytes = ks_bundle_total_bytes(header),
-                                      .head_bytes =
-                                          header->header_bytes + header->directory_bytes };
+    struct ks_bundle_register reg = {
+        .last = bundler->end - 1,
+        .size = { .object_bytes = ks_bundle_total_bytes(header),
+                  .head_bytes = header->header_bytes + header->directory_bytes },
+    };
     size_t skipped = ks_is_planted(KS_PLANTED_BUNDLE_UNREGISTERED) ? 1 : 0;
 
     if (!begin(bundler)) {

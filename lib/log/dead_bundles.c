@@ -2,8 +2,12 @@
 /*
  * The bundles of an earlier log: what is below its trim mark and still needed. Their registers are
  * read after the mark, so that each slot is either in its place, or in a bundle that they name, or
- * needed by nobody. A bundle that a register names and that is gone was covered meanwhile: mark and
- * registers are read again, and only if they still say the same it is lost.
+ * needed by nobody. A bundle that a register names and that is gone was covered or merged
+ * meanwhile: mark and registers are read again, and only if they still say the same it is lost.
+ *
+ * Before the registers are read the log gets a register of its own that says that it has readers.
+ * Its owner compares that there is none when it merges bundles, so what is read here isn't merged
+ * later, and stays where it is as long as it is needed.
  */
 #include "log/dead_log.h"
 
@@ -15,8 +19,9 @@
 
 struct ks_dead_bundle {
     struct ks_dead_log *dead;
-    uint64_t first;
-    struct ks_bundle_register reg;
+    struct ks_bundle_name name;
+    struct ks_bundle_size size;
+    uint32_t level;
     uint64_t version;
     char key[KS_BUNDLE_KEY_BYTES];
     struct kafscale_get get;
@@ -111,8 +116,7 @@ take_head(struct ks_dead_bundle *asked, struct kafscale_slice head, uint64_t obj
     struct ks_bundle *bundle;
     enum kafscale_status status;
 
-    status =
-        ks_bundle_new(dead->log, dead->source, asked->first, asked->reg.last, head, &bundle, error);
+    status = ks_bundle_new(dead->log, dead->source, &asked->name, head, &bundle, error);
     if (status != KAFSCALE_OK) {
         return status;
     }
@@ -121,6 +125,7 @@ take_head(struct ks_dead_bundle *asked, struct kafscale_slice head, uint64_t obj
         return ks_error_set(error, KAFSCALE_CORRUPT, "not as long as it says");
     }
     bundle->register_version = asked->version;
+    bundle->level = asked->level;
     keep(dead, bundle);
     return KAFSCALE_OK;
 }
@@ -151,8 +156,7 @@ on_head(void *arg, enum kafscale_status status, struct kafscale_blob *body, uint
         status = take_head(asked, kafscale_blob_slice(body), object_bytes, &error);
     } else if (status == KAFSCALE_NOT_FOUND) {
         dead->is_bundle_missing = true;
-        dead->missing_first = asked->first;
-        dead->missing_last = asked->reg.last;
+        memcpy(dead->missing_key, asked->key, sizeof dead->missing_key);
         if (ks_is_planted(KS_PLANTED_REREAD_ON_404)) {
             lose(asked, KAFSCALE_CORRUPT, "is missing");
         }
@@ -178,7 +182,7 @@ get_head(void *arg)
 {
     struct ks_dead_bundle *asked = arg;
 
-    asked->get = (struct kafscale_get){ .key = asked->key, .size_max = asked->reg.head_bytes };
+    asked->get = (struct kafscale_get){ .key = asked->key, .size_max = asked->size.head_bytes };
     ks_dead_begin(asked->dead);
     ks_store_get(asked->dead->log->store, &asked->get, on_head, asked);
 }
@@ -186,23 +190,21 @@ get_head(void *arg)
 /* --- Registers --------------------------------------------------------------------------- */
 
 static enum kafscale_status
-note_register(struct ks_dead_log *dead, const struct kafscale_meta_entry *entry)
+note_part(struct ks_dead_log *dead, const struct kafscale_meta_entry *entry, uint64_t first,
+          const struct ks_bundle_register *reg, uint32_t part)
 {
     struct ks_dead_bundle *asked = &dead->asked[dead->asked_count];
-    struct kafscale_error error = { 0 };
 
-    *asked = (struct ks_dead_bundle){ .dead = dead, .version = entry->version };
-    if (ks_bundle_register_decode(entry->key, entry->value, &asked->first, &asked->reg, &error) !=
-        KAFSCALE_OK) {
-        return ks_error_set(&dead->error, error.status, "register '%s': %s", entry->key,
-                            error.text);
-    }
-    ks_bundle_key(dead->log->ns, &dead->incarnation, asked->first, asked->reg.last, asked->key);
-    if (asked->first >= dead->trim) {
+    *asked = (struct ks_dead_bundle){ .dead = dead,
+                                      .name = ks_bundle_register_name(first, reg, part),
+                                      .size = ks_bundle_register_size(reg, part),
+                                      .level = reg->level,
+                                      .version = entry->version };
+    ks_bundle_key(dead->log->ns, &dead->incarnation, &asked->name, asked->key);
+    if (first >= dead->trim) {
         return KAFSCALE_OK; /* made since the mark was read: its slots will be missed */
     }
-    if (dead->is_bundle_missing && asked->first == dead->missing_first &&
-        asked->reg.last == dead->missing_last) {
+    if (dead->is_bundle_missing && strcmp(asked->key, dead->missing_key) == 0) {
         return ks_error_set(&dead->error, KAFSCALE_CORRUPT, "object '%s' is missing", asked->key);
     }
     dead->asked_count++;
@@ -210,12 +212,49 @@ note_register(struct ks_dead_log *dead, const struct kafscale_meta_entry *entry)
 }
 
 static enum kafscale_status
+decode(struct ks_dead_log *dead, const struct kafscale_meta_entry *entry, uint64_t *first_out,
+       struct ks_bundle_register *reg_out)
+{
+    struct kafscale_error error = { 0 };
+    enum kafscale_status status =
+        ks_bundle_register_decode(entry->key, entry->value, first_out, reg_out, &error);
+
+    return status == KAFSCALE_OK ? status
+                                 : ks_error_set(&dead->error, error.status, "register '%s': %s",
+                                                entry->key, error.text);
+}
+
+static enum kafscale_status
+note_register(struct ks_dead_log *dead, const struct kafscale_meta_entry *entry)
+{
+    struct ks_bundle_register reg;
+    uint64_t first;
+    enum kafscale_status status = decode(dead, entry, &first, &reg);
+
+    for (uint32_t part = 0; status == KAFSCALE_OK && part < reg.part_count; part++) {
+        status = note_part(dead, entry, first, &reg, part);
+    }
+    return status;
+}
+
+static enum kafscale_status
 note_registers(struct ks_dead_log *dead, const struct kafscale_meta_entry *entries,
                size_t entry_count)
 {
     enum kafscale_status status = KAFSCALE_OK;
+    size_t part_count = 0;
 
-    dead->asked = ks_alloc_zero(entry_count + 1, sizeof *dead->asked);
+    for (size_t i = 0; i < entry_count && status == KAFSCALE_OK; i++) {
+        struct ks_bundle_register reg;
+        uint64_t first;
+
+        status = decode(dead, &entries[i], &first, &reg);
+        part_count += status == KAFSCALE_OK ? reg.part_count : 0;
+    }
+    if (status != KAFSCALE_OK) {
+        return status;
+    }
+    dead->asked = ks_alloc_zero(part_count + 1, sizeof *dead->asked);
     if (dead->asked == NULL) {
         return KAFSCALE_NO_MEMORY;
     }
@@ -262,6 +301,49 @@ read_registers(void *arg)
     ks_meta_read(dead->log->meta, &dead->trim_read, on_registers, dead);
 }
 
+/* --- That the log has readers ------------------------------------------------------------ */
+
+static void tell_readers(void *arg);
+
+/* CONFLICT: somebody has told before. */
+static void
+on_told(void *arg, enum kafscale_status status, uint64_t revision,
+        const struct kafscale_error *error)
+{
+    struct ks_dead_log *dead = arg;
+
+    (void) revision;
+    (void) error;
+    if (ks_dead_is_over(dead)) {
+        ks_dead_give_up(dead, KAFSCALE_STOPPED);
+    } else if (status == KAFSCALE_OK || status == KAFSCALE_CONFLICT) {
+        dead->has_told = true;
+        read_registers(dead);
+    } else {
+        ks_dead_wait(dead, &dead->retry, tell_readers, dead, dead->attempts++);
+    }
+    ks_dead_end(dead);
+}
+
+static void
+tell_readers(void *arg)
+{
+    struct ks_dead_log *dead = arg;
+    const struct ks_id *reader = &dead->log->options.incarnation;
+
+    ks_reader_register_key(&dead->incarnation, dead->reader_key);
+    dead->reader_compare = (struct kafscale_meta_compare){ .key = dead->reader_key };
+    dead->reader_operation =
+        (struct kafscale_meta_operation){ .key = dead->reader_key,
+                                          .value = ks_slice(reader->bytes, KS_ID_BYTES) };
+    dead->reader_txn = (struct kafscale_meta_txn){ .compares = &dead->reader_compare,
+                                                   .compare_count = 1,
+                                                   .operations = &dead->reader_operation,
+                                                   .operation_count = 1 };
+    ks_dead_begin(dead);
+    ks_meta_txn(dead->log->meta, &dead->reader_txn, on_told, dead);
+}
+
 void
 ks_dead_bundles_read(struct ks_dead_log *dead)
 {
@@ -271,5 +353,9 @@ ks_dead_bundles_read(struct ks_dead_log *dead)
         ks_dead_log_advance(dead);
         return;
     }
-    read_registers(dead);
+    if (!dead->has_told && !ks_id_equals(&dead->incarnation, &dead->log->options.incarnation)) {
+        tell_readers(dead);
+    } else {
+        read_registers(dead);
+    }
 }

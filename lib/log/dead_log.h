@@ -46,8 +46,7 @@ struct ks_dead_log {
     size_t asked_next;
     size_t asked_under_way;
     bool is_bundle_missing; /* its object was not there, though a register named it */
-    uint64_t missing_first;
-    uint64_t missing_last;
+    char missing_key[KS_BUNDLE_KEY_BYTES];
     bool is_at_end; /* what is in the frontier is being made sure of: no more slots are taken */
     bool is_ending; /* frontier stands; waits for what is in flight */
 
@@ -58,6 +57,11 @@ struct ks_dead_log {
     char trim_key[KS_REGISTER_KEY_BYTES];
     char bundle_prefix[KS_BUNDLE_REGISTER_KEY_BYTES];
     struct kafscale_meta_read trim_read;
+    char reader_key[KS_BUNDLE_REGISTER_KEY_BYTES];
+    bool has_told; /* that the log was read */
+    struct kafscale_meta_compare reader_compare;
+    struct kafscale_meta_operation reader_operation;
+    struct kafscale_meta_txn reader_txn;
     struct ks_dead_retry retry;
     uint32_t attempts;
     void (*done)(struct ks_dead_log *dead);
@@ -108,8 +112,8 @@ void ks_dead_log_read_mark(struct ks_dead_log *dead);
 
 /* --- dead_bundles.c --- */
 /*
- * Reads the registers of bundles and the heads of those below `trim`, which was read before; then
- * the log advances.
+ * Tells the log's owner that it has readers, reads the registers of bundles and the heads of those
+ * below `trim`, which was read before; then the log advances.
  */
 void ks_dead_bundles_read(struct ks_dead_log *dead);
 void ks_dead_bundles_free(struct ks_dead_log *dead);

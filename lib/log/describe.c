@@ -62,7 +62,20 @@ describe_bundle_register(const char *key, struct kafscale_slice value,
     }
     ks_describe_number(describe, "first slot", (int64_t) first);
     ks_describe_number(describe, "last slot", (int64_t) reg.last);
-    ks_describe_number(describe, "object bytes", (int64_t) reg.object_bytes);
+    if (reg.attempt == 0) {
+        ks_describe_number(describe, "object bytes", (int64_t) reg.size.object_bytes);
+        return;
+    }
+    ks_describe_number(describe, "attempt", reg.attempt);
+    ks_describe_number(describe, "level", reg.level);
+    ks_describe_begin_list(describe, "parts");
+    for (uint32_t part = 0; part < reg.part_count; part++) {
+        ks_describe_begin(describe, NULL);
+        ks_describe_number(describe, "object bytes",
+                           (int64_t) ks_bundle_register_size(&reg, part).object_bytes);
+        ks_describe_end(describe);
+    }
+    ks_describe_end(describe);
 }
 
 static void
@@ -119,6 +132,13 @@ ks_log_describe_value(const char *key, struct kafscale_slice value,
     }
     if (strncmp(key, "trim/", 5) == 0 && value.size == 8) {
         ks_describe_number(describe, "first slot", (int64_t) ks_get_u64(value.data));
+        return true;
+    }
+    if (strncmp(key, "read/", 5) == 0 && value.size == KS_ID_BYTES) {
+        struct ks_id reader;
+
+        memcpy(reader.bytes, value.data, KS_ID_BYTES);
+        ks_describe_id(describe, "reader", &reader);
         return true;
     }
     return false;

@@ -83,8 +83,7 @@ remove_first(struct ks_trimmer *trimmer)
     }
     removal->trimmer = trimmer;
     if (garbage->is_bundle) {
-        ks_bundle_key(log->ns, &log->sources[garbage->source], garbage->next, garbage->end - 1,
-                      removal->key);
+        ks_bundle_key(log->ns, &log->sources[garbage->source], &garbage->name, removal->key);
         garbage->next = garbage->end;
     } else {
         ks_wal_key(log->ns, &log->sources[garbage->source], garbage->next++, removal->key);
@@ -133,10 +132,11 @@ ks_garbage_add(struct ks_trimmer *trimmer, uint32_t source, uint64_t first, uint
 }
 
 void
-ks_garbage_add_bundle(struct ks_trimmer *trimmer, uint32_t source, uint64_t first, uint64_t last)
+ks_garbage_add_bundle(struct ks_trimmer *trimmer, uint32_t source,
+                      const struct ks_bundle_name *name)
 {
-    add(trimmer, &(struct ks_garbage){
-                     .is_bundle = true, .source = source, .next = first, .end = last + 1 });
+    add(trimmer,
+        &(struct ks_garbage){ .is_bundle = true, .source = source, .end = 1, .name = *name });
 }
 
 static void

@@ -5,6 +5,10 @@
  * register that was read later is garbage. An object above a seal is never acknowledged; it may
  * go when the seal was listed before a mark was read that is not above it, which makes the seal
  * valid. Seals stay: they are smaller than any other object.
+ *
+ * What a merge has left is named by no register, and yet its transaction may still come, for it
+ * doesn't need the mark. It needs the register of its first slot as that was, with fewer slots: so
+ * it goes only if there is none, or if that one names as many slots. Else a later start sees to it.
  */
 #include "log/leftovers.h"
 
@@ -32,8 +36,7 @@ struct found {
     uint32_t source;
     bool is_bundle;
     bool is_small;
-    uint64_t first;
-    uint64_t last;
+    struct ks_bundle_name name; /* of a slot `first` alone */
 };
 
 struct ks_leftovers {
@@ -115,23 +118,18 @@ is_answered(struct ks_leftovers *leftovers, enum kafscale_status status, void (*
 
 /* --- Listing ----------------------------------------------------------------------------- */
 
-/* Takes twenty decimal digits off the text. */
+/* Twenty decimal digits and nothing else. */
 static bool
-take_number(const char **text, uint64_t *number_out)
+take_slot(const char *text, uint64_t *slot_out)
 {
-    char digits[21];
-
-    if (strlen(*text) < 20 || strspn(*text, "0123456789") < 20) {
+    if (strlen(text) != 20 || strspn(text, "0123456789") < 20) {
         return false;
     }
-    memcpy(digits, *text, 20);
-    digits[20] = '\0';
-    *number_out = strtoull(digits, NULL, 10);
-    *text += 20;
+    *slot_out = strtoull(text, NULL, 10);
     return true;
 }
 
-/* {incarnation}/{slot}, or {incarnation}/{first}-{last}. False: something else lies there. */
+/* {incarnation}/{slot}, or the name of a bundle. False: something else lies there. */
 static bool
 parse_key(struct ks_leftovers *leftovers, const char *rest, struct found *found)
 {
@@ -144,15 +142,13 @@ parse_key(struct ks_leftovers *leftovers, const char *rest, struct found *found)
     memcpy(hex, rest, KS_ID_HEX_BYTES - 1);
     hex[KS_ID_HEX_BYTES - 1] = '\0';
     rest += KS_ID_HEX_BYTES;
-    if (!ks_id_from_hex(hex, &incarnation) || !take_number(&rest, &found->first)) {
-        return false;
-    }
-    found->last = found->first;
-    if (found->is_bundle && (*rest++ != '-' || !take_number(&rest, &found->last))) {
+    if (!ks_id_from_hex(hex, &incarnation) ||
+        !(found->is_bundle ? ks_bundle_name_parse(rest, &found->name)
+                           : take_slot(rest, &found->name.first))) {
         return false;
     }
     found->source = ks_log_source(leftovers->trimmer->log, &incarnation);
-    return *rest == '\0' && found->source != UINT32_MAX;
+    return found->source != UINT32_MAX;
 }
 
 /* False: no more is noted, for want of memory or because it is enough for now. */
@@ -287,7 +283,10 @@ read_marks(void *arg)
     ks_meta_read(leftovers->trimmer->log->meta, &leftovers->read, on_marks, leftovers);
 }
 
-/* A register that can't be understood names whatever it may name. */
+/*
+ * Whether a register names the bundle, or may come to. One that can't be understood names whatever
+ * it may name.
+ */
 static bool
 is_named(const struct ks_log *log, const struct found *found,
          const struct kafscale_meta_entry *entries, size_t entry_count)
@@ -298,11 +297,17 @@ is_named(const struct ks_log *log, const struct found *found,
     char key[KS_BUNDLE_REGISTER_KEY_BYTES];
     uint64_t first;
 
-    ks_bundle_register_key(&log->sources[found->source], found->first, key);
+    ks_bundle_register_key(&log->sources[found->source], found->name.first, key);
     entry = ks_find_entry(entries, entry_count, key);
-    return entry != NULL &&
-           (ks_bundle_register_decode(key, entry->value, &first, &reg, &error) != KAFSCALE_OK ||
-            reg.last == found->last);
+    if (entry == NULL) {
+        return false;
+    }
+    if (ks_bundle_register_decode(key, entry->value, &first, &reg, &error) != KAFSCALE_OK) {
+        return true;
+    }
+    return (reg.last == found->name.last && reg.attempt == found->name.attempt) ||
+           (found->name.attempt > 0 && reg.last < found->name.last &&
+            !ks_is_planted(KS_PLANTED_MERGE_ORPHAN));
 }
 
 static void
@@ -321,17 +326,18 @@ on_registers(void *arg, enum kafscale_status status, const struct kafscale_meta_
     for (size_t i = 0; i < leftovers->count; i++) {
         const struct found *found = &leftovers->found[i];
 
-        if (found->first >= mark_of(leftovers, found->source) &&
+        if (found->name.first >= mark_of(leftovers, found->source) &&
             !(found->is_bundle && ks_is_planted(KS_PLANTED_GC_MARK))) {
             continue;
         }
         if (found->is_bundle && (!is_named(log, found, entries, entry_count) ||
                                  ks_is_planted(KS_PLANTED_GC_REGISTER))) {
             log->counters.leftovers++;
-            ks_garbage_add_bundle(leftovers->trimmer, found->source, found->first, found->last);
+            ks_garbage_add_bundle(leftovers->trimmer, found->source, &found->name);
         } else if (!found->is_bundle && !found->is_small) {
             log->counters.leftovers++;
-            ks_garbage_add(leftovers->trimmer, found->source, found->first, found->first + 1);
+            ks_garbage_add(leftovers->trimmer, found->source, found->name.first,
+                           found->name.first + 1);
         }
     }
     look_at_seals(leftovers);
@@ -367,7 +373,7 @@ has_above(const struct ks_leftovers *leftovers, size_t index)
     const struct found *found = &leftovers->found[index];
 
     return !found->is_bundle && found->is_small &&
-           (found->first >= mark_of(leftovers, found->source) ||
+           (found->name.first >= mark_of(leftovers, found->source) ||
             ks_is_planted(KS_PLANTED_GC_VOID_SEAL)) &&
            is_slot_of(leftovers, index + 1, found->source);
 }
@@ -382,7 +388,7 @@ is_seal(const struct ks_leftovers *leftovers, struct kafscale_slice bytes)
     struct ks_wal_header header;
 
     return ks_wal_read_head(bytes, &header, &directory, &error) == KAFSCALE_OK &&
-           (header.flags & KS_WAL_SEAL) != 0 && header.sequence == found->first &&
+           (header.flags & KS_WAL_SEAL) != 0 && header.sequence == found->name.first &&
            ks_id_equals(&header.cluster, &log->options.cluster) &&
            ks_id_equals(&header.incarnation, &log->sources[found->source]);
 }
@@ -406,8 +412,8 @@ on_seal(void *arg, enum kafscale_status status, struct kafscale_blob *body, uint
         for (size_t i = leftovers->next + 1; is_slot_of(leftovers, i, source); i++) {
             if (!leftovers->found[i].is_small) {
                 log->counters.leftovers++;
-                ks_garbage_add(leftovers->trimmer, source, leftovers->found[i].first,
-                               leftovers->found[i].first + 1);
+                ks_garbage_add(leftovers->trimmer, source, leftovers->found[i].name.first,
+                               leftovers->found[i].name.first + 1);
             }
         }
     }
@@ -436,7 +442,7 @@ look_at_seals(void *arg)
         return;
     }
     ks_wal_key(log->ns, &log->sources[leftovers->found[leftovers->next].source],
-               leftovers->found[leftovers->next].first, leftovers->key);
+               leftovers->found[leftovers->next].name.first, leftovers->key);
     leftovers->get = (struct kafscale_get){ .key = leftovers->key, .size_max = SEAL_BYTES_MAX };
     ks_store_get(log->store, &leftovers->get, on_seal, leftovers);
 }

@@ -40,6 +40,14 @@ struct ks_log_options {
     uint32_t bundle_slots;
     size_t bundle_bytes;
     /*
+     * So many bundles of a log that is written to are rewritten as one, and so many of those again,
+     * where the sections of a partition in them are shorter than this, on average. They become
+     * objects of so many bytes. Below 2: none is. 0 bytes: 64 KiB, 32 MiB.
+     */
+    uint32_t merge_count;
+    size_t merge_section_bytes;
+    size_t merge_part_bytes;
+    /*
      * How long after a start that has found earlier logs what they left is looked for, once; 0:
      * 30 s.
      */
@@ -410,6 +418,11 @@ struct ks_log_counters {
     uint64_t bundles_made;
     uint64_t bundles_found; /* of these, made by another or an earlier try */
     uint64_t bundles_removed;
+    uint64_t merges;         /* of bundles */
+    uint64_t bundles_merged; /* in all of these */
+    uint64_t merge_parts;    /* put */
+    uint64_t merge_gets;
+    uint64_t merges_lost;
     uint64_t slots_bundled;
     uint64_t bundle_reads;  /* of records */
     uint64_t bundle_gets;   /* of objects that were not in memory any more */

@@ -269,6 +269,18 @@ ks_partition_batch_bytes(const struct ks_partition *partition, int64_t offset)
                : 0;
 }
 
+/* Of a section whose first batches don't count as much as of its offsets does. */
+static uint64_t
+bytes_of_section(const struct ks_bundle_section *section, int64_t from)
+{
+    double offsets = (double) (section->end_offset - section->base_offset);
+
+    return section->base_offset >= from
+               ? section->body_bytes
+               : (uint64_t) ((double) section->body_bytes * (double) (section->end_offset - from) /
+                             offsets);
+}
+
 size_t
 ks_partition_bytes_from(const struct ks_partition *partition, int64_t offset, size_t bytes_max)
 {
@@ -289,9 +301,8 @@ ks_partition_bytes_from(const struct ks_partition *partition, int64_t offset, si
          i < partition->bundled_count && bytes < bytes_max; i++) {
         const struct ks_bundle_section *section = partition->bundled[i].section;
 
-        /* Of the first one all is counted, whatever lies before the offset. */
         if (!is_placed(partition, section->base_offset)) {
-            bytes += section->body_bytes;
+            bytes += bytes_of_section(section, offset);
         }
     }
     return bytes < bytes_max ? (size_t) bytes : bytes_max;

@@ -2,6 +2,7 @@
 /* One request after the other: this is background work, and nobody waits for it but deletions. */
 #include "log/producer_put.h"
 
+#include "log/stored_batch.h"
 #include "log/trim.h"
 
 #include <assert.h>
@@ -129,6 +130,9 @@ on_base(void *arg, enum kafscale_status status, struct kafscale_blob *body, uint
     (void) error;
     if (status == KAFSCALE_OK && !is_over(put)) {
         status = take_base(put, kafscale_blob_slice(body));
+    }
+    if (ks_stored_batch_is_missed(status) && !is_over(put)) {
+        put->is_stale = put->base_bundle->is_removed;
     }
     take_step(put, status);
 }
@@ -291,7 +295,7 @@ on_slot(void *arg, enum kafscale_status status, struct kafscale_blob *body, uint
         status = is_bundled ? note_bundled(put, kafscale_blob_slice(body))
                             : take_head(put, kafscale_blob_slice(body), object_bytes);
     }
-    if (status == KAFSCALE_NOT_FOUND && !is_over(put)) {
+    if (ks_stored_batch_is_missed(status) && !is_over(put)) {
         put->is_stale = is_moved(put);
     }
     if (status == KAFSCALE_FULL) {

@@ -221,6 +221,31 @@ check_frame(struct kafscale_slice bytes, struct kafscale_error *error)
     return KAFSCALE_OK;
 }
 
+static struct ks_producer_snapshot
+take_snapshot(struct ks_cursor *cursor)
+{
+    struct ks_producer_snapshot snapshot;
+
+    ks_cursor_copy(cursor, snapshot.name.topic.bytes, KS_ID_BYTES);
+    snapshot.name.index = (int32_t) ks_cursor_u32(cursor);
+    snapshot.offset = (int64_t) ks_cursor_u64(cursor);
+    return snapshot;
+}
+
+enum kafscale_status
+ks_producer_snapshot_check(struct kafscale_slice bytes, struct ks_producer_snapshot *snapshot_out,
+                           struct kafscale_error *error)
+{
+    enum kafscale_status status = check_frame(bytes, error);
+    struct ks_cursor cursor;
+
+    if (status == KAFSCALE_OK) {
+        cursor = ks_cursor(ks_slice(bytes.data + 12, bytes.size - CRC_BYTES - 12));
+        *snapshot_out = take_snapshot(&cursor);
+    }
+    return status;
+}
+
 enum kafscale_status
 ks_producer_snapshot_decode(struct kafscale_slice bytes, struct ks_producer_table *producers,
                             struct ks_producer_snapshot *snapshot_out, struct kafscale_error *error)
@@ -236,9 +261,7 @@ ks_producer_snapshot_decode(struct kafscale_slice bytes, struct ks_producer_tabl
         return status;
     }
     cursor = ks_cursor(ks_slice(bytes.data + 12, bytes.size - CRC_BYTES - 12));
-    ks_cursor_copy(&cursor, snapshot.name.topic.bytes, KS_ID_BYTES);
-    snapshot.name.index = (int32_t) ks_cursor_u32(&cursor);
-    snapshot.offset = (int64_t) ks_cursor_u64(&cursor);
+    snapshot = take_snapshot(&cursor);
     count = ks_cursor_u32(&cursor);
     (void) ks_cursor_take(&cursor, ks_get_u16(bytes.data + 6) - (size_t) HEADER_BYTES);
     status = decode_producers(&cursor, count, snapshot.offset, producers, error);

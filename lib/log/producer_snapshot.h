@@ -53,6 +53,11 @@ KAFSCALE_MUST_CHECK enum kafscale_status ks_producer_snapshot_decode(
     struct kafscale_slice bytes, struct ks_producer_table *producers,
     struct ks_producer_snapshot *snapshot_out, struct kafscale_error *error);
 
+/* Whether these are the bytes of a state as it was stored, and what it belongs to. */
+KAFSCALE_MUST_CHECK enum kafscale_status ks_producer_snapshot_check(
+    struct kafscale_slice bytes, struct ks_producer_snapshot *snapshot_out,
+    struct kafscale_error *error);
+
 /* `{ns}/__kafscale/producers/{topic id}/{partition}/{offset}`: a state as an object of its own. */
 #define KS_PRODUCER_SNAPSHOT_KEY_BYTES 400
 void ks_producer_snapshot_key(const char *ns, const struct ks_producer_snapshot *snapshot,

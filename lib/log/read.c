@@ -359,14 +359,11 @@ find_moved(const struct ks_log *log, const struct ks_partition *partition,
            const struct ks_place *place, struct ks_bundle **bundle_out)
 {
     const struct ks_trail *trail = ks_trail_find(log, place->source);
-    struct ks_bundle *bundle = trail == NULL ? NULL : ks_trail_find_bundle(trail, place->sequence);
-    const struct ks_bundle_section *section =
-        bundle == NULL ? NULL : ks_bundle_find(bundle, &partition->name, place->leader_epoch);
 
-    if (section != NULL) {
-        *bundle_out = bundle;
-    }
-    return section;
+    return trail == NULL
+               ? NULL
+               : ks_trail_find_section(trail, place->sequence, &partition->name,
+                                       place->leader_epoch, place->base_offset, bundle_out);
 }
 
 const struct ks_bundle_section *

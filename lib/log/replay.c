@@ -411,6 +411,10 @@ compare_sections(const void *a, const void *b)
     if (left->sequence != right->sequence) {
         return left->sequence < right->sequence ? -1 : 1;
     }
+    if (left->bundle != NULL && right->bundle != NULL) {
+        /* A section that is long is in several parts of a merged bundle. */
+        return left->bundled->base_offset < right->bundled->base_offset ? -1 : 1;
+    }
     return left->entries < right->entries ? -1 : left->entries > right->entries;
 }
 

@@ -207,6 +207,19 @@ ks_trail_set_mark(struct ks_trail *trail, uint64_t mark, uint64_t mark_version)
 
 /* --- Bundles ----------------------------------------------------------------------------- */
 
+/* By slot, and parts of a merged bundle one after the other. */
+static int
+compare_bundles(const struct ks_bundle_name *a, const struct ks_bundle_name *b)
+{
+    if (a->first != b->first) {
+        return a->first < b->first ? -1 : 1;
+    }
+    if (a->attempt != b->attempt) {
+        return a->attempt < b->attempt ? -1 : 1;
+    }
+    return (a->part > b->part) - (a->part < b->part);
+}
+
 struct ks_bundle *
 ks_trail_add_bundle(struct ks_trail *trail, struct ks_bundle *bundle)
 {
@@ -214,12 +227,13 @@ ks_trail_add_bundle(struct ks_trail *trail, struct ks_bundle *bundle)
 
     for (; node != &trail->bundles; node = node->previous) {
         struct ks_bundle *before = KS_CONTAINER(node, struct ks_bundle, link);
+        int order = compare_bundles(&before->name, &bundle->name);
 
-        if (before->header.first == bundle->header.first) {
+        if (order == 0) {
             ks_bundle_unref(bundle);
             return before;
         }
-        if (before->header.first < bundle->header.first) {
+        if (order < 0) {
             break;
         }
     }
@@ -227,17 +241,132 @@ ks_trail_add_bundle(struct ks_trail *trail, struct ks_bundle *bundle)
     return bundle;
 }
 
-struct ks_bundle *
-ks_trail_find_bundle(const struct ks_trail *trail, uint64_t sequence)
+const struct ks_bundle_section *
+ks_trail_find_section(const struct ks_trail *trail, uint64_t sequence,
+                      const struct ks_partition_name *name, int32_t leader_epoch, int64_t offset,
+                      struct ks_bundle **bundle_out)
 {
     for (struct ks_list *node = trail->bundles.next; node != &trail->bundles; node = node->next) {
         struct ks_bundle *bundle = KS_CONTAINER(node, struct ks_bundle, link);
+        const struct ks_bundle_section *section;
 
-        if (sequence >= bundle->header.first && sequence <= bundle->header.last) {
-            return bundle;
+        if (sequence < bundle->name.first || sequence > bundle->name.last) {
+            continue;
+        }
+        section = ks_bundle_find(bundle, name, leader_epoch);
+        if (section != NULL && offset >= section->base_offset && offset < section->end_offset) {
+            *bundle_out = bundle;
+            return section;
         }
     }
     return NULL;
+}
+
+/* Goes through the sections of a merged bundle, which ascend from part to part. */
+struct merged_walk {
+    const struct ks_trail *trail;
+    const struct ks_bundle_name *merged;
+    struct ks_list *node;
+    size_t section;
+};
+
+static void
+begin_walk(struct merged_walk *walk, const struct ks_trail *trail,
+           const struct ks_bundle_name *merged)
+{
+    *walk = (struct merged_walk){ .trail = trail, .merged = merged, .node = trail->bundles.next };
+    while (
+        walk->node != &trail->bundles &&
+        !ks_bundle_name_is_same(&KS_CONTAINER(walk->node, struct ks_bundle, link)->name, merged)) {
+        walk->node = walk->node->next;
+    }
+}
+
+static bool
+is_before(const struct ks_bundle_section *a, const struct ks_bundle_section *b)
+{
+    int order = memcmp(a->topic.bytes, b->topic.bytes, KS_ID_BYTES);
+
+    if (order != 0) {
+        return order < 0;
+    }
+    if (a->partition != b->partition) {
+        return a->partition < b->partition;
+    }
+    if (a->leader_epoch != b->leader_epoch) {
+        return a->leader_epoch < b->leader_epoch;
+    }
+    return a->end_offset <= b->base_offset;
+}
+
+/* The section with the records of `old`, or NULL. Must be called for ascending sections. */
+static const struct ks_bundle_section *
+walk_to(struct merged_walk *walk, const struct ks_bundle_section *old,
+        struct ks_bundle **bundle_out)
+{
+    while (walk->node != &walk->trail->bundles) {
+        struct ks_bundle *bundle = KS_CONTAINER(walk->node, struct ks_bundle, link);
+        const struct ks_bundle_section *section = &bundle->sections[walk->section];
+
+        if (!ks_bundle_name_is_same(&bundle->name, walk->merged)) {
+            break;
+        }
+        if (walk->section == bundle->section_count) {
+            walk->node = walk->node->next;
+            walk->section = 0;
+        } else if (is_before(section, old)) {
+            walk->section++;
+        } else {
+            *bundle_out = bundle;
+            return is_before(old, section) ? NULL : section;
+        }
+    }
+    return NULL;
+}
+
+static void
+supersede(struct ks_trail *trail, const struct ks_bundle *old, const struct ks_bundle_name *merged)
+{
+    struct merged_walk walk;
+
+    begin_walk(&walk, trail, merged);
+    for (size_t i = 0; i < old->section_count; i++) {
+        const struct ks_bundle_section *section = &old->sections[i];
+        struct ks_partition_name name = ks_bundle_section_name(section);
+        struct ks_partition *partition = ks_log_find(trail->log, &name);
+        struct ks_bundle *bundle = NULL;
+        const struct ks_bundle_section *found = walk_to(&walk, section, &bundle);
+
+        if (partition != NULL) {
+            ks_partition_swap_bundled(partition, section, bundle, found);
+        }
+    }
+}
+
+void
+ks_trail_supersede(struct ks_trail *trail, const struct ks_bundle_name *merged)
+{
+    struct ks_list old;
+    struct ks_list *next;
+
+    ks_list_init(&old);
+    for (struct ks_list *node = trail->bundles.next; node != &trail->bundles; node = next) {
+        const struct ks_bundle_name *name = &KS_CONTAINER(node, struct ks_bundle, link)->name;
+
+        next = node->next;
+        if (name->first >= merged->first && name->last <= merged->last &&
+            name->attempt < merged->attempt) {
+            ks_list_remove(node);
+            ks_list_append(&old, node);
+        }
+    }
+    while ((next = ks_list_take_first(&old)) != NULL) {
+        struct ks_bundle *bundle = KS_CONTAINER(next, struct ks_bundle, link);
+
+        supersede(trail, bundle, merged);
+        bundle->is_removed = true;
+        ks_bundle_unref(bundle);
+    }
 }
 
 bool

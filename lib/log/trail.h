@@ -60,7 +60,14 @@ struct ks_trail {
     int64_t blocker_last;
     bool has_blocker;
 
-    struct ks_list bundles; /* registered, ascending by slot, all below `mark` */
+    struct ks_list bundles; /* registered, ascending by slot and part, all below `mark` */
+    /*
+     * To merge some of them, numbered from 1 on. It must never fall: the own trail, which alone is
+     * merged, lives as long as the incarnation, and with both the numbers end.
+     */
+    uint32_t attempts;
+    bool is_merge_over;      /* others have read this log, or it can't be read */
+    int64_t merged_after_ms; /* it is not tried before */
 
     struct ks_table runs;
     uint64_t state_upto; /* the slot before which the runs' producers stand */
@@ -102,13 +109,23 @@ void ks_trail_advance_states(struct ks_trail *trail, uint64_t upto);
 void ks_trail_set_mark(struct ks_trail *trail, uint64_t mark, uint64_t mark_version);
 
 /*
- * Takes over the reference to a bundle of slots below the mark. One of the same slots that is
+ * Takes over the reference to a bundle of slots below the mark. One of the same name that is
  * there already stays, and is the one given back.
  */
 struct ks_bundle *ks_trail_add_bundle(struct ks_trail *trail, struct ks_bundle *bundle);
 
-/* The bundle with this slot, or NULL. */
-struct ks_bundle *ks_trail_find_bundle(const struct ks_trail *trail, uint64_t sequence);
+/*
+ * All parts of this merged bundle are in the trail, and its register is written: bundles of these
+ * slots that were there before go, and what refers to them refers to its parts.
+ */
+void ks_trail_supersede(struct ks_trail *trail, const struct ks_bundle_name *merged);
+
+/* The section of the bundled slot that holds this offset of a partition under an epoch, or NULL. */
+const struct ks_bundle_section *ks_trail_find_section(const struct ks_trail *trail,
+                                                      uint64_t sequence,
+                                                      const struct ks_partition_name *name,
+                                                      int32_t leader_epoch, int64_t offset,
+                                                      struct ks_bundle **bundle_out);
 
 /* Nothing is left of it but its mark. */
 bool ks_trail_is_over(const struct ks_trail *trail);

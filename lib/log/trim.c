@@ -8,6 +8,7 @@
 #include "log/bundler.h"
 #include "log/dead_log.h"
 #include "log/leftovers.h"
+#include "log/merger.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -62,6 +63,7 @@ ks_trimmer_free(struct ks_trimmer *trimmer)
     ks_trimmer_silence(trimmer->log);
     ks_leftovers_drop(trimmer);
     ks_bundler_drop(trimmer->bundler);
+    ks_merger_drop(trimmer->merger);
     ks_garbage_drop(trimmer);
     forget_known(trimmer);
     ks_table_deinit(&trimmer->known);
@@ -87,6 +89,25 @@ trail_of(struct ks_log *log, const struct ks_dead_log *dead)
     return trail;
 }
 
+/*
+ * Some may have been merged since the others were read. Of a merged bundle all parts come, and what
+ * they stand for is before or after them in the list.
+ */
+static void
+supersede_merged(struct ks_trail *trail)
+{
+    struct ks_list *node = trail->bundles.previous;
+
+    while (node != &trail->bundles) {
+        const struct ks_bundle *bundle = KS_CONTAINER(node, struct ks_bundle, link);
+
+        if (bundle->name.attempt > 0 && bundle->name.part == 0) {
+            ks_trail_supersede(trail, &bundle->name);
+        }
+        node = bundle->link.previous;
+    }
+}
+
 enum kafscale_status
 ks_trimmer_take(struct ks_log *log, struct ks_dead_log *dead)
 {
@@ -106,6 +127,7 @@ ks_trimmer_take(struct ks_log *log, struct ks_dead_log *dead)
     while ((node = ks_list_take_first(&dead->bundles)) != NULL) {
         (void) ks_trail_add_bundle(trail, KS_CONTAINER(node, struct ks_bundle, link));
     }
+    supersede_merged(trail);
     return KAFSCALE_OK;
 }
 
@@ -132,6 +154,7 @@ ks_trimmer_silence(struct ks_log *log)
     ks_env_cancel_timer(log->env, &log->trimmer->retry);
     ks_leftovers_silence(log->trimmer);
     ks_bundler_silence(log->trimmer->bundler);
+    ks_merger_silence(log->trimmer->merger);
     ks_garbage_silence(log->trimmer);
 }
 
@@ -344,8 +367,8 @@ look(void *arg)
 }
 
 /* What is found not to be due yet may be by then. */
-static void
-step_at(struct ks_trimmer *trimmer, int64_t due_ms)
+void
+ks_trimmer_step_at(struct ks_trimmer *trimmer, int64_t due_ms)
 {
     if (!ks_env_timer_is_set(&trimmer->retry)) {
         wait_until(trimmer, due_ms, step);
@@ -359,7 +382,7 @@ begin_look(struct ks_trimmer *trimmer, const struct ks_partition_name *name)
     int64_t now_ms = ks_env_now_ms(trimmer->log->env);
 
     if (trimmer->has_looked && now_ms - trimmer->looked_ms < LOOK_INTERVAL_MS) {
-        step_at(trimmer, trimmer->looked_ms + LOOK_INTERVAL_MS);
+        ks_trimmer_step_at(trimmer, trimmer->looked_ms + LOOK_INTERVAL_MS);
         return false;
     }
     trimmer->has_looked = true;
@@ -514,7 +537,8 @@ ks_trimmer_adopt(struct ks_trimmer *trimmer, struct ks_trail *trail, struct ks_b
 {
     uint64_t first = trail->mark;
 
-    assert(bundle->header.first == first);
+    assert(bundle->name.first == first);
+    assert(bundle->name.attempt == 0);
 
     ks_trail_set_mark(trail, bundle->header.last + 1, version);
     bundle = ks_trail_add_bundle(trail, bundle);
@@ -530,12 +554,9 @@ ks_trimmer_adopt(struct ks_trimmer *trimmer, struct ks_trail *trail, struct ks_b
     ks_garbage_add(trimmer, trail->source, first, trail->mark);
 }
 
-/* Its register is gone: so may its object be. */
 static void
-drop_bundle(struct ks_trimmer *trimmer)
+drop_part(struct ks_trimmer *trimmer, struct ks_bundle *bundle)
 {
-    struct ks_bundle *bundle = trimmer->bundle;
-
     for (size_t i = 0; i < bundle->section_count; i++) {
         struct ks_partition_name name = ks_bundle_section_name(&bundle->sections[i]);
         struct ks_partition *partition = ks_log_find(trimmer->log, &name);
@@ -544,11 +565,40 @@ drop_bundle(struct ks_trimmer *trimmer)
             ks_partition_drop_bundled(partition, bundle);
         }
     }
-    trimmer->log->counters.bundles_removed++;
-    ks_garbage_add_bundle(trimmer, bundle->source, bundle->header.first, bundle->header.last);
+    ks_garbage_add_bundle(trimmer, bundle->source, &bundle->name);
     bundle->is_removed = true;
     ks_list_remove(&bundle->link);
     ks_bundle_unref(bundle);
+}
+
+/* The first bundle after this one that has another register, or the list's end. */
+static struct ks_list *
+next_register(const struct ks_trail *trail, const struct ks_bundle *bundle)
+{
+    const struct ks_list *node = bundle->link.next;
+
+    while (node != &trail->bundles &&
+           ks_bundle_name_is_same(&KS_CONTAINER(node, const struct ks_bundle, link)->name,
+                                  &bundle->name)) {
+        node = node->next;
+    }
+    return (struct ks_list *) node;
+}
+
+/* The register is gone: so may the objects be. */
+static void
+drop_bundle(struct ks_trimmer *trimmer)
+{
+    struct ks_list *node = &trimmer->bundle->link;
+    struct ks_list *end = next_register(trimmer->trail, trimmer->bundle);
+
+    trimmer->log->counters.bundles_removed++;
+    while (node != end) {
+        struct ks_bundle *bundle = KS_CONTAINER(node, struct ks_bundle, link);
+
+        node = node->next;
+        drop_part(trimmer, bundle);
+    }
     if (ks_trail_is_over(trimmer->trail)) {
         ks_trail_free(trimmer->trail);
     }
@@ -617,7 +667,7 @@ remove_bundle(struct ks_trimmer *trimmer, struct ks_trail *trail, struct ks_bund
     trimmer->step = KS_TRIM_REMOVE;
     trimmer->trail = trail;
     trimmer->bundle = bundle;
-    ks_bundle_register_key(&trail->incarnation, bundle->header.first, trimmer->key);
+    ks_bundle_register_key(&trail->incarnation, bundle->name.first, trimmer->key);
     trimmer->compare =
         (struct kafscale_meta_compare){ .key = trimmer->key, .version = bundle->register_version };
     trimmer->operation = (struct kafscale_meta_operation){ .key = trimmer->key, .is_delete = true };
@@ -626,7 +676,7 @@ remove_bundle(struct ks_trimmer *trimmer, struct ks_trail *trail, struct ks_bund
                                                .operations = &trimmer->operation,
                                                .operation_count = 1 };
     if (ks_is_planted(KS_PLANTED_OBJECT_FIRST)) {
-        ks_garbage_add_bundle(trimmer, bundle->source, bundle->header.first, bundle->header.last);
+        ks_garbage_add_bundle(trimmer, bundle->source, &bundle->name);
     }
     ks_log_begin(trimmer->log);
     ks_meta_txn(trimmer->log->meta, &trimmer->txn, on_bundle_removed, trimmer);
@@ -650,7 +700,7 @@ bundle_slots(struct ks_trimmer *trimmer, struct ks_trail *trail)
     }
     if (ks_env_now_ms(trimmer->log->env) < trail->bundled_after_ms ||
         !ks_bundler_start(trimmer, trail, end)) {
-        step_at(trimmer, trail->bundled_after_ms);
+        ks_trimmer_step_at(trimmer, trail->bundled_after_ms);
         return false;
     }
     trimmer->step = KS_TRIM_BUNDLE;
@@ -658,15 +708,34 @@ bundle_slots(struct ks_trimmer *trimmer, struct ks_trail *trail)
     return true;
 }
 
+/* Of all parts that share a register. */
+static enum ks_coverage
+parts_coverage(const struct ks_log *log, struct ks_list *first, const struct ks_list *end,
+               struct ks_partition_name *name_out)
+{
+    enum ks_coverage coverage = KS_COVERED;
+
+    for (struct ks_list *node = first; node != end && coverage == KS_COVERED; node = node->next) {
+        coverage = ks_bundle_coverage(log, KS_CONTAINER(node, struct ks_bundle, link), name_out);
+    }
+    return coverage;
+}
+
 /* True: it has something to do. */
 static bool
 work_on_bundles(struct ks_trimmer *trimmer, struct ks_trail *trail)
 {
-    for (struct ks_list *node = trail->bundles.next; node != &trail->bundles; node = node->next) {
+    struct ks_list *next;
+
+    for (struct ks_list *node = trail->bundles.next; node != &trail->bundles; node = next) {
         struct ks_bundle *bundle = KS_CONTAINER(node, struct ks_bundle, link);
         struct ks_partition_name name;
 
-        switch (ks_bundle_coverage(trimmer->log, bundle, &name)) {
+        next = next_register(trail, bundle);
+        if (bundle->is_merging) {
+            continue;
+        }
+        switch (parts_coverage(trimmer->log, node, next, &name)) {
         case KS_COVERED:
             remove_bundle(trimmer, trail, bundle);
             return true;
@@ -722,6 +791,7 @@ step(void *arg)
     if (trimmer->step != KS_TRIM_IDLE || ks_trimmer_is_over(log) || log->opening != NULL) {
         return;
     }
+    ks_merger_start_if_due(trimmer);
     for (struct ks_list *node = trimmer->trails.next; node != &trimmer->trails; node = node->next) {
         if (work_on(trimmer, KS_CONTAINER(node, struct ks_trail, link))) {
             return;

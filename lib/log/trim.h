@@ -28,10 +28,12 @@ struct ks_garbage {
     uint32_t source;
     uint64_t next;
     uint64_t end;
+    struct ks_bundle_name name; /* of a bundle */
 };
 
 struct ks_removal;
 struct ks_bundler;
+struct ks_merger;
 struct ks_leftovers;
 
 enum ks_trim_step {
@@ -55,8 +57,9 @@ struct ks_trimmer {
     enum ks_trim_step step;
     struct ks_trail *trail;   /* the step's */
     uint64_t mark;            /* where its mark moves */
-    struct ks_bundle *bundle; /* that goes */
+    struct ks_bundle *bundle; /* that goes; of a merged one the first part */
     struct ks_bundler *bundler;
+    struct ks_merger *merger; /* beside the steps */
     struct ks_leftovers *leftovers;
     bool has_left; /* leftovers were looked for */
     struct ks_partition_name name;
@@ -93,6 +96,9 @@ void ks_trimmer_poke(struct ks_log *log);
 
 /* The log ends or drains: nothing more is begun, nor sent again. */
 bool ks_trimmer_is_over(const struct ks_log *log);
+
+/* Has it look again then, if nothing else does before. */
+void ks_trimmer_step_at(struct ks_trimmer *trimmer, int64_t due_ms);
 
 /* A step that goes on elsewhere has ended. */
 void ks_trimmer_step_done(struct ks_trimmer *trimmer);
@@ -131,9 +137,9 @@ enum ks_coverage ks_bundle_coverage(const struct ks_log *log, struct ks_bundle *
 /* --- garbage.c --- */
 /* Deletes the slots from `first` to `end` - 1, below the mark, a few at a time. */
 void ks_garbage_add(struct ks_trimmer *trimmer, uint32_t source, uint64_t first, uint64_t end);
-/* Deletes the bundle of these slots, which no register names. */
-void ks_garbage_add_bundle(struct ks_trimmer *trimmer, uint32_t source, uint64_t first,
-                           uint64_t last);
+/* Deletes the object of a bundle that no register names. */
+void ks_garbage_add_bundle(struct ks_trimmer *trimmer, uint32_t source,
+                           const struct ks_bundle_name *name);
 void ks_garbage_silence(struct ks_trimmer *trimmer);
 /* Frees all, for whose requests no completion comes. */
 void ks_garbage_drop(struct ks_trimmer *trimmer);

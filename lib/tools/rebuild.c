@@ -282,32 +282,77 @@ write_topics(struct rebuild *rebuild, kafscale_tools_rebuilt *rebuilt, void *arg
 /* --- Logs, ids and the cluster --- */
 
 static enum kafscale_status
-write_bundle(struct rebuild *rebuild, const struct ks_survey_log *log,
-             const struct ks_survey_slots *slots, struct kafscale_error *error)
+size_bundle(struct rebuild *rebuild, const struct ks_survey_log *log,
+            const struct ks_survey_slots *slots, struct ks_bundle_size *size_out,
+            struct kafscale_error *error)
 {
-    char object_key[KS_BUNDLE_KEY_BYTES];
-    char key[KS_BUNDLE_REGISTER_KEY_BYTES];
-    uint8_t value[KS_BUNDLE_REGISTER_BYTES];
-    struct kafscale_get get = { .key = object_key, .size_max = KS_BUNDLE_HEADER_BYTES };
-    struct ks_bundle_register reg = { .last = slots->last };
+    char key[KS_BUNDLE_KEY_BYTES];
+    struct kafscale_get get = { .key = key, .size_max = KS_BUNDLE_HEADER_BYTES };
     struct kafscale_blob *body;
     enum kafscale_status status;
     size_t head_bytes;
 
-    ks_bundle_key(rebuild->session->ns, &log->incarnation, slots->first, slots->last, object_key);
-    status = ks_session_get(rebuild->session, &get, &body, &reg.object_bytes, error);
+    ks_bundle_key(rebuild->session->ns, &log->incarnation, &slots->name, key);
+    status = ks_session_get(rebuild->session, &get, &body, &size_out->object_bytes, error);
     if (status != KAFSCALE_OK) {
         return status;
     }
     status = ks_bundle_head_bytes(kafscale_blob_slice(body), &head_bytes, error);
     kafscale_blob_unref(body);
-    if (status != KAFSCALE_OK) {
+    if (status == KAFSCALE_OK) {
+        size_out->head_bytes = (uint32_t) head_bytes;
+    }
+    return status;
+}
+
+static enum kafscale_status
+append_register(struct rebuild *rebuild, const struct ks_survey_log *log,
+                const struct ks_survey_slots *parts, struct ks_buffer *value,
+                struct kafscale_error *error)
+{
+    struct ks_bundle_register reg = { .last = parts->last,
+                                      .attempt = parts->name.attempt,
+                                      .level = 1,
+                                      .part_count = parts->part_count };
+    uint8_t plain[KS_BUNDLE_REGISTER_BYTES];
+    enum kafscale_status status = KAFSCALE_OK;
+
+    if (reg.attempt == 0) {
+        status = size_bundle(rebuild, log, parts, &reg.size, error);
+        ks_bundle_register_encode(&reg, plain);
+        ks_buffer_append(value, plain, sizeof plain);
         return status;
     }
-    reg.head_bytes = (uint32_t) head_bytes;
-    ks_bundle_register_key(&log->incarnation, slots->first, key);
-    ks_bundle_register_encode(&reg, value);
-    return put(rebuild, key, ks_slice(value, sizeof value), error);
+    ks_merged_register_append(&reg, value);
+    for (uint32_t i = 0; i < reg.part_count && status == KAFSCALE_OK; i++) {
+        struct ks_bundle_size size = { 0 };
+
+        status = size_bundle(rebuild, log, &parts[i], &size, error);
+        ks_merged_register_append_size(&size, value);
+    }
+    return status;
+}
+
+/* Of the parts of a bundle that stand side by side. */
+static enum kafscale_status
+write_bundle(struct rebuild *rebuild, const struct ks_survey_log *log,
+             const struct ks_survey_slots *parts, struct kafscale_error *error)
+{
+    char key[KS_BUNDLE_REGISTER_KEY_BYTES];
+    struct ks_buffer value;
+    enum kafscale_status status;
+
+    ks_buffer_init(&value, KS_MERGED_REGISTER_BYTES_MAX);
+    ks_bundle_register_key(&log->incarnation, parts->first, key);
+    status = append_register(rebuild, log, parts, &value, error);
+    if (status == KAFSCALE_OK && ks_buffer_failed(&value)) {
+        status = ks_error_set(error, KAFSCALE_NO_MEMORY, "out of memory for a register");
+    }
+    if (status == KAFSCALE_OK) {
+        status = put(rebuild, key, ks_buffer_slice(&value), error);
+    }
+    ks_buffer_deinit(&value);
+    return status;
 }
 
 static enum kafscale_status
@@ -322,7 +367,8 @@ write_logs(struct rebuild *rebuild, struct kafscale_error *error)
         char key[KS_REGISTER_KEY_BYTES];
         uint8_t value[8];
 
-        for (size_t i = 0; i < log->bundle_count && status == KAFSCALE_OK; i++) {
+        for (size_t i = 0; i < log->bundle_count && status == KAFSCALE_OK;
+             i += log->bundles[i].part_count) {
             status = write_bundle(rebuild, log, &log->bundles[i], error);
         }
         if (status == KAFSCALE_OK && log->trim > 0) {

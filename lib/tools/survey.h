@@ -56,12 +56,15 @@ struct ks_survey_partition {
     size_t place_capacity;
 };
 
-/* A write-ahead object or a bundle in the listing; slots have first == last. */
+/*
+ * A write-ahead object or a bundle in the listing; slots have first == last. Each part of a merged
+ * bundle is one.
+ */
 struct ks_survey_slots {
     uint64_t first;
     uint64_t last;
-    bool is_registered; /* of a bundle */
-    struct ks_bundle_register reg;
+    struct ks_bundle_name name; /* of a bundle */
+    uint32_t part_count;        /* of a merged one, once all its parts are known */
 };
 
 struct ks_survey_log {

@@ -163,7 +163,9 @@ take_bundle(struct log_walk *walk, const char *key, const struct ks_survey_slots
                        "it is the bundle of other slots");
         return;
     }
-    join_chain(walk, key, header.chain_before, header.chain_after);
+    if (bundle->name.part == 0) {
+        join_chain(walk, key, header.chain_before, header.chain_after);
+    }
     cursor = ks_cursor(directory);
     while (ks_bundle_next_section(&cursor, &header, &section)) {
         take_bundle_section(walk, object, &section);
@@ -185,9 +187,8 @@ walk_bundles(struct log_walk *walk, struct kafscale_error *error)
         enum kafscale_status status;
         uint64_t object_bytes;
 
-        ks_bundle_key(walk->survey->session->ns, &walk->log->incarnation, bundle->first,
-                      bundle->last, key);
-        walk->has_chain &= bundle->first == next;
+        ks_bundle_key(walk->survey->session->ns, &walk->log->incarnation, &bundle->name, key);
+        walk->has_chain &= bundle->name.part > 0 || bundle->first == next;
         next = bundle->last + 1;
         status = ks_session_get(walk->survey->session, &get, &body, &object_bytes, &why);
         if (status == KAFSCALE_NOT_FOUND) {
@@ -350,7 +351,86 @@ by_first(const void *a, const void *b)
     const struct ks_survey_slots *left = a;
     const struct ks_survey_slots *right = b;
 
-    return (left->first > right->first) - (left->first < right->first);
+    if (left->first != right->first) {
+        return left->first < right->first ? -1 : 1;
+    }
+    return (left->name.part > right->name.part) - (left->name.part < right->name.part);
+}
+
+/* Newest attempts first, each from its first part on; then what isn't merged. */
+static int
+by_attempt(const void *a, const void *b)
+{
+    const struct ks_survey_slots *left = a;
+    const struct ks_survey_slots *right = b;
+
+    if (left->name.attempt != right->name.attempt) {
+        return left->name.attempt > right->name.attempt ? -1 : 1;
+    }
+    return by_first(a, b);
+}
+
+/* How many parts the attempt has that begins here; 0: some are missing. */
+static uint32_t
+count_parts(const struct ks_survey_log *log, size_t first)
+{
+    const struct ks_survey_slots *bundles = log->bundles;
+    uint32_t count = 0;
+
+    for (size_t i = first;
+         i < log->bundle_count && ks_bundle_name_is_same(&bundles[i].name, &bundles[first].name) &&
+         bundles[i].name.part == count;
+         i++) {
+        count++;
+        if (bundles[i].name.is_last || bundles[i].name.attempt == 0) {
+            return count;
+        }
+    }
+    return 0;
+}
+
+static bool
+overlaps(const struct ks_survey_slots *chosen, size_t count, const struct ks_survey_slots *bundle)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (bundle->first <= chosen[i].last && bundle->last >= chosen[i].first) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * Without registers: what was merged lies beside what it was made of, perhaps, and so do attempts
+ * that came to nothing. An attempt begins when the one before is registered or dead, and of what is
+ * registered only the whole is merged again. So of attempts that have all their parts the newest
+ * counts, and whatever overlaps with it is in it or was never registered.
+ */
+static void
+choose_bundles(struct ks_survey_log *log)
+{
+    size_t kept = 0;
+    size_t next;
+
+    if (log->bundle_count > 0) {
+        qsort(log->bundles, log->bundle_count, sizeof *log->bundles, by_attempt);
+    }
+    for (size_t i = 0; i < log->bundle_count; i = next) {
+        uint32_t count = count_parts(log, i);
+
+        next = i + (count > 0 ? count : 1);
+        if (count == 0 || overlaps(log->bundles, kept, &log->bundles[i])) {
+            continue;
+        }
+        for (size_t part = i; part < next; part++) {
+            log->bundles[kept] = log->bundles[part];
+            log->bundles[kept++].part_count = count;
+        }
+    }
+    log->bundle_count = kept;
+    if (kept > 0) {
+        qsort(log->bundles, kept, sizeof *log->bundles, by_first);
+    }
 }
 
 /*
@@ -388,6 +468,7 @@ ks_survey_read_logs(struct ks_survey *survey, struct kafscale_error *error)
             qsort(log->bundles, log->bundle_count, sizeof *log->bundles, by_first);
         }
         if (survey->on_batch != NULL) {
+            choose_bundles(log);
             guess_trim(log);
         }
         status = walk_bundles(&walk, error);

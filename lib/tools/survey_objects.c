@@ -145,10 +145,13 @@ take_bundle(struct ks_survey *survey, const struct kafscale_meta_entry *entry)
     }
     log = ks_survey_log(survey, &incarnation);
     if (log != NULL) {
-        slots = (struct ks_survey_slots){
-            .first = first, .last = reg.last, .is_registered = true, .reg = reg
-        };
-        add_bundle(survey, log, &slots);
+        for (uint32_t part = 0; part < reg.part_count; part++) {
+            slots = (struct ks_survey_slots){ .first = first,
+                                              .last = reg.last,
+                                              .name = ks_bundle_register_name(first, &reg, part),
+                                              .part_count = reg.part_count };
+            add_bundle(survey, log, &slots);
+        }
     }
 }
 
@@ -187,26 +190,24 @@ ks_survey_read_registers(struct ks_survey *survey, struct kafscale_error *error)
 
 /* --- Objects --- */
 
-/* "{32 hex}/{20 digits}" or, of a bundle, "{32 hex}/{20 digits}-{20 digits}". */
+/* "{32 hex}/{20 digits}" or, of a bundle, "{32 hex}/{name}". */
 static bool
 parse_slots(const char *text, struct ks_id *incarnation_out, struct ks_survey_slots *slots_out)
 {
-    bool is_bundle = strlen(text) == 33 + 41;
     struct ks_survey_slots slots = { 0 };
     char again[KS_BUNDLE_KEY_BYTES];
-    char *end;
 
-    if ((!is_bundle && strlen(text) != 33 + 20) || text[32] != '/' ||
-        !ks_id_from_hex(text, incarnation_out)) {
+    if (strlen(text) < 33 + 20 || text[32] != '/' || !ks_id_from_hex(text, incarnation_out)) {
         return false;
     }
-    slots.first = strtoull(text + 33, &end, 10);
-    slots.last = is_bundle ? strtoull(text + 33 + 21, NULL, 10) : slots.first;
-    if (is_bundle) {
-        snprintf(again, sizeof again, "%020" PRIu64 "-%020" PRIu64, slots.first, slots.last);
-    } else {
-        snprintf(again, sizeof again, "%020" PRIu64, slots.first);
+    if (ks_bundle_name_parse(text + 33, &slots.name)) {
+        slots.first = slots.name.first;
+        slots.last = slots.name.last;
+        *slots_out = slots;
+        return true;
     }
+    slots.first = slots.last = strtoull(text + 33, NULL, 10);
+    snprintf(again, sizeof again, "%020" PRIu64, slots.first);
     *slots_out = slots;
     return strcmp(again, text + 33) == 0;
 }
@@ -215,7 +216,8 @@ static bool
 is_registered(const struct ks_survey_log *log, const struct ks_survey_slots *bundle)
 {
     for (size_t i = 0; i < log->bundle_count; i++) {
-        if (log->bundles[i].first == bundle->first && log->bundles[i].last == bundle->last) {
+        if (ks_bundle_name_is_same(&log->bundles[i].name, &bundle->name) &&
+            log->bundles[i].name.part == bundle->name.part) {
             return true;
         }
     }

@@ -205,6 +205,8 @@ begin(struct load *load)
     options.topic_partitions_max = load->partitions;
     options.segment_bytes = SEGMENT_BYTES / SCALE;
     options.bundle_bytes = BUNDLE_BYTES / SCALE;
+    options.merge_part_bytes = BUNDLE_BYTES / SCALE;
+    options.merge_section_bytes = (64u << 10) / SCALE;
     options.flush_bytes = FLUSH_BYTES / SCALE;
     options.cache_bytes_max = CACHE_BYTES / SCALE;
     load->store.inner = ks_memory_store_new(&load->fixture.v.env, load->fixture.bucket);

@@ -251,7 +251,13 @@ try_bundle_register(struct kafscale_slice bytes)
     if (ks_bundle_register_decode(key, bytes, &first, &reg, &error) == KAFSCALE_OK) {
         demand(first == 5);
         demand(reg.last >= first);
-        demand(reg.head_bytes <= reg.object_bytes);
+        demand(reg.part_count > 0);
+        for (uint32_t part = 0; part < reg.part_count; part++) {
+            struct ks_bundle_size size_of_part = ks_bundle_register_size(&reg, part);
+
+            demand(size_of_part.head_bytes <= size_of_part.object_bytes);
+            demand(ks_bundle_register_name(first, &reg, part).last == reg.last);
+        }
     } else {
         demand(error.text[0] != '\0');
     }

@@ -9,8 +9,8 @@
 
 struct log_bounds log_bounds;
 
-static const char *const bound_names[] = { "brokers", "logs",     "slots",   "partitions",
-                                           "epochs",  "releases", "bundles", NULL };
+static const char *const bound_names[] = { "brokers",  "logs",    "slots",  "partitions", "epochs",
+                                           "releases", "bundles", "merges", NULL };
 
 static const struct model_rule rules[] = {
     [RULE_PREFIX] = { "prefix-acknowledged", "an object counts although an earlier one may not",
@@ -80,15 +80,35 @@ static const struct model_rule rules[] = {
                                 "a bundle below the mark goes, registered or not", "one log" },
     [RULE_COLLECT_MARK_FIRST] = { "collector-mark-then-register",
                                   "the collector reads the register before the mark", "one log" },
+    [RULE_MERGE_OBJECT_FIRST] = { "merge-object-first",
+                                  "the register is written before the merged object is durable",
+                                  "merges" },
+    [RULE_MERGE_COMPARES] = { "merge-compares", "the register is written whatever the others are",
+                              "merges" },
+    [RULE_MERGE_ONE_TRANSACTION] = { "merge-one-transaction",
+                                     "the registers that are merged go before", "merges" },
+    [RULE_MERGE_INPUTS_LAST] = { "merge-inputs-last",
+                                 "what is merged goes before the register is written", "merges" },
+    [RULE_MERGE_KEEPS_NEEDED] = { "merge-keeps-needed", "a merge leaves out what is needed",
+                                  "merges" },
+    [RULE_MERGE_NEW_NAME] = { "merge-new-name", "another attempt uses the name of the one before",
+                              "merges" },
+    [RULE_MERGE_ORPHANS] = { "merge-orphans", "what a merge has left goes by the mark alone",
+                             "merges" },
+    [RULE_MERGE_READERS] = { "merge-compares-readers", "a log is merged that others have read",
+                             "merges" },
+    [RULE_READER_FIRST] = { "reader-then-registers",
+                            "a reader tells of itself after it has read the registers", "merges" },
     { NULL, NULL, NULL },
 };
 
-/* brokers, logs, slots, partitions, epochs, releases, bundles */
+/* brokers, logs, slots, partitions, epochs, releases, bundles, merges */
 static const struct model_run runs[] = {
     { "no bundles", false, { 3, 2, 2, 1, 3, 1, 0 }, 1500000, 0, 0 },
     { "one log", false, { 3, 1, 2, 1, 3, 0, 1 }, 1500000, 0, 0 },
     { "two logs", false, { 3, 2, 1, 1, 3, 1, 1 }, 0, 0, 0 },
-    { "walks", false, { 4, 3, 3, 2, 4, 1, 1 }, 0, 1000, 300 },
+    { "merges", false, { 2, 1, 2, 1, 2, 0, 1, 1 }, 1500000, 0, 0 },
+    { "walks", false, { 4, 3, 3, 2, 4, 1, 1, 1 }, 0, 1000, 300 },
     { "no bundles, more", true, { 3, 2, 2, 1, 3, 1, 0 }, 30000000, 0, 0 },
     { "one log of two epochs", false, { 2, 1, 2, 1, 2, 0, 1 }, 0, 0, 0 },
     { "two short logs, two partitions", true, { 2, 2, 1, 2, 2, 1, 1 }, 30000000, 0, 0 },
@@ -97,7 +117,9 @@ static const struct model_run runs[] = {
     { "one log of two partitions", true, { 3, 1, 2, 2, 2, 0, 1 }, 30000000, 0, 0 },
     { "two logs of two partitions", true, { 3, 2, 1, 2, 3, 1, 1 }, 30000000, 0, 0 },
     { "two epochs", true, { 2, 2, 2, 1, 2, 1, 1 }, 30000000, 0, 0 },
-    { "long walks", true, { 4, 3, 3, 2, 4, 1, 1 }, 0, 50000, 400 },
+    { "merges, more", true, { 2, 1, 2, 1, 2, 0, 1, 1 }, 30000000, 0, 0 },
+    { "merges of a long log", true, { 2, 1, 3, 1, 2, 0, 1, 1 }, 30000000, 0, 0 },
+    { "long walks", true, { 4, 3, 3, 2, 4, 1, 1, 1 }, 0, 50000, 400 },
     { NULL, false, { 0 }, 0, 0, 0 },
 };
 
@@ -128,20 +150,43 @@ log_model_committed_end(const struct wal *wal)
     return slot;
 }
 
+bool
+log_model_is_stored(const struct wal *wal, int first, uint8_t last, uint8_t merge)
+{
+    return merge > 0 ? has(wal->merged, merge - 1) : has(wal->bundle, range_of(first, last - 1));
+}
+
+uint8_t
+log_model_inside(const struct wal *wal, int first, uint8_t last, uint8_t merge)
+{
+    return merge > 0 ? wal->merge_inside[merge - 1] : wal->inside[range_of(first, last - 1)];
+}
+
 static bool
 is_in_a_bundle(const struct wal *wal, int slot)
 {
     for (int first = 0; first <= slot; first++) {
-        int range;
-        if (wal->last[first] <= slot) {
-            continue;
-        }
-        range = range_of(first, wal->last[first] - 1);
-        if (has(wal->bundle, range) && has(wal->inside[range], slot)) {
+        uint8_t last = wal->last[first];
+        if (last > slot && log_model_is_stored(wal, first, last, wal->merge[first]) &&
+            has(log_model_inside(wal, first, last, wal->merge[first]), slot)) {
             return true;
         }
     }
     return false;
+}
+
+/* Whoever has read registers refers to what they named, as long as something in it is needed. */
+static bool
+is_held_there(const struct log_state *state, int broker, int log)
+{
+    for (int first = 0; first < log_bounds.slots; first++) {
+        uint8_t held = state->held[broker][log][first];
+        if (held != 0 && !log_model_is_stored(&state->wals[log], first, held & 7, held >> 3) &&
+            !log_model_is_covered(state, log, first, held & 7)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /* Every acknowledged record can be come to. */
@@ -156,6 +201,13 @@ broken(const void *any)
             if (has(wal->acknowledged, slot) && !log_model_is_covered(state, log, slot, slot + 1) &&
                 !(has(wal->data, slot) && slot >= wal->mark) && !is_in_a_bundle(wal, slot)) {
                 return "an acknowledged record is in no slot, bundle or segment";
+            }
+        }
+    }
+    for (int broker = 0; broker < log_bounds.brokers; broker++) {
+        for (int log = 0; log < log_bounds.logs; log++) {
+            if (!is_held_there(state, broker, log)) {
+                return "a bundle is gone that a broker refers to";
             }
         }
     }
@@ -422,6 +474,7 @@ start(void *any, const int *bounds)
         .epochs = bounds[BOUND_EPOCHS],
         .has_releases = bounds[BOUND_RELEASES] != 0,
         .has_bundles = bounds[BOUND_BUNDLES] != 0,
+        .has_merges = bounds[BOUND_MERGES] != 0,
     };
     for (int p = 0; p < log_bounds.partitions; p++) {
         state->parts[p].active = 1;
@@ -437,6 +490,9 @@ expand(const void *any, struct model_search *search)
     log_model_background(state, search);
     if (log_bounds.has_bundles) {
         log_model_bundles(state, search);
+    }
+    if (log_bounds.has_merges) {
+        log_model_merges(state, search);
     }
     log_model_claims(state, search);
 }

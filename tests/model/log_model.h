@@ -24,6 +24,8 @@
 #define OFFSETS_MAX (LOGS_MAX * SLOTS_MAX)
 #define RANGES_MAX (SLOTS_MAX * (SLOTS_MAX + 1) / 2)
 #define RANGE_NONE 0xff
+#define ATTEMPTS_MAX 2 /* to merge the bundles of a range */
+#define MERGES_MAX (RANGES_MAX * ATTEMPTS_MAX)
 
 enum log_bound {
     BOUND_BROKERS,
@@ -33,6 +35,7 @@ enum log_bound {
     BOUND_EPOCHS,
     BOUND_RELEASES,
     BOUND_BUNDLES,
+    BOUND_MERGES,
 };
 
 enum log_rule {
@@ -74,6 +77,15 @@ enum log_rule {
     RULE_COLLECT_MARK,
     RULE_COLLECT_REGISTER,
     RULE_COLLECT_MARK_FIRST,
+    RULE_MERGE_OBJECT_FIRST,
+    RULE_MERGE_COMPARES,
+    RULE_MERGE_ONE_TRANSACTION,
+    RULE_MERGE_INPUTS_LAST,
+    RULE_MERGE_KEEPS_NEEDED,
+    RULE_MERGE_NEW_NAME,
+    RULE_MERGE_ORPHANS,
+    RULE_MERGE_READERS,
+    RULE_READER_FIRST,
 };
 
 enum claim_stage {
@@ -102,6 +114,14 @@ struct wal {
     uint8_t bundle, bundle_ever; /* in the store, in the store at some time */
     uint8_t bundle_deleted;      /* DELETE sent */
     uint8_t bundle_unnamed;      /* a collector saw no register of it (its rule is off) */
+
+    uint8_t merge[SLOTS_MAX]; /* the register from this slot names a merged one: number + 1 */
+    uint8_t merge_inputs[MERGES_MAX][SLOTS_MAX]; /* registers that an attempt compares */
+    uint8_t merge_inside[MERGES_MAX];            /* 0: not begun */
+    uint16_t merged, merged_ever;                /* in the store, in the store at some time */
+    uint16_t merged_deleted;
+    uint16_t merge_over; /* done, or given up for ever */
+    bool has_readers;    /* another than its owner has read the log */
 };
 
 struct part {
@@ -120,18 +140,20 @@ struct claim {
     uint8_t missed;          /* 0, or slot + 1 or SLOTS_MAX + range + 1 that wasn't there */
     uint8_t compacted;       /* as read before the replay (its rule is off) */
     uint8_t last[SLOTS_MAX]; /* registers of bundles as read */
-    uint8_t got[LOGS_MAX];   /* slots whose batches were read */
+    uint8_t merge[SLOTS_MAX];
+    uint8_t got[LOGS_MAX]; /* slots whose batches were read */
 };
 
 struct log_state {
     struct wal wals[LOGS_MAX];
     struct part parts[PARTITIONS_MAX];
     struct claim claims[BROKERS_MAX];
+    uint8_t held[BROKERS_MAX][LOGS_MAX][SLOTS_MAX]; /* registers that a broker has read last */
 };
 
 struct log_bounds {
     int brokers, logs, slots, partitions, epochs;
-    bool has_releases, has_bundles;
+    bool has_releases, has_bundles, has_merges;
 };
 
 extern struct log_bounds log_bounds;
@@ -181,6 +203,24 @@ range_of(int first, int last)
     return first * SLOTS_MAX - first * (first - 1) / 2 + last - first;
 }
 
+/* Slots of a range from `first` on whose merged bundle has this number. */
+static inline int
+merge_of(int range, int attempt)
+{
+    return range * ATTEMPTS_MAX + attempt;
+}
+
+/* A register in one number, 0 for none: last slot + 1, number of the merged bundle + 1. */
+static inline uint8_t
+register_value(uint8_t last, uint8_t merge)
+{
+    return (uint8_t) (last | merge << 3);
+}
+
+/* What the register from slot `first` names: whether it is there, and what is inside. */
+bool log_model_is_stored(const struct wal *wal, int first, uint8_t last, uint8_t merge);
+uint8_t log_model_inside(const struct wal *wal, int first, uint8_t last, uint8_t merge);
+
 /* Whether all batches of slots first .. end - 1 are below compacted_upto. */
 bool log_model_is_covered(const struct log_state *state, int log, int first, int end);
 
@@ -191,5 +231,6 @@ void log_model_writers(const struct log_state *state, struct model_search *searc
 void log_model_claims(const struct log_state *state, struct model_search *search);
 void log_model_background(const struct log_state *state, struct model_search *search);
 void log_model_bundles(const struct log_state *state, struct model_search *search);
+void log_model_merges(const struct log_state *state, struct model_search *search);
 
 #endif

@@ -108,6 +108,12 @@ struct bundle {
     const struct wal *wal;
 };
 
+static bool
+is_named_by(const struct wal *wal, const struct bundle *bundle)
+{
+    return wal->last[bundle->first] == bundle->last + 1 && wal->merge[bundle->first] == 0;
+}
+
 static void
 send_bundle(const struct log_state *state, const struct bundle *bundle, struct model_search *search)
 {
@@ -163,7 +169,7 @@ register_bundle(const struct log_state *state, const struct bundle *bundle,
     struct wal *after = &next.wals[bundle->log];
     bool is_durable = model_obeys(RULE_BUNDLE_OBJECT_FIRST) ? has(wal->bundle_ever, bundle->range)
                                                             : wal->inside[bundle->range] != 0;
-    bool is_named = wal->last[bundle->first] == bundle->last + 1;
+    bool is_named = is_named_by(wal, bundle);
     bool is_at_mark = wal->mark == bundle->first;
 
     if (!is_durable) {
@@ -182,6 +188,7 @@ register_bundle(const struct log_state *state, const struct bundle *bundle,
     }
     if (is_at_mark) {
         after->last[bundle->first] = (uint8_t) (bundle->last + 1);
+        after->merge[bundle->first] = 0;
         after->mark = (uint8_t) (bundle->last + 1);
         model_reach(search, &next, "bundler: bundle %d/%d-%d is registered, the mark is %d",
                     bundle->log, bundle->first, bundle->last, after->mark);
@@ -196,7 +203,7 @@ drop_bundle(const struct log_state *state, const struct bundle *bundle, struct m
     int end = model_obeys(RULE_BUNDLE_COVERED) ? bundle->last + 1 : bundle->first + 1;
     struct log_state next = *state;
 
-    if (wal->last[bundle->first] != bundle->last + 1 ||
+    if (!is_named_by(wal, bundle) ||
         !log_model_is_covered(state, bundle->log, bundle->first, end)) {
         return;
     }
@@ -221,7 +228,7 @@ collect_bundle(const struct log_state *state, const struct bundle *bundle,
 {
     const struct wal *wal = bundle->wal;
     struct log_state next = *state;
-    bool is_named = wal->last[bundle->first] == bundle->last + 1;
+    bool is_named = is_named_by(wal, bundle);
 
     if (has(wal->bundle_deleted, bundle->range) || !has(wal->bundle_ever, bundle->range)) {
         return;

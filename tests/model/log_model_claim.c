@@ -256,11 +256,19 @@ validate(const struct claimant *who, struct model_search *search)
 
 /* --- Replay --------------------------------------------------------------------------------- */
 
+/* What a register names, among all that registers may name. */
+static int
+named_thing(const struct claim *claim, int first)
+{
+    return claim->merge[first] > 0 ? RANGES_MAX + claim->merge[first] - 1
+                                   : range_of(first, claim->last[first] - 1);
+}
+
 static bool
-is_registered(const struct claim *claim, int range)
+is_registered(const struct claim *claim, int thing)
 {
     for (int first = 0; first < log_bounds.slots; first++) {
-        if (claim->last[first] != 0 && range_of(first, claim->last[first] - 1) == range) {
+        if (claim->last[first] != 0 && named_thing(claim, first) == thing) {
             return true;
         }
     }
@@ -281,6 +289,15 @@ begin_reading(struct claim *claim, struct model_search *search)
     }
 }
 
+/* One's own log, of which a part was given away, is no business of others. */
+static void
+tell_of_reader(const struct claimant *who, struct log_state *next, enum log_rule rule, bool is_on)
+{
+    if (log_bounds.has_merges && who->log != who->broker && model_obeys(rule) == is_on) {
+        next->wals[who->log].has_readers = true;
+    }
+}
+
 static void
 read_mark(const struct claimant *who, struct model_search *search)
 {
@@ -290,6 +307,7 @@ read_mark(const struct claimant *who, struct model_search *search)
                    (!model_obeys(RULE_READ_REGISTERS_AGAIN) && claim->missed != 0);
 
     claim->mark = who->wal->mark;
+    tell_of_reader(who, &next, RULE_READER_FIRST, true);
     if (is_last) {
         begin_reading(claim, search);
     } else {
@@ -306,6 +324,7 @@ read_registers(const struct claimant *who, struct model_search *search)
     struct claim *claim = &next.claims[who->broker];
 
     memcpy(claim->last, who->wal->last, sizeof claim->last);
+    memcpy(claim->merge, who->wal->merge, sizeof claim->merge);
     if (model_obeys(RULE_MARK_BEFORE_REGISTERS)) {
         begin_reading(claim, search);
     } else {
@@ -354,17 +373,28 @@ read_bundle(const struct claimant *who, int first, struct model_search *search)
 {
     struct log_state next = *who->state;
     struct claim *claim = &next.claims[who->broker];
-    int range = range_of(first, claim->last[first] - 1);
+    uint8_t last = claim->last[first];
 
-    if (has(who->wal->bundle, range)) {
-        claim->got[who->log] |= who->wal->inside[range];
+    if (log_model_is_stored(who->wal, first, last, claim->merge[first])) {
+        claim->got[who->log] |= log_model_inside(who->wal, first, last, claim->merge[first]);
         model_reach(search, &next, "broker %d: reads bundle %d/%d-%d", who->broker, who->log, first,
                     claim->last[first] - 1);
         return;
     }
-    miss(claim, SLOTS_MAX + range, search);
+    miss(claim, SLOTS_MAX + named_thing(claim, first), search);
     model_reach(search, &next, "broker %d: bundle %d/%d-%d is gone", who->broker, who->log, first,
                 claim->last[first] - 1);
+}
+
+/* What is in the bundles stays there: the new owner reads it when it is asked for. */
+static void
+hold(const struct claimant *who, struct log_state *next)
+{
+    for (int first = 0; first < log_bounds.slots && log_bounds.has_merges; first++) {
+        bool is_read = first < who->claim->mark && who->log != who->broker;
+        next->held[who->broker][who->log][first] =
+            is_read ? register_value(who->claim->last[first], who->claim->merge[first]) : 0;
+    }
 }
 
 static void
@@ -383,7 +413,8 @@ read_objects(const struct claimant *who, struct model_search *search)
     }
     for (int first = 0; first < log_bounds.slots && first < claim->mark; first++) {
         if (claim->last[first] != 0 &&
-            (who->wal->inside[range_of(first, claim->last[first] - 1)] & ~got) != 0) {
+            (log_model_inside(who->wal, first, claim->last[first], claim->merge[first]) & ~got) !=
+                0) {
             is_done = false;
             read_bundle(who, first, search);
         }
@@ -393,7 +424,10 @@ read_objects(const struct claimant *who, struct model_search *search)
         after->element++;
         after->stage = CLAIM_ELEMENT;
         after->end = after->mark = 0;
+        tell_of_reader(who, &next, RULE_READER_FIRST, false);
+        hold(who, &next);
         memset(after->last, 0, sizeof after->last);
+        memset(after->merge, 0, sizeof after->merge);
         model_reach(search, &next, "broker %d: has read log %d", who->broker, who->log);
     }
 }

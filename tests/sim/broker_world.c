@@ -119,6 +119,8 @@ set_options(struct world *w, struct ks_broker_options *options)
     options->segment_bytes = 400 + world_draw(w, 3) * 400;
     options->compact_interval_ms = 20 + (int64_t) world_draw(w, 2000);
     options->gone_again_ms = (int64_t) world_draw(w, 2000);
+    options->merge_count = (uint32_t) world_draw(w, 3) + 1;
+    options->merge_part_bytes = world_draw(w, 2) * 1000;
     options->is_single_writer = w->scenario->never_look;
     options->freshness_ms = 100 + (int64_t) world_draw(w, WORLD_FRESHNESS_MS - 99);
 }

@@ -79,6 +79,9 @@ broker_new(struct broker *b)
                                       .unflushed_bytes_max = 1 << 20,
                                       .cache_bytes_max = draw(w, 3) * 700,
                                       .bundle_slots = (uint32_t) draw(w, 3) * 2,
+                                      .merge_count = (uint32_t) draw(w, 3) + 1,
+                                      .merge_section_bytes = 1 << 20,
+                                      .merge_part_bytes = draw(w, 3) * 600,
                                       .leftovers_delay_ms = 1 + (int64_t) draw(w, 100),
                                       .block_cache_bytes_max = draw(w, 3) * 3000,
                                       .cold_gets_max = 1 + (uint32_t) draw(w, 3),
@@ -125,6 +128,7 @@ count_log(struct broker *b)
     b->world->events->compaction_alarms += counters.compaction_alarms;
     b->world->events->bundles_found += counters.bundles_found;
     b->world->events->bundle_reads += counters.bundle_reads;
+    b->world->events->merges_lost += counters.merges_lost;
 }
 
 /* Everything the producers had sent to it gets no answer any more. */
@@ -605,6 +609,10 @@ count_witness(struct world *w)
     w->events->bundles += counts->bundles_registered;
     w->events->bundles_dropped += counts->bundles_dropped;
     w->events->bundles_deleted += counts->bundles_deleted;
+    w->events->merges += counts->merges;
+    w->events->merges_of_parts += counts->merges_of_parts;
+    w->events->merges_again += counts->merges_again;
+    w->events->merged_deleted += counts->merged_deleted;
     w->events->segments += counts->segments;
     w->events->segments_deleted += counts->segments_deleted;
     w->events->segments_again += counts->segments_again;

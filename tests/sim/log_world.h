@@ -65,6 +65,11 @@ struct world_events {
     uint64_t bundle_reads;
     uint64_t bundles_dropped;
     uint64_t bundles_deleted;
+    uint64_t merges;
+    uint64_t merges_of_parts; /* of these, to several objects */
+    uint64_t merges_again;    /* of merged bundles */
+    uint64_t merges_lost;
+    uint64_t merged_deleted; /* objects of merged bundles */
     uint64_t segments;
     uint64_t cold_reads;
     uint64_t indexes_adopted;

@@ -74,11 +74,12 @@ classify(const struct witness *witness, struct witness_object *object)
         object->first = object->last = strtoull(rest, NULL, 10);
     } else if ((rest = after_incarnation(witness, object->key, "bundle", &object->incarnation)) !=
                NULL) {
-        char *end;
-
         object->kind = WITNESS_BUNDLE;
-        object->first = strtoull(rest, &end, 10);
-        object->last = strtoull(end + 1, NULL, 10);
+        if (!ks_bundle_name_parse(rest, &object->bundle)) {
+            witness->options.broken(witness->options.arg, "no name of a bundle", object->key);
+        }
+        object->first = object->bundle.first;
+        object->last = object->bundle.last;
     } else if (ks_segment_parse_key(object->key, KS_SEGMENT_INDEX, &object->base_offset)) {
         object->kind = WITNESS_INDEX;
         find_home(witness, object);
@@ -223,7 +224,7 @@ check_content(struct witness *witness, const struct witness_object *object,
     if (object->kind == WITNESS_ENTRY && !object->exists) {
         return;
     }
-    if (object->kind == WITNESS_BUNDLE && !object->exists &&
+    if (object->kind == WITNESS_BUNDLE && !object->exists && object->bundle.attempt == 0 &&
         object->first < witness_mark(witness, &object->incarnation)) {
         return;
     }
@@ -336,17 +337,9 @@ check_slot_goes(struct witness *witness, const struct witness_object *object)
 static void
 check_bundle_goes(struct witness *witness, const struct witness_object *object)
 {
-    char key[KS_BUNDLE_REGISTER_KEY_BYTES];
-    struct kafscale_error error = { 0 };
-    struct ks_bundle_register reg;
-    struct kafscale_slice value;
-    uint64_t first;
-
     witness->counts.bundles_deleted++;
-    ks_bundle_register_key(&object->incarnation, object->first, key);
-    if (witness_register(witness, key, &value) &&
-        ks_bundle_register_decode(key, value, &first, &reg, &error) == KAFSCALE_OK &&
-        reg.last == object->last) {
+    witness->counts.merged_deleted += object->bundle.attempt > 0;
+    if (witness_is_registered(witness, object)) {
         witness_broken(witness, "a registered bundle was deleted", object->key);
     }
     if (witness_mark(witness, &object->incarnation) <= object->first) {

@@ -44,6 +44,11 @@ struct witness_counts {
     uint64_t bundles;
     uint64_t bundles_registered;
     uint64_t bundles_dropped; /* their registers */
+    uint64_t bundles_merged;  /* registers that went for that of a merged bundle */
+    uint64_t merges;
+    uint64_t merges_of_parts; /* of these, of several */
+    uint64_t merges_again;    /* of merged bundles */
+    uint64_t merged_deleted;  /* objects */
     uint64_t bundles_deleted;
     uint64_t segments;
     uint64_t segments_deleted;

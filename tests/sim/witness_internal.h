@@ -32,6 +32,7 @@ struct witness_object {
     struct ks_id incarnation; /* of a slot or bundle */
     uint64_t first;           /* slot, the first of a bundle, or the number of an entry */
     uint64_t last;
+    struct ks_bundle_name bundle;  /* of a bundle or a part of one */
     struct ks_partition_name name; /* of a segment or state; its topic is zero when not known */
     int64_t base_offset;           /* of a state its offset */
     char key[];
@@ -86,6 +87,8 @@ bool witness_is_sealed(const struct witness *witness, const struct ks_id *incarn
                        uint64_t below);
 
 /* --- witness_registers.c --- */
+/* Whether the register of its first slot names this bundle. */
+bool witness_is_registered(const struct witness *witness, const struct witness_object *bundle);
 void witness_watch(struct witness *witness);
 void witness_unwatch(struct witness *witness);
 

@@ -128,21 +128,31 @@ is_slot_covered(const struct witness *witness, const struct witness_object *obje
     return true;
 }
 
+bool
+witness_is_registered(const struct witness *witness, const struct witness_object *bundle)
+{
+    char key[KS_BUNDLE_REGISTER_KEY_BYTES];
+    struct kafscale_error error = { 0 };
+    struct ks_bundle_register reg;
+    struct kafscale_slice value;
+    uint64_t first;
+
+    ks_bundle_register_key(&bundle->incarnation, bundle->first, key);
+    return witness_register(witness, key, &value) &&
+           ks_bundle_register_decode(key, value, &first, &reg, &error) == KAFSCALE_OK &&
+           reg.last == bundle->last && reg.attempt == bundle->bundle.attempt;
+}
+
 static bool
 is_in_a_bundle(const struct witness *witness, const struct ks_id *incarnation, uint64_t slot)
 {
     for (const struct ks_list *node = witness->object_list.next; node != &witness->object_list;
          node = node->next) {
         const struct witness_object *object = KS_CONTAINER(node, struct witness_object, link);
-        char key[KS_BUNDLE_REGISTER_KEY_BYTES];
-        struct kafscale_slice value;
 
-        if (object->kind != WITNESS_BUNDLE || !object->exists || object->first > slot ||
-            object->last < slot || !ks_id_equals(&object->incarnation, incarnation)) {
-            continue;
-        }
-        ks_bundle_register_key(incarnation, object->first, key);
-        if (witness_register(witness, key, &value)) {
+        if (object->kind == WITNESS_BUNDLE && object->exists && object->first <= slot &&
+            object->last >= slot && ks_id_equals(&object->incarnation, incarnation) &&
+            witness_is_registered(witness, object)) {
             return true;
         }
     }
@@ -320,22 +330,107 @@ judge_mark(struct witness *witness, const char *key, const struct kafscale_slice
     ks_list_append(&witness->passed, &passed->link);
 }
 
-static struct witness_object *
-bundle_of(struct witness *witness, const char *key, const struct kafscale_slice *value)
+/* A register of a bundle, decoded. */
+struct bundle_value {
+    struct ks_id incarnation;
+    uint64_t first;
+    struct ks_bundle_register reg;
+};
+
+static bool
+decode_bundle(struct witness *witness, const char *key, const struct kafscale_slice *value,
+              struct bundle_value *bundle_out)
 {
     struct kafscale_error error = { 0 };
-    struct ks_bundle_register reg;
-    struct ks_id incarnation;
-    char object_key[KS_BUNDLE_KEY_BYTES];
-    uint64_t first;
 
-    if (!ks_id_from_hex(key + strlen("bundle/"), &incarnation) ||
-        ks_bundle_register_decode(key, *value, &first, &reg, &error) != KAFSCALE_OK) {
+    if (!ks_id_from_hex(key + strlen("bundle/"), &bundle_out->incarnation) ||
+        ks_bundle_register_decode(key, *value, &bundle_out->first, &bundle_out->reg, &error) !=
+            KAFSCALE_OK) {
         witness_broken(witness, "the register of a bundle can't be read", key);
-        return NULL;
+        return false;
     }
-    ks_bundle_key(witness->options.ns, &incarnation, first, reg.last, object_key);
-    return witness_find(witness, object_key);
+    return true;
+}
+
+/* A part of it in the store, or NULL. */
+static struct witness_object *
+part_of(struct witness *witness, const struct bundle_value *bundle, uint32_t part)
+{
+    struct ks_bundle_name name = ks_bundle_register_name(bundle->first, &bundle->reg, part);
+    char key[KS_BUNDLE_KEY_BYTES];
+    struct witness_object *object;
+
+    ks_bundle_key(witness->options.ns, &bundle->incarnation, &name, key);
+    object = witness_find(witness, key);
+    return object == NULL || !object->exists ? NULL : object;
+}
+
+/* The end of the section of this object that holds the offset, or the offset. */
+static int64_t
+end_in(const struct witness_object *object, const struct ks_bundle_section *like, int64_t offset)
+{
+    struct kafscale_error error = { 0 };
+    struct ks_bundle_header header;
+    struct kafscale_slice bytes;
+    struct ks_cursor directory;
+    struct ks_bundle_section section;
+
+    if (ks_bundle_read_head(kafscale_blob_slice(object->bytes), &header, &bytes, &error) !=
+        KAFSCALE_OK) {
+        return offset;
+    }
+    directory = ks_cursor(bytes);
+    while (ks_bundle_next_section(&directory, &header, &section)) {
+        if (ks_id_equals(&section.topic, &like->topic) && section.partition == like->partition &&
+            section.leader_epoch == like->leader_epoch && section.base_offset <= offset &&
+            section.end_offset > offset) {
+            return section.end_offset;
+        }
+    }
+    return offset;
+}
+
+/* The end of what a registered merged bundle has of a section of `bundle`, from an offset on. */
+static int64_t
+end_in_merged(const struct witness *witness, const struct witness_object *bundle,
+              const struct ks_bundle_section *section, int64_t offset)
+{
+    int64_t end = offset;
+
+    for (const struct ks_list *node = witness->object_list.next;
+         node != &witness->object_list && end == offset; node = node->next) {
+        const struct witness_object *object = KS_CONTAINER(node, struct witness_object, link);
+
+        if (object->kind == WITNESS_BUNDLE && object->exists &&
+            object->bundle.attempt > bundle->bundle.attempt && object->first <= bundle->first &&
+            object->last >= bundle->last &&
+            ks_id_equals(&object->incarnation, &bundle->incarnation) &&
+            witness_is_registered(witness, object)) {
+            end = end_in(object, section, offset);
+        }
+    }
+    return end;
+}
+
+static bool
+is_section_elsewhere(const struct witness *witness, const struct witness_object *bundle,
+                     const struct ks_bundle_section *section)
+{
+    struct ks_partition_name name = { .topic = section->topic, .index = section->partition };
+    int64_t offset = section->base_offset;
+
+    if (is_below_compacted(witness, &name, section->end_offset)) {
+        return true;
+    }
+    while (offset < section->end_offset) {
+        int64_t end = end_in_merged(witness, bundle, section, offset);
+
+        if (end == offset && !is_below_compacted(witness, &name, offset + 1)) {
+            return false;
+        }
+        offset = end > offset ? end : offset + 1;
+    }
+    return true;
 }
 
 /* Nobody asks for a bundle whose sections are all elsewhere. */
@@ -348,7 +443,6 @@ judge_bundle_drop(struct witness *witness, const struct witness_object *bundle)
     struct ks_cursor directory;
     struct ks_bundle_section section;
 
-    witness->counts.bundles_dropped++;
     if (ks_bundle_read_head(kafscale_blob_slice(bundle->bytes), &header, &bytes, &error) !=
         KAFSCALE_OK) {
         witness_broken(witness, "a bundle can't be read", bundle->key);
@@ -356,28 +450,71 @@ judge_bundle_drop(struct witness *witness, const struct witness_object *bundle)
     }
     directory = ks_cursor(bytes);
     while (ks_bundle_next_section(&directory, &header, &section)) {
-        struct ks_partition_name name = { .topic = section.topic, .index = section.partition };
-
-        if (!is_below_compacted(witness, &name, section.end_offset)) {
+        if (!is_section_elsewhere(witness, bundle, &section)) {
             witness_broken(witness, "the register of a bundle that is needed went", bundle->key);
         }
     }
+}
+
+/* All parts are there; judges each as one that goes. */
+static void
+judge_parts(struct witness *witness, const char *key, const struct bundle_value *bundle,
+            bool is_dropped)
+{
+    for (uint32_t i = 0; i < bundle->reg.part_count; i++) {
+        struct witness_object *part = part_of(witness, bundle, i);
+
+        if (part == NULL) {
+            witness_broken(witness, "the register of a bundle without the bundle", key);
+        } else if (is_dropped) {
+            judge_bundle_drop(witness, part);
+        }
+    }
+}
+
+/* A register only changes for that of a merged bundle, which begins with it and reaches further. */
+static void
+judge_merge(struct witness *witness, const char *key, const struct bundle_value *before,
+            const struct bundle_value *after)
+{
+    char reader_key[KS_BUNDLE_REGISTER_KEY_BYTES];
+    struct kafscale_slice value;
+
+    ks_reader_register_key(&after->incarnation, reader_key);
+    if (after->reg.attempt <= before->reg.attempt || after->reg.last <= before->reg.last) {
+        witness_broken(witness, "the register of a bundle was changed", key);
+    } else if (witness_register(witness, reader_key, &value)) {
+        witness_broken(witness, "bundles were merged that others may read", key);
+    }
+    witness->counts.merges++;
+    witness->counts.merges_of_parts += after->reg.part_count > 1;
+    witness->counts.merges_again += before->reg.attempt > 0;
+    judge_parts(witness, key, after, false);
 }
 
 static void
 judge_bundle(struct witness *witness, const char *key, const struct kafscale_slice *before,
              const struct kafscale_slice *after)
 {
-    struct witness_object *bundle = bundle_of(witness, key, after != NULL ? after : before);
+    struct bundle_value old = { 0 };
+    struct bundle_value new = { 0 };
 
-    if (bundle == NULL || !bundle->exists) {
-        witness_broken(witness, "the register of a bundle without the bundle", key);
-    } else if (after == NULL) {
-        judge_bundle_drop(witness, bundle);
-    } else if (before != NULL) {
-        witness_broken(witness, "the register of a bundle was changed", key);
-    } else {
+    if ((before != NULL && !decode_bundle(witness, key, before, &old)) ||
+        (after != NULL && !decode_bundle(witness, key, after, &new))) {
+        return;
+    }
+    if (before != NULL && after != NULL) {
+        judge_merge(witness, key, &old, &new);
+    } else if (after != NULL) {
+        if (new.reg.attempt > 0) {
+            witness_broken(witness, "a merged bundle in the place of none", key);
+        }
         witness->counts.bundles_registered++;
+        judge_parts(witness, key, &new, false);
+    }
+    if (before != NULL) {
+        witness->counts.bundles_dropped++;
+        judge_parts(witness, key, &old, true);
     }
 }
 

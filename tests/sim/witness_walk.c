@@ -259,13 +259,17 @@ walk_element(struct walk *walk, size_t i)
             ks_bundle_register_decode(key, value, &unused, &reg, &error) != KAFSCALE_OK) {
             continue;
         }
-        ks_bundle_key(walk->witness->options.ns, &element->incarnation, first, reg.last, key);
-        object = witness_find(walk->witness, key);
-        if (object == NULL || !object->exists) {
-            broken(walk, "a registered bundle is missing", key);
-            return;
+        for (uint32_t part = 0; part < reg.part_count; part++) {
+            struct ks_bundle_name name = ks_bundle_register_name(first, &reg, part);
+
+            ks_bundle_key(walk->witness->options.ns, &element->incarnation, &name, key);
+            object = witness_find(walk->witness, key);
+            if (object == NULL || !object->exists) {
+                broken(walk, "a registered bundle is missing", key);
+                return;
+            }
+            take_bundle(walk, i, object);
         }
-        take_bundle(walk, i, object);
     }
     for (uint64_t slot = mark; slot < element->closed_end; slot++) {
         const struct witness_object *object;

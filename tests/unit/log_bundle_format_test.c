@@ -329,7 +329,8 @@ END_TEST
 
 START_TEST(a_register_is_read_back_and_its_damage_noticed)
 {
-    struct ks_bundle_register reg = { .last = 63, .object_bytes = 5000, .head_bytes = 300 };
+    struct ks_bundle_register reg = { .last = 63,
+                                      .size = { .object_bytes = 5000, .head_bytes = 300 } };
     struct ks_bundle_register back;
     struct kafscale_error error = { 0 };
     struct ks_id incarnation = { { 1 } };
@@ -347,8 +348,10 @@ START_TEST(a_register_is_read_back_and_its_damage_noticed)
         KAFSCALE_OK);
     ck_assert_uint_eq(first, 7);
     ck_assert_uint_eq(back.last, 63);
-    ck_assert_uint_eq(back.object_bytes, 5000);
-    ck_assert_uint_eq(back.head_bytes, 300);
+    ck_assert_uint_eq(back.attempt, 0);
+    ck_assert_uint_eq(back.part_count, 1);
+    ck_assert_uint_eq(back.size.object_bytes, 5000);
+    ck_assert_uint_eq(back.size.head_bytes, 300);
     for (size_t size = 0; size < sizeof value; size++) {
         ck_assert_int_eq(
             ks_bundle_register_decode(key, ks_slice(value, size), &first, &back, &error),
@@ -365,6 +368,116 @@ START_TEST(a_register_is_read_back_and_its_damage_noticed)
 }
 END_TEST
 
+START_TEST(names_of_bundles_are_read_back_and_nothing_else)
+{
+    static const struct ks_bundle_name names[] = {
+        { .first = 0, .last = 63 },
+        { .first = 64, .last = 1023, .attempt = 1 },
+        { .first = 5, .last = 6, .attempt = 4294967295u, .part = 17, .is_last = true },
+    };
+    static const char *const others[] = {
+        "",
+        "00000000000000000001",
+        "00000000000000000002-00000000000000000001",
+        "00000000000000000001-00000000000000000002.",
+        "00000000000000000001-00000000000000000002.0000000000.00000",
+        "00000000000000000001-00000000000000000002.0000000001.99999",
+        "00000000000000000001-00000000000000000002.0000000001.00001-lost",
+        "00000000000000000001-00000000000000000002.0000000001.00001-last ",
+        "00000000000000000001x00000000000000000002",
+    };
+    struct ks_id incarnation = { { 1 } };
+    struct ks_bundle_name back;
+    char key[KS_BUNDLE_KEY_BYTES];
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        ks_bundle_key("ns", &incarnation, &names[i], key);
+        ck_assert(ks_bundle_name_parse(strrchr(key, '/') + 1, &back));
+        ck_assert(ks_bundle_name_is_same(&back, &names[i]));
+        ck_assert_uint_eq(back.part, names[i].part);
+        ck_assert_int_eq(back.is_last, names[i].is_last);
+        ck_assert(!ks_bundle_name_is_same(&back, &names[(i + 1) % 3]));
+    }
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        ck_assert(!ks_bundle_name_parse(others[i], &back));
+    }
+}
+END_TEST
+
+static const struct ks_bundle_size merged_sizes[] = {
+    { .object_bytes = 33554432, .head_bytes = 120000 },
+    { .object_bytes = 5000, .head_bytes = 300 },
+};
+
+static void
+encode_merged(struct ks_buffer *value)
+{
+    struct ks_bundle_register reg = { .last = 127, .attempt = 7, .level = 2, .part_count = 2 };
+
+    ks_buffer_init(value, 1000);
+    ks_merged_register_append(&reg, value);
+    for (size_t i = 0; i < 2; i++) {
+        ks_merged_register_append_size(&merged_sizes[i], value);
+    }
+}
+
+START_TEST(the_register_of_a_merged_bundle_is_read_back_and_its_damage_noticed)
+{
+    struct ks_id incarnation = { { 1 } };
+    struct kafscale_error error = { 0 };
+    char key[KS_BUNDLE_REGISTER_KEY_BYTES];
+    struct ks_bundle_register back;
+    struct ks_buffer value;
+    uint64_t first = 0;
+
+    ks_bundle_register_key(&incarnation, 7, key);
+    encode_merged(&value);
+    ck_assert_int_eq(ks_bundle_register_decode(key, ks_buffer_slice(&value), &first, &back, &error),
+                     KAFSCALE_OK);
+    ck_assert_uint_eq(first, 7);
+    ck_assert_uint_eq(back.last, 127);
+    ck_assert_uint_eq(back.attempt, 7);
+    ck_assert_uint_eq(back.level, 2);
+    ck_assert_uint_eq(back.part_count, 2);
+    for (uint32_t part = 0; part < 2; part++) {
+        struct ks_bundle_size size = ks_bundle_register_size(&back, part);
+        struct ks_bundle_name name = ks_bundle_register_name(first, &back, part);
+
+        ck_assert_uint_eq(size.object_bytes, merged_sizes[part].object_bytes);
+        ck_assert_uint_eq(size.head_bytes, merged_sizes[part].head_bytes);
+        ck_assert_uint_eq(name.part, part);
+        ck_assert_int_eq(name.is_last, part == 1);
+    }
+    for (size_t size = 0; size < value.size; size++) {
+        ck_assert_int_eq(
+            ks_bundle_register_decode(key, ks_slice(value.data, size), &first, &back, &error),
+            KAFSCALE_CORRUPT);
+    }
+    ks_put_u16(value.data, 3);
+    ck_assert_int_eq(ks_bundle_register_decode(key, ks_buffer_slice(&value), &first, &back, &error),
+                     KAFSCALE_UNSUPPORTED);
+    ks_buffer_deinit(&value);
+}
+END_TEST
+
+START_TEST(the_golden_register_of_a_merged_bundle_is_what_is_written_today)
+{
+    static uint8_t golden[1000];
+    struct ks_buffer value;
+    FILE *file;
+    size_t size;
+
+    file = fopen(LOG_DATA "/../registers/merged-bundle-2.bin", "rb");
+    ck_assert_ptr_nonnull(file);
+    size = fread(golden, 1, sizeof golden, file);
+    ck_assert_int_eq(fclose(file), 0);
+    encode_merged(&value);
+    ck_assert_uint_eq(size, value.size);
+    ck_assert_mem_eq(golden, value.data, size);
+    ks_buffer_deinit(&value);
+}
+END_TEST
+
 Suite *
 suite_new(void)
 {
@@ -377,6 +490,9 @@ suite_new(void)
     tcase_add_loop_test(tests, a_section_points_into_its_areas_only, 0, 15);
     tcase_add_test(tests, the_bytes_of_version_1_stay_what_they_are);
     tcase_add_test(tests, a_register_is_read_back_and_its_damage_noticed);
+    tcase_add_test(tests, names_of_bundles_are_read_back_and_nothing_else);
+    tcase_add_test(tests, the_register_of_a_merged_bundle_is_read_back_and_its_damage_noticed);
+    tcase_add_test(tests, the_golden_register_of_a_merged_bundle_is_what_is_written_today);
     suite_add_tcase(suite, tests);
     return suite;
 }

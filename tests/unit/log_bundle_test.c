@@ -12,6 +12,8 @@
 
 #define SLOTS 4
 
+static const struct ks_bundle_name first_bundle = { .last = SLOTS - 1 };
+
 static struct log_fixture *
 with_log(void)
 {
@@ -391,7 +393,7 @@ START_TEST(a_bundle_that_is_missing_is_an_alarm)
     struct kafscale_remove remove = { .key = key };
     bool is_removed = false;
 
-    ks_bundle_key("unit", &f->options.incarnation, 0, SLOTS - 1, key);
+    ks_bundle_key("unit", &f->options.incarnation, &first_bundle, key);
     ks_store_remove(f->store, &remove, on_removed, &is_removed);
     ck_assert(virtual_env_run_until(&f->v, &is_removed, 60000));
     log_fixture_crash(f);
@@ -423,7 +425,7 @@ remove_bundle(struct log_fixture *f, const struct ks_id *incarnation)
     bool is_done = false;
 
     ks_bundle_register_key(incarnation, 0, register_key);
-    ks_bundle_key("unit", incarnation, 0, SLOTS - 1, key);
+    ks_bundle_key("unit", incarnation, &first_bundle, key);
     ks_meta_txn(f->meta, &txn, on_txn, &is_done);
     ck_assert(virtual_env_run_until(&f->v, &is_done, 1000));
     is_done = false;
@@ -479,7 +481,7 @@ put_other(struct log_fixture *f, const struct ks_id *incarnation, bool is_bundle
     bool is_done = false;
 
     if (is_bundle) {
-        ks_bundle_key("unit", incarnation, 0, SLOTS - 1, key);
+        ks_bundle_key("unit", incarnation, &first_bundle, key);
     } else {
         ks_wal_key("unit", incarnation, 0, key);
     }
@@ -743,7 +745,9 @@ START_TEST(a_bundle_that_no_register_names_goes)
     for (uint64_t first = 0; first < 2 * SLOTS; first += SLOTS) {
         bool is_done = false;
 
-        ks_bundle_key("unit", &f->options.incarnation, first, first + 1, key);
+        struct ks_bundle_name name = { .first = first, .last = first + 1 };
+
+        ks_bundle_key("unit", &f->options.incarnation, &name, key);
         ks_store_put(f->store, &put, on_removed, &is_done);
         ck_assert(virtual_env_run_until(&f->v, &is_done, 1000));
     }
