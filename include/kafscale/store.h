@@ -58,11 +58,14 @@ typedef void kafscale_put_done(void *arg, enum kafscale_status status,
 /*
  * GET of `size_max` bytes from `position` on (SIZE_MAX: to the end). A range that reaches
  * beyond the object's end is cut short; one that begins there is an empty body and KAFSCALE_OK.
+ * `takes_copy`: the reader checks what it gets and asks again without this if it is wrong, so that
+ * a copy will do which may lag behind, as a read replica. Without it the object itself is read.
  */
 struct kafscale_get {
     const char *key;
     uint64_t position;
     size_t size_max;
+    bool takes_copy;
 };
 
 /*

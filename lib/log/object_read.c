@@ -7,6 +7,7 @@
 #include <assert.h>
 
 #define READS_MAX 3
+#define COPIES_DISTRUSTED_MS 60000
 
 void
 ks_object_reads_init(struct ks_object_reads *reads, uint32_t count_max)
@@ -100,7 +101,10 @@ ks_object_read_start(struct ks_object_read *read, struct ks_log *log, const char
 {
     *read = (struct ks_object_read){
         .log = log,
-        .get = { .key = key, .position = position, .size_max = size_max },
+        .get = { .key = key,
+                 .position = position,
+                 .size_max = size_max,
+                 .takes_copy = ks_env_now_ms(log->env) >= log->object_reads.copies_from_ms },
         .done = done,
         .arg = arg,
     };
@@ -108,6 +112,12 @@ ks_object_read_start(struct ks_object_read *read, struct ks_log *log, const char
     ks_list_append(&log->object_reads.waiting, &read->link);
     log->object_reads.waiting_count++;
     start_waiting(log);
+}
+
+void
+ks_object_reads_distrust(struct ks_log *log)
+{
+    log->object_reads.copies_from_ms = ks_env_now_ms(log->env) + COPIES_DISTRUSTED_MS;
 }
 
 bool

@@ -19,6 +19,7 @@ struct ks_object_reads {
     struct ks_list under_way;
     uint32_t count; /* of those under way */
     uint32_t count_max;
+    int64_t copies_from_ms; /* until then no copy is read */
 };
 
 /* One, in the memory of whoever asks, until `done`. */
@@ -41,6 +42,12 @@ void ks_object_reads_init(struct ks_object_reads *reads, uint32_t count_max);
  */
 void ks_object_read_start(struct ks_object_read *read, struct ks_log *log, const char *key,
                           uint64_t position, size_t size_max, kafscale_get_done *done, void *arg);
+
+/*
+ * What was read was not what it must be: for a while the objects themselves are read, and no copies
+ * of them.
+ */
+void ks_object_reads_distrust(struct ks_log *log);
 
 /* Whether another one would begin at once and leave half of the places free. */
 bool ks_object_reads_are_idle(const struct ks_log *log);

@@ -79,7 +79,9 @@ must_read_again(struct ks_producer_load *load, enum kafscale_status status)
 {
     bool must = status == KAFSCALE_CORRUPT && ++load->damaged_reads < READS_MAX && !is_over(load);
 
-    if (!must) {
+    if (must) {
+        ks_object_reads_distrust(load->log);
+    } else {
         load->damaged_reads = 0;
     }
     return must;

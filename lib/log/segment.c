@@ -185,12 +185,17 @@ take_rebuilt(struct ks_segment *segment, struct kafscale_blob *body, struct kafs
     return KAFSCALE_OK;
 }
 
-/* What came damaged may have been damaged on the way. */
+/* What came damaged may have been damaged on the way; what is of somebody else, in a copy only. */
 static bool
 must_read_again(struct ks_segment *segment, enum kafscale_status status)
 {
-    bool must = status == KAFSCALE_CORRUPT && ++segment->damaged_reads < READS_MAX;
+    bool is_strange_copy = status == KAFSCALE_EXISTS && segment->read.get.takes_copy;
+    bool must =
+        (status == KAFSCALE_CORRUPT || is_strange_copy) && ++segment->damaged_reads < READS_MAX;
 
+    if (must) {
+        ks_object_reads_distrust(segment->log);
+    }
     if (!must) {
         segment->damaged_reads = 0;
     }

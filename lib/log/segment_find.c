@@ -173,6 +173,8 @@ step(struct ks_segment_search *search, struct ks_segment *segment)
         (void) ks_error_set(
             &error, KAFSCALE_CORRUPT, "object '%s' ends at offset %" PRId64 ", below %" PRId64,
             ks_segment_body_key(segment), segment->index.last_offset, search->offset);
+        ks_object_reads_distrust(search->log);
+        ks_segment_distrust(segment);
         ks_segment_release(segment);
         start_over(search, KAFSCALE_CORRUPT, &error);
         return NULL;

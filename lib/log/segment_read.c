@@ -344,6 +344,7 @@ take_block(struct cold_read *cold, struct ks_block *block, enum kafscale_status 
         *status_out = check_block(cold->segment, &span, kafscale_blob_slice(block->bytes), &error);
         if (*status_out != KAFSCALE_OK) {
             ks_block_distrust(block);
+            ks_object_reads_distrust(cold->log);
             if (++cold->damaged < CHECKS_MAX) {
                 return get_block(cold, status_out);
             }

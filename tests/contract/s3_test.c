@@ -197,7 +197,9 @@ START_TEST(large_objects_at_once_are_stored_and_read_whole)
     left = LARGE_COUNT;
     all_done = false;
     for (size_t i = 0; i < LARGE_COUNT; i++) {
-        large[i].get = (struct kafscale_get){ large[i].key, i * 400009, (i + 1) * 300007 };
+        large[i].get = (struct kafscale_get){ .key = large[i].key,
+                                              .position = i * 400009,
+                                              .size_max = (i + 1) * 300007 };
         ks_store_get(client.store, &large[i].get, on_large_got, &large[i]);
     }
     client.run(client.run_arg, &all_done);

@@ -566,6 +566,7 @@ clients_stop_reader(struct clients *clients, int64_t wait_ms)
         if (message != NULL) {
             note_message(clients, HISTORY_LIVE, message);
             rd_kafka_message_destroy(message);
+            deadline_ms = daemon_now_ms() + wait_ms;
         }
         is_there = daemon_now_ms() < deadline_ms;
     }
@@ -587,6 +588,7 @@ clients_read_all(struct clients *clients, int64_t wait_ms)
         if (message == NULL) {
             continue;
         }
+        deadline_ms = daemon_now_ms() + wait_ms;
         if (note_message(clients, HISTORY_FINAL, message) && !has_ended[message->partition]) {
             has_ended[message->partition] = true;
             ended_count++;

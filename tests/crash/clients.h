@@ -59,13 +59,19 @@ bool clients_wait_acknowledged(struct clients *clients, uint64_t count, int64_t 
  */
 bool clients_stop_producers(struct clients *clients, int64_t wait_ms);
 
-/* Lets the live reader come to the end of the log and ends it; false: it did not come there. */
+/*
+ * Lets the live reader come to the end of the log and ends it; false: it got nothing for `wait_ms`
+ * before it was there.
+ */
 bool clients_stop_reader(struct clients *clients, int64_t wait_ms);
 
 /* Asks where the partitions of a topic with retention begin now; false: not told. */
 bool clients_note_starts(struct clients *clients);
 
-/* A fresh reader takes every partition from its begin to its end; false: it did not come there. */
+/*
+ * A fresh reader takes every partition from its begin to its end; false: it got nothing for
+ * `wait_ms` before it was there.
+ */
 bool clients_read_all(struct clients *clients, int64_t wait_ms);
 
 /* The history, once all threads have ended. */

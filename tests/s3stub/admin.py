@@ -79,6 +79,10 @@ class Admin:
         bucket = self.server.storage.buckets[request.raw_query]
         return {key: bucket.objects[key].size for key in bucket.keys}
 
+    async def get_headers(self, request, _sent):
+        bucket = self.server.storage.buckets[request.raw_query]
+        return {key: bucket.objects[key].headers for key in bucket.keys}
+
     # --- What can be changed ----------------------------------------------------------------------
 
     async def get_faults(self, _request, _sent):
@@ -107,7 +111,7 @@ class Admin:
     async def post_settings(self, _request, sent):
         server = self.server
         unknown = set(sent) - {"seed", "away", "requests_per_s", "clock_offset_s", "read_only",
-                               "keys_live_s"}
+                               "keys_live_s", "required_encryption"}
         if unknown or sent.get("away") not in AWAY:
             raise ValueError("no such setting: %s" % (unknown or sent["away"]))
         if "seed" in sent:
@@ -118,6 +122,8 @@ class Admin:
         server.clock_offset_s = sent.get("clock_offset_s", server.clock_offset_s)
         server.read_only = sent.get("read_only", server.read_only)
         server.services.keys_live_s = sent.get("keys_live_s", server.services.keys_live_s)
+        server.operations.required_encryption = sent.get("required_encryption",
+                                                         server.operations.required_encryption)
         if "away" in sent:
             await self.go(sent["away"])
         return {}

@@ -8,6 +8,7 @@ import xml.etree.ElementTree
 from xml.sax.saxutils import escape
 
 import checksums
+import encryption
 from errors import S3Error
 from http1 import Response
 from sigv4 import unescape
@@ -127,8 +128,10 @@ def read_range(text, size):
 class Operations:
     """Performs calls on the storage. `clock` gives seconds since 1970, as the server sees them."""
 
-    def __init__(self, storage, region, clock, skips_checksums=False):
+    def __init__(self, storage, region, clock, skips_checksums=False, kms_keys=()):
         self.storage = storage
+        self.kms_keys = kms_keys
+        self.required_encryption = None
         self.region = region
         self.clock = clock
         self.skips_checksums = skips_checksums
@@ -176,10 +179,13 @@ class Operations:
             raise S3Error(501, "NotImplemented", "neither copies nor parts")
         if "content-length" not in request.headers:
             raise S3Error(411, "MissingContentLength", "You must provide the length")
+        encryption.check_policy(request.headers, self.required_encryption)
+        encrypted = encryption.check_put(request.headers, self.kms_keys)
         found = checksums.check(request, self.skips_checksums)
         self.check_conditions(call, bucket)
         kept = {n: v for n, v in request.headers.items() if KEPT_HEADERS.match(n)}
-        stored = self.storage.put(bucket, call.key, request.body, {**kept, **found}, self.clock())
+        stored = self.storage.put(bucket, call.key, request.body, {**kept, **encrypted, **found},
+                                  self.clock())
         echoed = {n: v for n, v in stored.headers.items()
                   if n.startswith(("x-amz-server-side", "x-amz-checksum"))}
         return Response(200, {"ETag": stored.etag, **echoed})
@@ -194,6 +200,7 @@ class Operations:
 
     def do_GetObject(self, call):
         stored, headers = self.find(call), call.request.headers
+        encryption.check_get(headers)
         if headers.get("if-none-match") in ("*", stored.etag):
             return Response(304, {"ETag": stored.etag})
         if "if-match" in headers and headers["if-match"].strip('"') != stored.etag.strip('"'):

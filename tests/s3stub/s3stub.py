@@ -12,10 +12,12 @@ ready; the services hand out keys (services.py). Tests talk to it through the ad
     DELETE /faults            removes all rules
     POST   /release           performs now what is late or to be repeated and has no time
     POST   /settings          changes some of: seed, away (null, "refuse", "reset", "silent"),
-                              requests_per_s (null), clock_offset_s, read_only, keys_live_s
+                              requests_per_s (null), clock_offset_s, read_only, keys_live_s,
+                              required_encryption
     GET    /log               the last requests: operation, key, status, milliseconds
     POST   /keys              adds an access key: access_key, secret_key, token, expires_in_s
     GET    /objects?BUCKET    keys and sizes
+    GET    /headers?BUCKET    keys and the headers that are kept with them
 
 Usage: s3stub.py [--port N] [--admin-port N] [--bucket NAME]... (--help for all)
 """
@@ -86,7 +88,7 @@ class Server:
         self.clock_offset_s = 0
         self.storage = Storage(arguments.folder, arguments.memory << 20)
         self.operations = Operations(self.storage, self.region, self.now_s,
-                                     arguments.skip_checksums)
+                                     arguments.skip_checksums, arguments.kms_key or ())
         self.plan = faults.Plan(arguments.seed)
         self.limit = RateLimit()
         self.away = None
@@ -335,6 +337,7 @@ def parse_arguments():
     parser.add_argument("--access-key", default="stubkey")
     parser.add_argument("--secret-key", default="stubsecret")
     parser.add_argument("--bucket", action="append", help="exists from the start")
+    parser.add_argument("--kms-key", action="append", help="of the key service; the default first")
     parser.add_argument("--domain", action="append", help="whose subdomains are buckets")
     parser.add_argument("--folder", help="keeps the bytes of objects in files, not in memory")
     parser.add_argument("--memory", type=int, default=4096, help="MiB of objects, at most")

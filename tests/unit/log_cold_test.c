@@ -96,6 +96,29 @@ START_TEST(producers_outlive_the_deletion_of_all_that_was_compacted)
 }
 END_TEST
 
+/* On the way, not at rest: it is as good as intact, and nothing is made again. */
+START_TEST(what_comes_damaged_is_read_again)
+{
+    struct ks_fate damaged = { .fault = KS_FAULT_DAMAGE };
+    struct log_fixture *f = world_with_segments();
+
+    segments_succeed(f);
+    ks_fault_store_next(f->faults, KS_STORE_GET, ".index", damaged, 2);
+    segments_expect_records(f, 0, 12, 1);
+    ck_assert_uint_eq(segments_counters(f).indexes_rebuilt, 0);
+    segments_erase(f, segments_key(6, KS_SEGMENT_INDEX));
+    segments_erase(f, segments_key(9, KS_SEGMENT_INDEX));
+    log_fixture_crash(f);
+    ck_assert(log_fixture_new_log(f));
+    ks_fault_store_next(f->faults, KS_STORE_GET, ".kfs", damaged, 2);
+    ck_assert_ptr_nonnull(log_fixture_open(f));
+    ck_assert_uint_eq(ks_fault_store_count(f->faults, KS_FAULT_DAMAGE), 2);
+    ck_assert_uint_eq(log_fixture_partition(f)->producers.table.count, 1);
+    segments_expect_records(f, 0, 12, 1);
+    log_fixture_free(f);
+}
+END_TEST
+
 START_TEST(a_damaged_index_is_made_again_and_a_damaged_segment_is_said)
 {
     struct log_fixture *f = world_with_segments();
@@ -489,6 +512,7 @@ suite_new(void)
     tcase_add_test(tests, a_lost_producer_state_is_computed_from_the_one_before);
     tcase_add_test(tests, who_lost_the_partition_and_producer_states_raises_nothing);
     tcase_add_test(tests, producers_outlive_the_deletion_of_all_that_was_compacted);
+    tcase_add_test(tests, what_comes_damaged_is_read_again);
     tcase_add_test(tests, a_damaged_index_is_made_again_and_a_damaged_segment_is_said);
     tcase_add_test(tests, a_segment_that_is_not_the_one_of_its_index_is_said);
     tcase_add_test(tests, an_index_that_came_damaged_is_asked_for_again);

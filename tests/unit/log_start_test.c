@@ -464,6 +464,27 @@ START_TEST(a_start_is_raised_without_a_state_that_is_lost)
 }
 END_TEST
 
+/* Damaged on the way twice, and right when it is read again: nobody is forgotten. */
+START_TEST(a_state_that_comes_damaged_is_read_again)
+{
+    static const enum ks_fault faults[] = { KS_FAULT_DAMAGE, KS_FAULT_SHORT };
+
+    for (int i = 0; i < 2; i++) {
+        struct ks_fate damaged = { .fault = faults[i] };
+        struct log_fixture *f = with_batches();
+
+        raise_start(f, BATCHES);
+        log_fixture_crash(f);
+        ck_assert(log_fixture_new_log(f));
+        ks_fault_store_next(f->faults, KS_STORE_GET, "/producers/", damaged, 2);
+        ck_assert_ptr_nonnull(log_fixture_open(f));
+        ck_assert_uint_eq(ks_fault_store_count(f->faults, faults[i]), 2);
+        ck_assert_uint_eq(log_fixture_partition(f)->producers.table.count, 1);
+        log_fixture_free(f);
+    }
+}
+END_TEST
+
 /* --- Death and want --- */
 
 /* What was answered OK holds, and no register has its start above compacted_upto. */
@@ -570,6 +591,7 @@ suite_new(void)
     tcase_add_test(tests, a_deleted_topic_has_no_start_to_raise);
     tcase_add_test(tests, who_lost_the_partition_raises_nothing);
     tcase_add_test(tests, a_stop_ends_what_waits);
+    tcase_add_test(tests, a_state_that_comes_damaged_is_read_again);
     tcase_add_test(tests, the_producers_are_stored_as_the_batches_below_the_start_leave_them);
     tcase_add_test(tests, states_that_nothing_begins_with_any_more_go);
     tcase_add_test(tests, who_lost_the_partition_stores_no_state);

@@ -616,26 +616,47 @@ have_replica(struct ks_s3_settings *settings)
     settings->replica.bucket = "near";
 }
 
-static enum kafscale_status
-read_key(const char *key)
+static void
+on_read(void *arg, enum kafscale_status status, struct kafscale_blob *body, uint64_t object_bytes,
+        const struct kafscale_error *error)
 {
-    char *text = NULL;
-    enum kafscale_status status = store_client_get(&script->client, key, 0, SIZE_MAX, &text, NULL);
+    (void) body;
+    (void) object_bytes;
+    (void) error;
+    *(enum kafscale_status *) arg = status;
+}
 
-    free(text);
+static enum kafscale_status
+read_key(const char *key, bool takes_copy)
+{
+    struct kafscale_get get = { .key = key, .size_max = SIZE_MAX, .takes_copy = takes_copy };
+    enum kafscale_status status = KAFSCALE_STOPPED;
+
+    script->store.ops->get(script->store.self, &get, on_read, &status);
+    virtual_env_run_until_idle(&script->v, 60000);
     return status;
 }
 
 START_TEST(segments_come_from_the_replica_and_everything_else_does_not)
 {
     setup_as(have_replica);
-    ck_assert_int_eq(read_key("ns/t/0/segment-0.kfs"), KAFSCALE_OK);
-    ck_assert_int_eq(read_key("ns/__kafscale/wal/1"), KAFSCALE_OK);
+    ck_assert_int_eq(read_key("ns/t/0/segment-0.kfs", true), KAFSCALE_OK);
+    ck_assert_int_eq(read_key("ns/__kafscale/wal/1", true), KAFSCALE_OK);
     ck_assert_int_eq(create("ns/t/0/segment-1.kfs"), KAFSCALE_OK);
 
     expect_request(0, "GET " SERVER "/near/ns/t/0/segment-0.kfs");
     expect_request(1, "GET " SERVER "/b/ns/__kafscale/wal/1");
     expect_request(2, "PUT " SERVER "/b/ns/t/0/segment-1.kfs");
+}
+END_TEST
+
+/* Whoever decides by what he reads, or has read something wrong, wants the object itself. */
+START_TEST(the_replica_is_not_asked_by_who_wants_no_copy)
+{
+    setup_as(have_replica);
+    ck_assert_int_eq(read_key("ns/t/0/segment-0.kfs", false), KAFSCALE_OK);
+    expect_count(1);
+    expect_request(0, "GET " SERVER "/b/ns/t/0/segment-0.kfs");
 }
 END_TEST
 
@@ -651,7 +672,7 @@ START_TEST(what_the_replica_does_not_give_is_read_from_the_bucket_at_once)
 {
     setup_as(have_replica);
     s3_script_add(script, replica_troubles[_i]);
-    ck_assert_int_eq(read_key("ns/t/0/segment-0.kfs"), KAFSCALE_OK);
+    ck_assert_int_eq(read_key("ns/t/0/segment-0.kfs", true), KAFSCALE_OK);
     expect_count(2);
     expect_request(1, "GET " SERVER "/b/ns/t/0/segment-0.kfs");
     ck_assert_int_eq(gap_ms(0), 0);
@@ -704,6 +725,7 @@ add_get_tests(TCase *cases)
     tcase_add_test(cases, range_that_begins_at_the_end_is_empty);
     tcase_add_test(cases, size_that_is_not_told_is_asked_for);
     tcase_add_test(cases, empty_object_is_read_whole);
+    tcase_add_test(cases, the_replica_is_not_asked_by_who_wants_no_copy);
     tcase_add_test(cases, segments_come_from_the_replica_and_everything_else_does_not);
     tcase_add_loop_test(cases, what_the_replica_does_not_give_is_read_from_the_bucket_at_once, 0,
                         COUNT(replica_troubles));

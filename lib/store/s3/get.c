@@ -257,6 +257,6 @@ ks_s3_get(void *self, const struct kafscale_get *get, kafscale_get_done *done, v
     call->request.get = get;
     call->done.get = done;
     call->arg = arg;
-    call->is_on_replica = store->has_replica && may_come_from_replica(get->key);
+    call->is_on_replica = store->has_replica && get->takes_copy && may_come_from_replica(get->key);
     ks_s3_call_start(call);
 }
