@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A partition of many segments, MANY_SEGMENTS of them (2,000): a broker starts on it with as many
+ * requests as on an empty one, and the first fetch anywhere takes few. A whole broker on a virtual
+ * clock writes each record into a segment of its own.
+ */
+#include "support/client.h"
+#include "support/main.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define SEGMENTS_DEFAULT 2000
+#define RECORD_MS 2 /* the clock goes faster */
+#define PLACES 24
+#define FETCH_REQUESTS_MAX 20
+#define QUIET_MS 3600000   /* until nothing is left to be tidied up */
+#define START_MORE_MAX 520 /* the newest index, and the metadata since its last snapshot (512) */
+#define LIST_OFFSETS_VERSION 5
+
+static struct broker_fixture fixture;
+static struct test_broker *broker;
+static int64_t first_ms;
+static const char *retention_ms;
+
+static int64_t
+segment_count(void)
+{
+    const char *text = getenv("MANY_SEGMENTS");
+
+    return text == NULL ? SEGMENTS_DEFAULT : strtoll(text, NULL, 10);
+}
+
+static void
+start(void)
+{
+    struct ks_broker_options options;
+
+    test_broker_options(&options);
+    options.segment_bytes = 1;
+    ck_assert_int_eq(ks_topic_config_set(&options.topic_defaults, KS_TOPIC_CONFIG_RETENTION_MS,
+                                         ks_slice_of_text(retention_ms)),
+                     KAFSCALE_OK);
+    broker = test_broker_begin(&fixture, &options);
+    ks_topic_config_deinit(&options.topic_defaults);
+    ck_assert(virtual_env_run_until(&fixture.v, &broker->is_started, 600000));
+    ck_assert_int_eq(broker->start_status, KAFSCALE_OK);
+}
+
+static void
+restart(void)
+{
+    virtual_env_run_for(&fixture.v, 1000);
+    test_broker_stop(broker);
+    start();
+}
+
+static void
+produce(int64_t number)
+{
+    struct client_batch batch = client_batch("t", 0);
+    int64_t offset = -1;
+
+    batch.timestamp = first_ms + number * RECORD_MS;
+    ck_assert_int_eq(client_produce(broker, &batch, &offset), KAFKA_ERROR_NONE);
+    ck_assert_int_eq(offset, number);
+}
+
+static void
+fill(int64_t count)
+{
+    for (int64_t i = 0; i < count; i++) {
+        struct ks_log_counters counters;
+
+        produce(i);
+        do {
+            virtual_env_run_for(&fixture.v, 10);
+            ks_log_get_counters(ks_broker_log(broker->broker), &counters);
+        } while (counters.segments_written <= (uint64_t) i);
+    }
+}
+
+/* Requests from nothing to the first acknowledgement, of a partition with so many records. */
+static uint64_t
+requests_of_start(int64_t records)
+{
+    virtual_env_run_for(&fixture.v, QUIET_MS);
+    restart();
+    produce(records);
+    return test_broker_store_requests(broker);
+}
+
+static void
+expect_record(int64_t offset)
+{
+    struct test_call *fetch = client_fetch_begin(broker, "t", 0, offset, 0);
+    const struct kafka_fetch_response_topic_partition *fetched = client_fetched(fetch);
+
+    ck_assert_int_eq(fetched->error_code, KAFKA_ERROR_NONE);
+    ck_assert_uint_ge(client_count_records(&fetched->records), 1);
+    ck_assert_int_eq((int64_t) ks_get_u64(fetched->records.parts[0].data), offset);
+    call_free(fetch);
+}
+
+static int64_t
+find_time(int64_t timestamp)
+{
+    struct kafka_list_offsets_request_topic_partition of_partition = { .partition_index = 0,
+                                                                       .current_leader_epoch = -1,
+                                                                       .timestamp = timestamp };
+    struct kafka_list_offsets_request_topic of_topic = { .name = ks_slice_of_text("t"),
+                                                         .partitions = &of_partition,
+                                                         .partitions_count = 1 };
+    struct kafka_list_offsets_request request = { .replica_id = -1,
+                                                  .topics = &of_topic,
+                                                  .topics_count = 1 };
+    const struct kafka_list_offsets_response *response;
+    struct test_call *list;
+    int64_t offset;
+
+    response = call(broker, KAFKA_API_LIST_OFFSETS, LIST_OFFSETS_VERSION, &request, &list);
+    ck_assert_int_eq(response->topics[0].partitions[0].error_code, KAFKA_ERROR_NONE);
+    offset = response->topics[0].partitions[0].offset;
+    call_free(list);
+    return offset;
+}
+
+struct costs {
+    uint64_t fetch;
+    uint64_t search; /* for a time */
+    uint64_t both;   /* for a time, and then a fetch there */
+};
+
+static uint64_t
+larger_of(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* What a broker needs that has just started and been left alone until it had nothing to do. */
+static void
+measure(int64_t offset, struct costs *most)
+{
+    uint64_t begun;
+    uint64_t found;
+
+    restart();
+    virtual_env_run_for(&fixture.v, QUIET_MS);
+    begun = test_broker_store_requests(broker);
+    expect_record(offset);
+    most->fetch = larger_of(most->fetch, test_broker_store_requests(broker) - begun);
+    restart();
+    virtual_env_run_for(&fixture.v, QUIET_MS);
+    begun = test_broker_store_requests(broker);
+    ck_assert_int_eq(find_time(first_ms + offset * RECORD_MS - 1), offset);
+    found = test_broker_store_requests(broker);
+    expect_record(offset);
+    most->search = larger_of(most->search, found - begun);
+    most->both = larger_of(most->both, test_broker_store_requests(broker) - begun);
+}
+
+/* Halving a first list of many ancestors, then one of each octal digit; and looks at ownership. */
+static uint64_t
+search_requests_max(int64_t count)
+{
+    uint64_t requests = 12;
+
+    for (int64_t left = count; left > 0; left /= 8) {
+        requests += 4;
+    }
+    return requests;
+}
+
+START_TEST(start_and_first_fetch_take_few_requests_however_many_segments)
+{
+    int64_t count = segment_count();
+    struct costs most = { 0 };
+    uint64_t empty;
+    uint64_t full;
+
+    retention_ms = "-1";
+    broker_fixture_init(&fixture, 1);
+    start();
+    ck_assert_int_eq(client_create(broker, "t", 1), KAFKA_ERROR_NONE);
+    first_ms = ks_env_wall_ms(&fixture.v.env);
+    empty = requests_of_start(0);
+    test_broker_stop(broker);
+    broker_fixture_deinit(&fixture);
+
+    broker_fixture_init(&fixture, 1);
+    start();
+    ck_assert_int_eq(client_create(broker, "t", 1), KAFKA_ERROR_NONE);
+    first_ms = ks_env_wall_ms(&fixture.v.env);
+    fill(count);
+    full = requests_of_start(count);
+    printf("# start and first acknowledgement: %llu requests, of an empty one %llu\n",
+           (unsigned long long) full, (unsigned long long) empty);
+    ck_assert_uint_le(full, empty + START_MORE_MAX);
+    for (int i = 0; i < PLACES; i++) {
+        measure(i == 0 ? 0 : (int64_t) (ks_env_random_u64(&fixture.v.env) % (uint64_t) count),
+                &most);
+    }
+    printf("# %lld segments; at most %llu requests for the first fetch, %llu to find a time, %llu "
+           "for both\n",
+           (long long) count, (unsigned long long) most.fetch, (unsigned long long) most.search,
+           (unsigned long long) most.both);
+    ck_assert_uint_le(most.fetch, FETCH_REQUESTS_MAX);
+    ck_assert_uint_le(most.search, search_requests_max(count));
+    test_broker_stop(broker);
+    broker_fixture_deinit(&fixture);
+}
+END_TEST
+
+Suite *
+suite_new(void)
+{
+    Suite *suite = suite_create("handlers many segments");
+    TCase *tests = tcase_create("all");
+
+    tcase_set_timeout(tests, 3600);
+    tcase_add_test(tests, start_and_first_fetch_take_few_requests_however_many_segments);
+    suite_add_tcase(suite, tests);
+    return suite;
+}
