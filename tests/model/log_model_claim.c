@@ -293,7 +293,7 @@ begin_reading(struct claim *claim, struct model_search *search)
 static void
 tell_of_reader(const struct claimant *who, struct log_state *next, enum log_rule rule, bool is_on)
 {
-    if (log_bounds.has_merges && who->log != who->broker && model_obeys(rule) == is_on) {
+    if (log_bounds.has_merges && who->log != who->broker && model_obeys((int) rule) == is_on) {
         next->wals[who->log].has_readers = true;
     }
 }
