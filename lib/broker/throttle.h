@@ -14,9 +14,8 @@
 /* Zeroed: nothing presses, and nobody is ever asked to wait. */
 struct ks_pressure {
     int64_t throttle_ms_max;
-    int64_t
-        behind_ms;  /* how long the oldest batch has waited for the store, beyond what is meant */
-    bool is_slowed; /* the store has asked for fewer requests */
+    int64_t behind_ms;       /* of the oldest batch, waiting for the store longer than meant */
+    bool is_slowed;          /* the store has asked for fewer requests */
     unsigned memory_percent; /* used, of what requests and answers may have */
     size_t cold_waiting;     /* reads from the store that wait for a place */
     size_t cold_places;

@@ -277,8 +277,11 @@ load_state(struct ks_compact_job *job, const struct ks_register *reg)
 {
     job->step = KS_COMPACT_STATE;
     job->state.done = on_state;
-    if (ks_producer_load_start(&job->state, job->log, &job->name, job->prefix, reg) !=
-        KAFSCALE_OK) {
+    if (job->prefix == NULL) {
+        job->prefix = ks_copy_text(job->partition->prefix); /* there was no memory before */
+    }
+    if (job->prefix == NULL || ks_producer_load_start(&job->state, job->log, &job->name,
+                                                      job->prefix, reg) != KAFSCALE_OK) {
         ks_compact_retry(job, read_register);
     }
 }

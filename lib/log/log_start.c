@@ -25,6 +25,7 @@ struct ks_raise {
     int64_t lost_at;   /* the state at this offset was not there; -1: none was looked for in vain */
     bool is_looking;   /* whether the register is as it is known here */
     uint32_t stale_reads;
+    int64_t stale_base; /* what the last of them began from: if it goes on, so does the work */
     ks_log_raise_done *done;
     void *arg;
 };
@@ -153,6 +154,10 @@ on_dropped(struct ks_change *change)
 static void
 look(struct ks_raise *raise, enum kafscale_status status)
 {
+    if (raise->state.base_offset > raise->stale_base) {
+        raise->stale_base = raise->state.base_offset;
+        raise->stale_reads = 0;
+    }
     if (raise->change.partition->reg.compacted_upto > raise->state.base_offset) {
         begin(raise);
     } else if (raise->stale_reads++ < STALE_READS_MAX) {

@@ -50,6 +50,27 @@ START_TEST(old_bytes_become_a_segment_and_nothing_happens_before)
 }
 END_TEST
 
+/* The second segment, for which the producers are read from the first. */
+START_TEST(a_shortage_of_memory_delays_a_segment)
+{
+    for (uint64_t allowed = 0; allowed < 60; allowed++) {
+        struct log_fixture *f = segments_world_new(1 << 20);
+
+        segments_append(f, 0, 2);
+        virtual_env_run_for(&f->v, INTERVAL_MS + SETTLE_MS);
+        ck_assert_int_eq(segments_register(f)->compacted_upto, 2);
+        segments_append(f, 2, 2);
+        ks_alloc_fail_once_after(allowed);
+        virtual_env_run_for(&f->v, INTERVAL_MS + SETTLE_MS);
+        ks_alloc_fail_after(UINT64_MAX);
+        virtual_env_run_for(&f->v, 2 * (int64_t) INTERVAL_MS);
+        ck_assert_int_eq(segments_register(f)->compacted_upto, 4);
+        segments_expect_records(f, 0, 4, 1);
+        log_fixture_free(f);
+    }
+}
+END_TEST
+
 /* However often a broker is started again. */
 START_TEST(bytes_grow_old_while_brokers_come_and_go)
 {
@@ -424,6 +445,7 @@ suite_new(void)
     tcase_add_test(tests, a_start_may_be_raised_above_the_segments);
     tcase_add_test(tests, enough_bytes_become_a_segment);
     tcase_add_test(tests, old_bytes_become_a_segment_and_nothing_happens_before);
+    tcase_add_test(tests, a_shortage_of_memory_delays_a_segment);
     tcase_add_test(tests, bytes_grow_old_while_brokers_come_and_go);
     tcase_add_test(tests, a_topic_may_have_smaller_segments);
     tcase_add_test(tests, a_batch_larger_than_a_segment_is_a_segment);
