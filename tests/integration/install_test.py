@@ -25,6 +25,7 @@ INSTALLED = (
     r"lib.*/kafscale/libkafscale-s3\.so",
     r"lib.*/pkgconfig/libkafscale\.pc",
     r"share/doc/kafscale/LICENSE",
+    r"share/man/man1/kafscale-cli\.1",
     r"share/man/man1/kafscaled\.1",
 )
 

@@ -33,6 +33,20 @@ world_broken(struct world *w, const char *what, int64_t a, int64_t b)
     w->is_broken = true;
 }
 
+uint64_t
+world_damaged_answers(const struct world *w)
+{
+    return ks_fault_store_count(w->faults, KS_FAULT_SHORT) +
+           ks_fault_store_count(w->faults, KS_FAULT_DAMAGE);
+}
+
+bool
+world_is_damage(const struct client *client, int16_t code)
+{
+    return code == KAFKA_ERROR_KAFKA_STORAGE_ERROR &&
+           world_damaged_answers(client->world) > client->damaged_before;
+}
+
 void
 world_check_error(struct world *w, const char *api, int16_t code, int64_t sent_at_ms)
 {

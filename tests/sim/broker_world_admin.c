@@ -32,6 +32,7 @@ send(struct admin *a, enum admin_call call, int16_t key, int16_t version, const 
 
     w->events->operations++;
     a->sent_at_ms = w->v.now_ms;
+    a->client.damaged_before = world_damaged_answers(w);
     a->client.waits_since_ms = w->v.now_ms;
     line_send(a->client.line, key, version, request, &tags[call]);
 }
@@ -300,6 +301,9 @@ take_deleted_records(struct admin *a, const struct kafka_delete_records_response
 
     if (code == KAFKA_ERROR_OFFSET_OUT_OF_RANGE) {
         return true; /* a broker that was deposed, or one that has just begun */
+    }
+    if (world_is_damage(&a->client, code)) {
+        return false;
     }
     if (code != 0) {
         world_check_error(w, "DeleteRecords", code, a->sent_at_ms);

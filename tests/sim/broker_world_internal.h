@@ -63,8 +63,9 @@ struct client {
     struct line *line;
     struct process *process;
     struct ks_timer tick;
-    int64_t waits_since_ms; /* for the oldest answer; -1: waits for nothing */
-    int64_t again_at_ms;    /* not before */
+    int64_t waits_since_ms;  /* for the oldest answer; -1: waits for nothing */
+    int64_t again_at_ms;     /* not before */
+    uint64_t damaged_before; /* answers of the store, when it asked */
     void (*lost)(struct client *client);
     void (*answered)(struct client *client, void *tag, const void *response);
     void (*act)(struct client *client);
@@ -222,6 +223,15 @@ void world_note_id(struct world *world, int64_t id);
  * is explained when it was not created freshness.ms before the request was sent.
  */
 void world_check_error(struct world *world, const char *api, int16_t code, int64_t sent_at_ms);
+
+/* Answers of the store that were damaged on their way, so far. */
+uint64_t world_damaged_answers(const struct world *world);
+
+/*
+ * Whether an error is KAFKA_STORAGE_ERROR, and the store's answers were damaged while it was waited
+ * for: three bad ones to a read are the end of it. Clients ask again.
+ */
+bool world_is_damage(const struct client *client, int16_t code);
 
 /* What brokers have acknowledged, seen at the end (broker_world_history.c). */
 void world_check_all(struct world *world);

@@ -147,6 +147,9 @@ take_fetched_partition(struct reader *r, int index,
     if (partition->error_code == KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION && index == WORLD_LOOSE) {
         return true;
     }
+    if (world_is_damage(&r->client, partition->error_code)) {
+        return false;
+    }
     if (partition->error_code != 0) {
         world_check_error(w, "Fetch", partition->error_code, r->sent_at_ms);
         return false;
@@ -340,6 +343,7 @@ act(struct client *client)
     w->events->operations++;
     client->waits_since_ms = w->v.now_ms;
     r->sent_at_ms = w->v.now_ms;
+    r->client.damaged_before = world_damaged_answers(w);
     if (asks_earliest(r)) {
         return;
     }
