@@ -277,11 +277,8 @@ load_state(struct ks_compact_job *job, const struct ks_register *reg)
 {
     job->step = KS_COMPACT_STATE;
     job->state.done = on_state;
-    if (job->prefix == NULL) {
-        job->prefix = ks_copy_text(job->partition->prefix); /* there was no memory before */
-    }
-    if (job->prefix == NULL || ks_producer_load_start(&job->state, job->log, &job->name,
-                                                      job->prefix, reg) != KAFSCALE_OK) {
+    if (ks_producer_load_start(&job->state, job->log, &job->name, job->prefix, reg) !=
+        KAFSCALE_OK) {
         ks_compact_retry(job, read_register);
     }
 }
@@ -307,6 +304,16 @@ take_register(struct ks_compact_job *job, const struct ks_register *reg)
     }
 }
 
+/* It may have to be tried again for want of memory. */
+static bool
+has_prefix(struct ks_compact_job *job)
+{
+    if (job->prefix == NULL) {
+        job->prefix = ks_copy_text(job->partition->prefix);
+    }
+    return job->prefix != NULL;
+}
+
 static void
 on_register(void *arg, enum kafscale_status status, const struct kafscale_meta_entry *entries,
             size_t entry_count, uint64_t revision, const struct kafscale_error *error)
@@ -319,7 +326,7 @@ on_register(void *arg, enum kafscale_status status, const struct kafscale_meta_e
     (void) error;
     if (ks_compact_is_over(job)) {
         ks_compact_finish(job, false);
-    } else if (status != KAFSCALE_OK) {
+    } else if (status != KAFSCALE_OK || !has_prefix(job)) {
         ks_compact_retry(job, read_register);
     } else if (entry_count != 1 ||
                ks_register_decode(entries[0].value, &reg, &damage) != KAFSCALE_OK) {
@@ -354,13 +361,12 @@ start_job(struct ks_log *log, struct ks_partition *partition)
     job->partition = partition;
     job->name = partition->name;
     job->lost_at = -1;
-    job->prefix = ks_copy_text(partition->prefix);
     job->attempts = partition->compaction.failures;
     partition->compaction.job = job;
     ks_list_append(&log->compactor.jobs, &job->link);
     log->compactor.job_count++;
     ks_log_begin(log);
-    if (job->prefix == NULL || partition->compaction.failures > 0) {
+    if (partition->compaction.failures > 0) {
         ks_compact_retry(job, read_register);
     } else {
         read_register(job);

@@ -95,6 +95,7 @@ ks_segment_key(const struct ks_segment_home *home, int64_t base_offset, enum ks_
 {
     int size;
 
+    assert(home->ns != NULL && home->prefix != NULL);
     assert(base_offset >= 0);
 
     size = snprintf(key_out, KS_SEGMENT_KEY_BYTES, "%s/%s/%" PRId32 "/segment-%020" PRId64 "%s",

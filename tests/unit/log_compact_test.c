@@ -50,21 +50,29 @@ START_TEST(old_bytes_become_a_segment_and_nothing_happens_before)
 }
 END_TEST
 
-/* The second segment, for which the producers are read from the first. */
+static void
+compact_short_of_memory(struct log_fixture *f, uint64_t allowed)
+{
+    ks_alloc_fail_once_after(allowed);
+    virtual_env_run_for(&f->v, INTERVAL_MS + SETTLE_MS);
+    ks_alloc_fail_after(UINT64_MAX);
+    virtual_env_run_for(&f->v, 2 * (int64_t) INTERVAL_MS);
+}
+
+/* Also the second, for which the producers are read from the first; both are where they must be. */
 START_TEST(a_shortage_of_memory_delays_a_segment)
 {
     for (uint64_t allowed = 0; allowed < 60; allowed++) {
         struct log_fixture *f = segments_world_new(1 << 20);
 
         segments_append(f, 0, 2);
-        virtual_env_run_for(&f->v, INTERVAL_MS + SETTLE_MS);
+        compact_short_of_memory(f, allowed);
         ck_assert_int_eq(segments_register(f)->compacted_upto, 2);
         segments_append(f, 2, 2);
-        ks_alloc_fail_once_after(allowed);
-        virtual_env_run_for(&f->v, INTERVAL_MS + SETTLE_MS);
-        ks_alloc_fail_after(UINT64_MAX);
-        virtual_env_run_for(&f->v, 2 * (int64_t) INTERVAL_MS);
+        compact_short_of_memory(f, allowed);
         ck_assert_int_eq(segments_register(f)->compacted_upto, 4);
+        segments_expect(f, 0, 1);
+        segments_expect(f, 2, 3);
         segments_expect_records(f, 0, 4, 1);
         log_fixture_free(f);
     }
