@@ -160,10 +160,30 @@ take_ancestors(struct kafscale_slice field, struct ks_index *index)
         }
         for (uint8_t i = 0; i < ancestors->count; i++) {
             ancestors->bases[i] = (int64_t) ks_cursor_u64(&cursor);
+            ancestors->max_timestamps_ms[i] = INT64_MAX;
             if (ancestors->bases[i] < 0 || ancestors->bases[i] >= above) {
                 return false;
             }
             above = ancestors->bases[i];
+        }
+    }
+    return !ks_cursor_failed(&cursor);
+}
+
+/* An index from before there were such times has none of them. */
+static bool
+take_ancestor_times(struct kafscale_slice field, struct ks_index *index)
+{
+    struct ks_cursor cursor = ks_cursor(field);
+
+    if (field.size == 0) {
+        return true;
+    }
+    for (size_t level = 0; level < KS_INDEX_LEVELS; level++) {
+        struct ks_ancestors *ancestors = &index->ancestors[level];
+
+        for (uint8_t i = 0; i < ancestors->count; i++) {
+            ancestors->max_timestamps_ms[i] = (int64_t) ks_cursor_u64(&cursor);
         }
     }
     return !ks_cursor_failed(&cursor);
@@ -225,7 +245,8 @@ take_partition(const struct kafscale_slice fields[KS_INDEX_TAGS_END], struct ks_
     index->totals.bytes = ks_cursor_u64(&totals);
     index->totals.max_timestamp_ms = (int64_t) ks_cursor_u64(&totals);
     if (ks_cursor_failed(&totals) || index->totals.segments == 0 ||
-        !take_ancestors(fields[KS_INDEX_TAG_ANCESTORS], index)) {
+        !take_ancestors(fields[KS_INDEX_TAG_ANCESTORS], index) ||
+        !take_ancestor_times(fields[KS_INDEX_TAG_ANCESTOR_TIMES], index)) {
         return damaged(error, "what it says of earlier segments");
     }
     ks_buffer_append(&index->producers, producers.data, producers.size);

@@ -134,15 +134,19 @@ ks_index_add_epoch(struct ks_index *index, int32_t epoch, int64_t offset)
 /* --- What comes from the segment before ------------------------------------------------------ */
 
 static void
-push_ancestor(struct ks_ancestors *ancestors, int64_t base)
+push_ancestor(struct ks_ancestors *ancestors, const struct ks_index *before)
 {
+    int64_t *bases = ancestors->bases;
+    int64_t *times_ms = ancestors->max_timestamps_ms;
     size_t kept = ancestors->count;
 
     if (kept == KS_INDEX_ANCESTORS) {
         kept--;
     }
-    memmove(&ancestors->bases[1], &ancestors->bases[0], kept * sizeof ancestors->bases[0]);
-    ancestors->bases[0] = base;
+    memmove(&bases[1], &bases[0], kept * sizeof bases[0]);
+    memmove(&times_ms[1], &times_ms[0], kept * sizeof times_ms[0]);
+    bases[0] = before->base_offset;
+    times_ms[0] = before->totals.max_timestamp_ms;
     ancestors->count = (uint8_t) (kept + 1);
 }
 
@@ -153,9 +157,9 @@ follow_ancestors(struct ks_index *index, const struct ks_index *before)
     uint64_t number = before->totals.segments - 1;
 
     memcpy(index->ancestors, before->ancestors, sizeof index->ancestors);
-    push_ancestor(&index->ancestors[0], before->base_offset);
+    push_ancestor(&index->ancestors[0], before);
     for (size_t level = 1; level < KS_INDEX_LEVELS && number > 0 && number % 8 == 0; level++) {
-        push_ancestor(&index->ancestors[level], before->base_offset);
+        push_ancestor(&index->ancestors[level], before);
         number /= 8;
     }
 }
@@ -253,6 +257,27 @@ encode_ancestors(const struct ks_index *index, struct ks_buffer *out)
 }
 
 static void
+encode_ancestor_times(const struct ks_index *index, struct ks_buffer *out)
+{
+    size_t count = 0;
+
+    for (size_t level = 0; level < KS_INDEX_LEVELS; level++) {
+        count += index->ancestors[level].count;
+    }
+    if (count == 0) {
+        return;
+    }
+    begin_field(out, KS_INDEX_TAG_ANCESTOR_TIMES, 8 * count);
+    for (size_t level = 0; level < KS_INDEX_LEVELS; level++) {
+        const struct ks_ancestors *ancestors = &index->ancestors[level];
+
+        for (uint8_t i = 0; i < ancestors->count; i++) {
+            ks_buffer_append_u64(out, (uint64_t) ancestors->max_timestamps_ms[i]);
+        }
+    }
+}
+
+static void
 encode_partition(const struct ks_index *index, struct ks_buffer *out)
 {
     begin_field(out, KS_INDEX_TAG_TOTALS, KS_INDEX_TOTALS_BYTES);
@@ -261,6 +286,7 @@ encode_partition(const struct ks_index *index, struct ks_buffer *out)
     ks_buffer_append_u64(out, index->totals.bytes);
     ks_buffer_append_u64(out, (uint64_t) index->totals.max_timestamp_ms);
     encode_ancestors(index, out);
+    encode_ancestor_times(index, out);
     begin_field(out, KS_INDEX_TAG_EPOCHS, KS_INDEX_EPOCH_BYTES * index->epoch_count);
     for (size_t i = 0; i < index->epoch_count; i++) {
         ks_buffer_append_u32(out, (uint32_t) index->epochs[i].epoch);

@@ -46,6 +46,8 @@ struct ks_segment_totals {
 struct ks_ancestors {
     uint8_t count;
     int64_t bases[KS_INDEX_ANCESTORS];
+    /* Of all segments up to the ancestor, as in its totals; INT64_MAX: not known. */
+    int64_t max_timestamps_ms[KS_INDEX_ANCESTORS];
 };
 
 struct ks_aborted_transaction {

@@ -24,6 +24,7 @@ enum ks_index_tag {
     KS_INDEX_TAG_EPOCHS = 6,
     KS_INDEX_TAG_PRODUCERS = 7,
     KS_INDEX_TAG_ABORTED = 8,
+    KS_INDEX_TAG_ANCESTOR_TIMES = 9,
     KS_INDEX_TAGS_END,
 };
 

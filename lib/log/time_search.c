@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From which batch on to look for a timestamp. An index knows the greatest timestamp of its segment
- * and that of all segments up to it, which only grows: so the first segment that reaches a time is
- * found by halving among the ancestors, and no body is read. Then segments are gone through from
- * there on, since a greatest timestamp may come from records that were deleted.
+ * From which batch on to look for a timestamp. An index knows the greatest timestamp of all
+ * segments up to its own, which only grows from segment to segment, and those of its ancestors: so
+ * the first segment that reaches a time is found by going back along the ancestors, one index for
+ * each octal digit of the number of segments, and no body is read. Among ancestors whose times
+ * aren't known, which earlier versions wrote, it is found by halving. Then segments are gone
+ * through from there on, since a greatest timestamp may come from records that were deleted.
  */
 #include "log/core.h"
 #include "log/segment_find.h"
@@ -11,6 +13,11 @@
 #include <stdlib.h>
 
 #define CANDIDATES_MAX (KS_INDEX_LEVELS * KS_INDEX_ANCESTORS)
+
+struct candidate {
+    int64_t base;
+    int64_t max_timestamp_ms; /* up to this segment; INT64_MAX: not known */
+};
 
 struct time_search {
     struct ks_list link;
@@ -26,8 +33,8 @@ struct time_search {
     int64_t newest;              /* base of the newest segment */
     int64_t short_of;            /* greatest base known of a segment that doesn't reach it, or -1 */
     struct ks_segment *reaching; /* the oldest known that does */
-    int64_t bases[CANDIDATES_MAX]; /* between these two, ascending */
-    size_t low;
+    struct candidate candidates[CANDIDATES_MAX]; /* between these two, ascending */
+    size_t low; /* of those left; the last may be known to reach it, none is known not to */
     size_t high;
     size_t middle;
     struct ks_segment_wait wait;
@@ -196,10 +203,31 @@ walk_from(struct time_search *search, int64_t offset)
 static int
 compare_bases(const void *a, const void *b)
 {
-    int64_t left = *(const int64_t *) a;
-    int64_t right = *(const int64_t *) b;
+    const struct candidate *left = a;
+    const struct candidate *right = b;
 
-    return left < right ? -1 : left > right;
+    return left->base < right->base ? -1 : left->base > right->base;
+}
+
+/* Leaves those from behind the last that falls short to the first that is known to reach. */
+static void
+narrow(struct time_search *search)
+{
+    size_t end = search->high;
+
+    for (size_t i = search->high; i-- > 0;) {
+        const struct candidate *candidate = &search->candidates[i];
+
+        if (candidate->max_timestamp_ms < search->timestamp_ms) {
+            search->short_of = candidate->base;
+            search->low = i + 1;
+            break;
+        }
+        if (candidate->max_timestamp_ms != INT64_MAX) {
+            end = i + 1;
+        }
+    }
+    search->high = end;
 }
 
 /* The ancestors of `reaching` that aren't known to fall short, nor begin below log_start. */
@@ -216,11 +244,15 @@ list_candidates(struct time_search *search)
 
             if (base > search->log_start && base > search->short_of &&
                 base >= search->owner.imported_end) {
-                search->bases[search->high++] = base;
+                search->candidates[search->high++] = (struct candidate){
+                    .base = base,
+                    .max_timestamp_ms = index->ancestors[level].max_timestamps_ms[i],
+                };
             }
         }
     }
-    qsort(search->bases, search->high, sizeof search->bases[0], compare_bases);
+    qsort(search->candidates, search->high, sizeof search->candidates[0], compare_bases);
+    narrow(search);
 }
 
 /* `reaching` is the first that does, unless what is right before it was not looked at. */
@@ -285,10 +317,10 @@ probe(struct time_search *search)
         begin_walk(search);
         return;
     }
-    search->middle = search->low + (search->high - search->low) / 2;
+    search->middle = search->low + (search->high - 1 - search->low) / 2;
     search->wait.done = on_probed;
-    if (ks_segment_get(search->log, &search->owner, search->bases[search->middle], &search->wait,
-                       &segment) != KAFSCALE_OK) {
+    if (ks_segment_get(search->log, &search->owner, search->candidates[search->middle].base,
+                       &search->wait, &segment) != KAFSCALE_OK) {
         finish(search, KAFSCALE_NO_MEMORY, -1);
     } else if (segment != NULL) {
         take_probed(search, segment);

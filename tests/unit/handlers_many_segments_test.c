@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A partition of many segments, MANY_SEGMENTS of them (2,000): a broker starts on it with as many
- * requests as on an empty one, and the first fetch anywhere takes few. A whole broker on a virtual
- * clock writes each record into a segment of its own.
+ * requests as on an empty one, and the first fetch anywhere and the first search for a time take
+ * few. A whole broker on a virtual clock writes each record into a segment of its own.
  */
 #include "support/client.h"
 #include "support/main.h"
@@ -11,9 +11,11 @@
 #include <stdlib.h>
 
 #define SEGMENTS_DEFAULT 2000
-#define RECORD_MS 2 /* the clock goes faster */
+#define BURST 500 /* records, and a week before the next of them */
+#define WEEK_MS ((int64_t) 7 * 24 * 3600 * 1000)
+#define AT_ONCE 10 /* of a burst */
 #define PLACES 24
-#define FETCH_REQUESTS_MAX 20
+#define REQUESTS_MAX 20
 #define QUIET_MS 3600000   /* until nothing is left to be tidied up */
 #define START_MORE_MAX 520 /* the newest index, and the metadata since its last snapshot (512) */
 #define LIST_OFFSETS_VERSION 5
@@ -55,13 +57,19 @@ restart(void)
     start();
 }
 
+static int64_t
+time_of(int64_t number)
+{
+    return first_ms + number / BURST * WEEK_MS + number % BURST / AT_ONCE;
+}
+
 static void
 produce(int64_t number)
 {
     struct client_batch batch = client_batch("t", 0);
     int64_t offset = -1;
 
-    batch.timestamp = first_ms + number * RECORD_MS;
+    batch.timestamp = time_of(number);
     ck_assert_int_eq(client_produce(broker, &batch, &offset), KAFKA_ERROR_NONE);
     ck_assert_int_eq(offset, number);
 }
@@ -152,23 +160,29 @@ measure(int64_t offset, struct costs *most)
     restart();
     virtual_env_run_for(&fixture.v, QUIET_MS);
     begun = test_broker_store_requests(broker);
-    ck_assert_int_eq(find_time(first_ms + offset * RECORD_MS - 1), offset);
+    ck_assert_int_eq(find_time(time_of(offset)), offset - offset % AT_ONCE);
     found = test_broker_store_requests(broker);
     expect_record(offset);
     most->search = larger_of(most->search, found - begun);
     most->both = larger_of(most->both, test_broker_store_requests(broker) - begun);
 }
 
-/* Halving a first list of many ancestors, then one of each octal digit; and looks at ownership. */
-static uint64_t
-search_requests_max(int64_t count)
+/* Before the first, between the last segment and the one record after it, and after that. */
+static void
+measure_outside(int64_t count, struct costs *most)
 {
-    uint64_t requests = 12;
+    const int64_t times[] = { 0, first_ms - 1, time_of(count) - 1, time_of(count) + 1 };
+    const int64_t offsets[] = { 0, 0, count, -1 };
 
-    for (int64_t left = count; left > 0; left /= 8) {
-        requests += 4;
+    for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
+        uint64_t begun;
+
+        restart();
+        virtual_env_run_for(&fixture.v, QUIET_MS);
+        begun = test_broker_store_requests(broker);
+        ck_assert_int_eq(find_time(times[i]), offsets[i]);
+        most->search = larger_of(most->search, test_broker_store_requests(broker) - begun);
     }
-    return requests;
 }
 
 START_TEST(start_and_first_fetch_take_few_requests_however_many_segments)
@@ -182,7 +196,7 @@ START_TEST(start_and_first_fetch_take_few_requests_however_many_segments)
     broker_fixture_init(&fixture, 1);
     start();
     ck_assert_int_eq(client_create(broker, "t", 1), KAFKA_ERROR_NONE);
-    first_ms = ks_env_wall_ms(&fixture.v.env);
+    first_ms = ks_env_wall_ms(&fixture.v.env) - (count / BURST + 1) * WEEK_MS;
     empty = requests_of_start(0);
     test_broker_stop(broker);
     broker_fixture_deinit(&fixture);
@@ -190,22 +204,26 @@ START_TEST(start_and_first_fetch_take_few_requests_however_many_segments)
     broker_fixture_init(&fixture, 1);
     start();
     ck_assert_int_eq(client_create(broker, "t", 1), KAFKA_ERROR_NONE);
-    first_ms = ks_env_wall_ms(&fixture.v.env);
+    first_ms = ks_env_wall_ms(&fixture.v.env) - (count / BURST + 1) * WEEK_MS;
     fill(count);
     full = requests_of_start(count);
     printf("# start and first acknowledgement: %llu requests, of an empty one %llu\n",
            (unsigned long long) full, (unsigned long long) empty);
     ck_assert_uint_le(full, empty + START_MORE_MAX);
+    measure(0, &most);
+    measure(count / 2, &most);
+    measure(count - 1, &most);
     for (int i = 0; i < PLACES; i++) {
-        measure(i == 0 ? 0 : (int64_t) (ks_env_random_u64(&fixture.v.env) % (uint64_t) count),
-                &most);
+        measure((int64_t) (ks_env_random_u64(&fixture.v.env) % (uint64_t) count), &most);
     }
+    measure_outside(count, &most);
     printf("# %lld segments; at most %llu requests for the first fetch, %llu to find a time, %llu "
            "for both\n",
            (long long) count, (unsigned long long) most.fetch, (unsigned long long) most.search,
            (unsigned long long) most.both);
-    ck_assert_uint_le(most.fetch, FETCH_REQUESTS_MAX);
-    ck_assert_uint_le(most.search, search_requests_max(count));
+    ck_assert_uint_le(most.fetch, REQUESTS_MAX);
+    ck_assert_uint_le(most.both, REQUESTS_MAX);
+    ck_assert_uint_le(most.search, REQUESTS_MAX);
     test_broker_stop(broker);
     broker_fixture_deinit(&fixture);
 }

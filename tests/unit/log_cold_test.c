@@ -456,20 +456,37 @@ END_TEST
 
 #define FAR 300
 
-/* Anywhere in a long chain: an index for each octal digit of its length, and one block. */
-START_TEST(any_offset_takes_a_few_requests)
+/* Bursts, many batches of which have the same time, and a week between them. */
+static int64_t
+far_time_of(int64_t offset)
+{
+    return 1000 + offset / 70 * 7 * 86400000 + offset % 70 / 10;
+}
+
+/* Each batch is a segment of its own. */
+static struct log_fixture *
+far_world(void)
 {
     struct log_fixture *f = segments_world_new(1);
-    uint64_t requests_max = 0;
 
     for (int32_t i = 0; i < FAR; i++) {
         f->append_count = 0;
+        f->batch_time_ms = far_time_of(i);
         log_fixture_append(f, log_fixture_partition(f), i);
         virtual_env_run_for(&f->v, 100);
         kafscale_blob_unref(f->appends[0].owner);
         f->append_count = 0;
     }
     ck_assert_int_eq(segments_register(f)->compacted_upto, FAR);
+    return f;
+}
+
+/* Anywhere in a long chain: an index for each octal digit of its length, and one block. */
+START_TEST(any_offset_takes_a_few_requests)
+{
+    struct log_fixture *f = far_world();
+    uint64_t requests_max = 0;
+
     for (int64_t offset = 0; offset < FAR; offset += 37) {
         uint64_t requests;
 
@@ -481,6 +498,78 @@ START_TEST(any_offset_takes_a_few_requests)
         ck_assert_uint_eq(segments_counters(f).segment_lists, 0);
     }
     ck_assert_uint_le(requests_max, 6);
+    log_fixture_free(f);
+}
+END_TEST
+
+/* What each time takes at most when nothing is at hand. */
+static uint64_t
+search_far_times(struct log_fixture *f)
+{
+    uint64_t requests_max = 0;
+
+    for (int64_t offset = 0; offset <= FAR; offset += 10) {
+        int64_t timestamp_ms = far_time_of(offset < FAR ? offset : FAR - 1) + (offset == FAR);
+        uint64_t requests;
+        int64_t same;
+
+        segments_succeed(f);
+        requests = ks_store_counters(f->store)->requests[KS_STORE_GET];
+        ck_assert_int_eq(find_time(f, timestamp_ms, &same), offset < FAR ? offset : -1);
+        requests = ks_store_counters(f->store)->requests[KS_STORE_GET] - requests;
+        requests_max = requests > requests_max ? requests : requests_max;
+        ck_assert_int_eq(find_time(f, timestamp_ms - 1, &same),
+                         offset < FAR ? offset - (offset % 70 == 0 ? 0 : 10) : FAR - 10);
+        ck_assert_uint_eq(segments_counters(f).segment_lists, 0);
+    }
+    return requests_max;
+}
+
+START_TEST(any_time_takes_a_few_requests)
+{
+    struct log_fixture *f = far_world();
+
+    ck_assert_uint_le(search_far_times(f), 5);
+    ck_assert_int_eq(find_time(f, 0, &(int64_t){ 0 }), 0);
+    log_fixture_free(f);
+}
+END_TEST
+
+/* As versions wrote it that didn't know of it. */
+static void
+strip_ancestor_times(struct log_fixture *f, int64_t base)
+{
+    const size_t extension = 16 + 12;
+    const uint16_t ancestor_times = 9;
+    size_t at = extension + 12;
+    struct ks_buffer bytes;
+    size_t field;
+
+    ck_assert(segments_get(f, segments_key(base, KS_SEGMENT_INDEX), &bytes));
+    while (ks_get_u16(bytes.data + at) != ancestor_times) {
+        at += 6 + ks_get_u32(bytes.data + at + 2);
+        ck_assert_uint_lt(at, bytes.size);
+    }
+    field = 6 + ks_get_u32(bytes.data + at + 2);
+    memmove(bytes.data + at, bytes.data + at + field, bytes.size - at - field);
+    bytes.size -= field;
+    ks_put_u32(bytes.data + extension + 8, (uint32_t) (bytes.size - extension));
+    ks_put_u32(bytes.data + bytes.size - 4, ks_crc32c(0, bytes.data, bytes.size - 4));
+    segments_put(f, segments_key(base, KS_SEGMENT_INDEX), ks_buffer_slice(&bytes));
+    ks_buffer_deinit(&bytes);
+}
+
+/* By halving: three for each octal digit, and some for the first list of them. */
+START_TEST(times_are_found_where_those_of_ancestors_are_not_known)
+{
+    struct log_fixture *f = far_world();
+
+    for (int64_t base = 1; base < FAR; base++) {
+        if (_i == 0 || base % 3 > 0) {
+            strip_ancestor_times(f, base);
+        }
+    }
+    ck_assert_uint_le(search_far_times(f), 14);
     log_fixture_free(f);
 }
 END_TEST
@@ -527,6 +616,8 @@ suite_new(void)
     tcase_add_test(tests, times_below_the_log_start_do_not_count);
     tcase_add_test(tests, a_late_time_that_was_deleted_hides_nothing);
     tcase_add_test(tests, any_offset_takes_a_few_requests);
+    tcase_add_test(tests, any_time_takes_a_few_requests);
+    tcase_add_loop_test(tests, times_are_found_where_those_of_ancestors_are_not_known, 0, 2);
     tcase_add_test(tests, without_ancestors_the_store_is_asked);
     suite_add_tcase(suite, tests);
     return suite;

@@ -548,7 +548,8 @@ make_next(struct ks_index *index, const struct ks_index *before, int64_t n)
     struct ks_batch batch = { .bytes = ks_slice(bytes, sizeof bytes),
                               .base_offset = 10 * n,
                               .last_offset_delta = 9,
-                              .record_count = 10 };
+                              .record_count = 10,
+                              .max_timestamp = n };
 
     ks_index_init(index, 10 * n);
     ck_assert_int_eq(ks_index_follow(index, before, 0), KAFSCALE_OK);
@@ -585,6 +586,35 @@ START_TEST(any_segment_is_reached_in_a_few_steps)
     }
     ck_assert_int_le(steps_max, 7);
     ck_assert_int_ge(steps_max, 4);
+    for (int64_t n = 0; n < CHAIN; n++) {
+        ks_index_deinit(&chain[n]);
+    }
+    ks_free(chain);
+}
+END_TEST
+
+/* The greatest up to there, of each, also when the index was stored. */
+START_TEST(an_index_knows_the_times_of_its_ancestors)
+{
+    struct ks_index *chain = ks_alloc_zero(CHAIN, sizeof *chain);
+    struct ks_buffer stored;
+    struct ks_index index;
+
+    for (int64_t n = 0; n < CHAIN; n++) {
+        make_next(&chain[n], n == 0 ? NULL : &chain[n - 1], n);
+    }
+    encode(&chain[CHAIN - 1], &stored);
+    ck_assert_int_eq(decode(ks_buffer_slice(&stored), &index), KAFSCALE_OK);
+    for (size_t level = 0; level < 5; level++) {
+        const struct ks_ancestors *ancestors = &index.ancestors[level];
+
+        ck_assert_uint_gt(ancestors->count, 0);
+        for (uint8_t i = 0; i < ancestors->count; i++) {
+            ck_assert_int_eq(ancestors->max_timestamps_ms[i], ancestors->bases[i] / 10);
+        }
+    }
+    ks_index_deinit(&index);
+    ks_buffer_deinit(&stored);
     for (int64_t n = 0; n < CHAIN; n++) {
         ks_index_deinit(&chain[n]);
     }
@@ -648,12 +678,29 @@ START_TEST(bytes_of_version_1_stay_what_they_are)
     encode(&index, &stored);
     write_segment(ks_buffer_slice(&body), &index, index.topic_tag, &segment);
     expect_golden("segment-1.kfs", &segment);
-    expect_golden("segment-1.index", &stored);
+    expect_golden("segment-1-times.index", &stored);
     ks_index_deinit(&before);
     ks_index_deinit(&index);
     ks_buffer_deinit(&segment);
     ks_buffer_deinit(&stored);
     ks_buffer_deinit(&body);
+}
+END_TEST
+
+/* It was written before indexes had the times of their ancestors. */
+START_TEST(an_index_without_the_times_of_its_ancestors_is_read)
+{
+    struct ks_buffer stored;
+    struct ks_index index;
+
+    load_file(LOG_DATA, "segment-1.index", &stored);
+    ck_assert_int_eq(decode(ks_buffer_slice(&stored), &index), KAFSCALE_OK);
+    ck_assert(index.has_partition);
+    ck_assert_uint_eq(index.ancestors[0].count, 1);
+    ck_assert_int_eq(index.ancestors[0].bases[0], 990);
+    ck_assert_int_eq(index.ancestors[0].max_timestamps_ms[0], INT64_MAX);
+    ks_index_deinit(&index);
+    ks_buffer_deinit(&stored);
 }
 END_TEST
 
@@ -733,8 +780,10 @@ suite_new(void)
     tcase_add_test(own, damage_of_a_segment_is_noticed);
     tcase_add_test(own, only_the_first_batch_may_begin_below_the_base);
     tcase_add_test(own, any_segment_is_reached_in_a_few_steps);
+    tcase_add_test(own, an_index_knows_the_times_of_its_ancestors);
     tcase_add_test(own, leader_epochs_go_on_and_old_ones_are_left_behind);
     tcase_add_test(own, bytes_of_version_1_stay_what_they_are);
+    tcase_add_test(own, an_index_without_the_times_of_its_ancestors_is_read);
     tcase_add_test(own, keys_are_kafscales);
     tcase_add_test(own, other_keys_are_none_of_a_segment);
     tcase_add_test(own, the_tag_of_a_topic_is_never_that_of_other_programs);
