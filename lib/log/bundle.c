@@ -23,27 +23,13 @@ check_header(const struct ks_log *log, const struct ks_bundle *bundle, struct ka
     return KAFSCALE_OK;
 }
 
-static int
-compare_names(const struct ks_bundle_section *section, const struct ks_partition_name *name,
-              int32_t leader_epoch)
-{
-    int order = memcmp(section->topic.bytes, name->topic.bytes, KS_ID_BYTES);
-
-    if (order == 0) {
-        order = (section->partition > name->index) - (section->partition < name->index);
-    }
-    if (order == 0) {
-        order = (section->leader_epoch > leader_epoch) - (section->leader_epoch < leader_epoch);
-    }
-    return order;
-}
-
 static enum kafscale_status
 take_sections(struct ks_bundle *bundle, struct kafscale_slice directory,
               struct kafscale_error *error)
 {
     struct ks_cursor cursor = ks_cursor(directory);
     struct ks_bundle_section section;
+    struct ks_section_key last = { 0 };
 
     if (bundle->header.section_count > directory.size / KS_BUNDLE_SECTION_BYTES) {
         return ks_error_set(error, KAFSCALE_CORRUPT, "impossible number of sections");
@@ -54,13 +40,12 @@ take_sections(struct ks_bundle *bundle, struct kafscale_slice directory,
     }
     while (bundle->section_count < bundle->header.section_count &&
            ks_bundle_next_section(&cursor, &bundle->header, &section)) {
-        struct ks_partition_name name = ks_bundle_section_name(&section);
-        size_t count = bundle->section_count;
+        struct ks_section_key key = ks_bundle_section_key(&section);
 
-        if (count > 0 &&
-            compare_names(&bundle->sections[count - 1], &name, section.leader_epoch) >= 0) {
+        if (bundle->section_count > 0 && ks_section_key_compare(&last, &key) >= 0) {
             break;
         }
+        last = key;
         bundle->sections[bundle->section_count++] = section;
     }
     if (cursor.failed || ks_cursor_left(&cursor) > 0 ||
@@ -145,12 +130,14 @@ const struct ks_bundle_section *
 ks_bundle_find(const struct ks_bundle *bundle, const struct ks_partition_name *name,
                int32_t leader_epoch)
 {
+    struct ks_section_key wanted = { .partition = *name, .leader_epoch = leader_epoch };
     size_t low = 0;
     size_t high = bundle->section_count;
 
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        int order = compare_names(&bundle->sections[middle], name, leader_epoch);
+        struct ks_section_key key = ks_bundle_section_key(&bundle->sections[middle]);
+        int order = ks_section_key_compare(&key, &wanted);
 
         if (order == 0) {
             return &bundle->sections[middle];
@@ -168,6 +155,38 @@ struct ks_partition_name
 ks_bundle_section_name(const struct ks_bundle_section *section)
 {
     return (struct ks_partition_name){ .topic = section->topic, .index = section->partition };
+}
+
+/* --- What a section is of --------------------------------------------------------------------- */
+
+struct ks_section_key
+ks_bundle_section_key(const struct ks_bundle_section *section)
+{
+    return (struct ks_section_key){ .partition = ks_bundle_section_name(section),
+                                    .leader_epoch = section->leader_epoch };
+}
+
+struct ks_section_key
+ks_wal_section_key(const struct ks_wal_section *section)
+{
+    return (struct ks_section_key){ .partition = { .topic = section->topic,
+                                                   .index = section->partition },
+                                    .leader_epoch = section->leader_epoch };
+}
+
+int
+ks_section_key_compare(const struct ks_section_key *a, const struct ks_section_key *b)
+{
+    int order = memcmp(a->partition.topic.bytes, b->partition.topic.bytes, KS_ID_BYTES);
+
+    if (order == 0) {
+        order =
+            (a->partition.index > b->partition.index) - (a->partition.index < b->partition.index);
+    }
+    if (order == 0) {
+        order = (a->leader_epoch > b->leader_epoch) - (a->leader_epoch < b->leader_epoch);
+    }
+    return order;
 }
 
 /* --- The bundled part of a partition ---------------------------------------------------------- */

@@ -52,6 +52,20 @@ const struct ks_bundle_section *ks_bundle_find(const struct ks_bundle *bundle,
 
 struct ks_partition_name ks_bundle_section_name(const struct ks_bundle_section *section);
 
+/* --- What a section is of --------------------------------------------------------------------- */
+
+/* A partition under a leader epoch; of the directory of a bundle, each at most once. No padding. */
+struct ks_section_key {
+    struct ks_partition_name partition;
+    int32_t leader_epoch;
+};
+
+struct ks_section_key ks_bundle_section_key(const struct ks_bundle_section *section);
+struct ks_section_key ks_wal_section_key(const struct ks_wal_section *section);
+
+/* The order of sections in a bundle: below 0, 0 or above 0, as of memcmp. */
+int ks_section_key_compare(const struct ks_section_key *a, const struct ks_section_key *b);
+
 /* --- The bundled part of a partition ---------------------------------------------------------- */
 
 /*

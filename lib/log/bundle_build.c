@@ -56,19 +56,10 @@ compare_items(const void *a, const void *b)
 {
     const struct ks_bundle_item *left = a;
     const struct ks_bundle_item *right = b;
-    const struct ks_trail_run_name *left_name = &left->run->name;
-    const struct ks_trail_run_name *right_name = &right->run->name;
-    int order =
-        memcmp(left_name->partition.topic.bytes, right_name->partition.topic.bytes, KS_ID_BYTES);
+    int order = ks_section_key_compare(&left->run->key, &right->run->key);
 
     if (order != 0) {
         return order;
-    }
-    if (left_name->partition.index != right_name->partition.index) {
-        return left_name->partition.index < right_name->partition.index ? -1 : 1;
-    }
-    if (left_name->epoch != right_name->epoch) {
-        return left_name->epoch < right_name->epoch ? -1 : 1;
     }
     if (left->entry.batch.base_offset != right->entry.batch.base_offset) {
         return left->entry.batch.base_offset < right->entry.batch.base_offset ? -1 : 1;
@@ -112,7 +103,7 @@ measure(struct ks_bundle_build *build, size_t *head_bytes_out)
 static struct ks_producer_table *
 producers_of(struct ks_bundle_build *build, struct ks_trail_run *run)
 {
-    struct ks_partition *partition = ks_log_find(build->trail->log, &run->name.partition);
+    struct ks_partition *partition = ks_log_find(build->trail->log, &run->key.partition);
 
     return partition != NULL && ks_is_planted(KS_PLANTED_LIVE_STATE) ? &partition->producers
                                                                      : &run->producers;
@@ -125,7 +116,7 @@ write_states(struct ks_bundle_build *build, struct ks_bundle_section *sections, 
 
     for (size_t i = 0; i < build->item_count; i += count_section(build, i)) {
         struct ks_trail_run *run = build->items[i].run;
-        struct ks_producer_snapshot snapshot = { .name = run->name.partition,
+        struct ks_producer_snapshot snapshot = { .name = run->key.partition,
                                                  .offset = run->next_offset };
         size_t before = build->middle.size;
 
@@ -141,9 +132,9 @@ fill_section(struct ks_bundle_section *section, const struct ks_bundle_item *ite
 {
     const struct ks_trail_run *run = items[0].run;
 
-    section->topic = run->name.partition.topic;
-    section->partition = run->name.partition.index;
-    section->leader_epoch = run->name.epoch;
+    section->topic = run->key.partition.topic;
+    section->partition = run->key.partition.index;
+    section->leader_epoch = run->key.leader_epoch;
     section->base_offset = items[0].entry.batch.base_offset;
     section->end_offset = items[count - 1].entry.batch.last_offset + 1;
     section->max_timestamp_ms = INT64_MIN;

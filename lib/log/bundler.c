@@ -107,7 +107,7 @@ static struct ks_cached_batch *
 find_cached(const struct ks_bundler *bundler, const struct ks_trail_run *run,
             const struct ks_wal_entry *entry)
 {
-    const struct ks_partition *partition = ks_log_find(bundler->trimmer->log, &run->name.partition);
+    const struct ks_partition *partition = ks_log_find(bundler->trimmer->log, &run->key.partition);
     const struct ks_place *place;
     size_t index;
 
@@ -177,17 +177,15 @@ static enum kafscale_status
 take_section(struct ks_bundler *bundler, const struct ks_wal_section *section,
              struct kafscale_blob *body)
 {
-    struct ks_trail_run_name name = { .partition = { .topic = section->topic,
-                                                     .index = section->partition },
-                                      .epoch = section->leader_epoch };
-    struct ks_trail_run *run = ks_trail_find_run(bundler->trail, &name);
+    struct ks_section_key key = ks_wal_section_key(section);
+    struct ks_trail_run *run = ks_trail_find_run(bundler->trail, &key);
     struct ks_cursor entries = ks_cursor(section->entries);
     enum kafscale_status status = KAFSCALE_OK;
     struct ks_wal_entry entry;
 
     while (status == KAFSCALE_OK && ks_wal_next_entry(&entries, &entry)) {
         enum ks_coverage coverage =
-            ks_trail_coverage(bundler->trimmer->log, &name.partition, entry.last_offset);
+            ks_trail_coverage(bundler->trimmer->log, &key.partition, entry.last_offset);
 
         if (coverage == KS_COVERED) {
             continue;

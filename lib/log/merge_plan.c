@@ -184,15 +184,10 @@ ks_merge_plan_deinit(struct ks_merge_plan *plan)
 static int
 compare_sections(const struct ks_bundle_section *a, const struct ks_bundle_section *b)
 {
-    int order = memcmp(a->topic.bytes, b->topic.bytes, KS_ID_BYTES);
+    struct ks_section_key a_key = ks_bundle_section_key(a);
+    struct ks_section_key b_key = ks_bundle_section_key(b);
 
-    if (order == 0) {
-        order = (a->partition > b->partition) - (a->partition < b->partition);
-    }
-    if (order == 0) {
-        order = (a->leader_epoch > b->leader_epoch) - (a->leader_epoch < b->leader_epoch);
-    }
-    return order;
+    return ks_section_key_compare(&a_key, &b_key);
 }
 
 bool

@@ -169,10 +169,10 @@ prune_runs(struct ks_trail *trail)
 
     while (node != NULL) {
         struct ks_trail_run *run = KS_CONTAINER(node, struct ks_trail_run, node);
-        const struct ks_partition *partition = ks_log_find(trail->log, &run->name.partition);
+        const struct ks_partition *partition = ks_log_find(trail->log, &run->key.partition);
         struct ks_table_node *next = ks_table_next(&trail->runs, node);
 
-        if (partition == NULL || partition->reg.epoch != run->name.epoch) {
+        if (partition == NULL || partition->reg.epoch != run->key.leader_epoch) {
             ks_table_remove(&trail->runs, node);
             run_free(run);
         }
@@ -285,18 +285,11 @@ begin_walk(struct merged_walk *walk, const struct ks_trail *trail,
 static bool
 is_before(const struct ks_bundle_section *a, const struct ks_bundle_section *b)
 {
-    int order = memcmp(a->topic.bytes, b->topic.bytes, KS_ID_BYTES);
+    struct ks_section_key a_key = ks_bundle_section_key(a);
+    struct ks_section_key b_key = ks_bundle_section_key(b);
+    int order = ks_section_key_compare(&a_key, &b_key);
 
-    if (order != 0) {
-        return order < 0;
-    }
-    if (a->partition != b->partition) {
-        return a->partition < b->partition;
-    }
-    if (a->leader_epoch != b->leader_epoch) {
-        return a->leader_epoch < b->leader_epoch;
-    }
-    return a->end_offset <= b->base_offset;
+    return order < 0 || (order == 0 && a->end_offset <= b->base_offset);
 }
 
 /* The section with the records of `old`, or NULL. Must be called for ascending sections. */
@@ -378,9 +371,9 @@ ks_trail_is_over(const struct ks_trail *trail)
 /* --- States ------------------------------------------------------------------------------ */
 
 struct ks_trail_run *
-ks_trail_find_run(const struct ks_trail *trail, const struct ks_trail_run_name *name)
+ks_trail_find_run(const struct ks_trail *trail, const struct ks_section_key *key)
 {
-    struct ks_table_node *node = ks_table_find(&trail->runs, ks_slice(name, sizeof *name));
+    struct ks_table_node *node = ks_table_find(&trail->runs, ks_slice(key, sizeof *key));
 
     return node == NULL ? NULL : KS_CONTAINER(node, struct ks_trail_run, node);
 }
@@ -389,7 +382,7 @@ ks_trail_find_run(const struct ks_trail *trail, const struct ks_trail_run_name *
 static enum kafscale_status
 copy_producers(struct ks_producer_table *from, struct ks_trail_run *run)
 {
-    struct ks_producer_snapshot snapshot = { .name = run->name.partition,
+    struct ks_producer_snapshot snapshot = { .name = run->key.partition,
                                              .offset = run->next_offset };
     struct kafscale_error error = { 0 };
     enum kafscale_status status = KAFSCALE_NO_MEMORY;
@@ -412,12 +405,12 @@ void
 ks_trail_add_run(struct ks_trail *trail, const struct ks_partition *partition, int32_t epoch,
                  struct ks_producer_table *producers, int64_t next_offset)
 {
-    struct ks_trail_run_name name = { .partition = partition->name, .epoch = epoch };
+    struct ks_section_key key = { .partition = partition->name, .leader_epoch = epoch };
     const struct ks_log_options *options = &trail->log->options;
     struct ks_trail_run *run;
 
-    static_assert(sizeof name == KS_ID_BYTES + 2 * sizeof(int32_t), "a key has no padding");
-    if (ks_trail_find_run(trail, &name) != NULL) {
+    static_assert(sizeof key == KS_ID_BYTES + 2 * sizeof(int32_t), "a key has no padding");
+    if (ks_trail_find_run(trail, &key) != NULL) {
         return;
     }
     run = ks_alloc_zero(1, sizeof *run);
@@ -425,13 +418,13 @@ ks_trail_add_run(struct ks_trail *trail, const struct ks_partition *partition, i
         trail->is_lost = true;
         return;
     }
-    run->name = name;
+    run->key = key;
     run->next_offset = next_offset;
     run->topic_name = ks_copy_text(partition->topic_name);
     ks_producer_table_init(&run->producers, ks_env_random_u64(trail->log->env),
                            options->producers_max, options->producer_expiration_ms);
     if (run->topic_name == NULL || copy_producers(producers, run) != KAFSCALE_OK ||
-        ks_table_insert(&trail->runs, &run->node, ks_slice(&run->name, sizeof run->name)) !=
+        ks_table_insert(&trail->runs, &run->node, ks_slice(&run->key, sizeof run->key)) !=
             KAFSCALE_OK) {
         run_free(run);
         trail->is_lost = true;
@@ -467,10 +460,8 @@ ks_trail_advance_states(struct ks_trail *trail, uint64_t upto)
         struct ks_wal_section section;
 
         while (ks_wal_next_section(&directory, &section)) {
-            struct ks_trail_run_name name = { .partition = { .topic = section.topic,
-                                                             .index = section.partition },
-                                              .epoch = section.leader_epoch };
-            struct ks_trail_run *run = ks_trail_find_run(trail, &name);
+            struct ks_section_key key = ks_wal_section_key(&section);
+            struct ks_trail_run *run = ks_trail_find_run(trail, &key);
 
             if (run != NULL && !advance_run(run, &section, slot->header.created_ms)) {
                 trail->is_lost = true;

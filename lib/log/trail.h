@@ -18,19 +18,13 @@ struct ks_trail_slot {
     struct kafscale_slice directory;
 };
 
-/* The key of a run in its table; no padding. */
-struct ks_trail_run_name {
-    struct ks_partition_name partition;
-    int32_t epoch;
-};
-
 /*
  * The part of a partition that a log holds under one leader epoch, and what its producers had done
  * before the slot `state_upto` of the trail.
  */
 struct ks_trail_run {
-    struct ks_table_node node; /* by name */
-    struct ks_trail_run_name name;
+    struct ks_table_node node; /* by key */
+    struct ks_section_key key;
     char *topic_name;
     struct ks_producer_table producers;
     int64_t next_offset; /* batches that end below it are in `producers`; it may lie in one */
@@ -94,7 +88,7 @@ void ks_trail_add_run(struct ks_trail *trail, const struct ks_partition *partiti
                       struct ks_producer_table *producers, int64_t next_offset);
 
 struct ks_trail_run *ks_trail_find_run(const struct ks_trail *trail,
-                                       const struct ks_trail_run_name *name);
+                                       const struct ks_section_key *key);
 
 /* mark <= sequence < end */
 struct ks_trail_slot *ks_trail_slot(const struct ks_trail *trail, uint64_t sequence);

@@ -60,14 +60,12 @@ check_slot(const struct ks_trail *trail, uint64_t sequence, struct ks_partition_
     struct ks_wal_section section;
 
     while (ks_wal_next_section(&directory, &section)) {
-        struct ks_trail_run_name name = { .partition = { .topic = section.topic,
-                                                         .index = section.partition },
-                                          .epoch = section.leader_epoch };
+        struct ks_section_key key = ks_wal_section_key(&section);
 
-        if (ks_trail_find_run(trail, &name) != NULL) {
+        if (ks_trail_find_run(trail, &key) != NULL) {
             continue;
         }
-        *name_out = name.partition;
+        *name_out = key.partition;
         result = ks_trail_section_coverage(trail->log, &section);
         if (result != KS_COVERED) {
             return result;
