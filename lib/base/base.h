@@ -7,6 +7,7 @@
 #include "base/buffer.h"
 #include "base/crc32c.h"
 #include "base/cursor.h"
+#include "base/decimal.h"
 #include "base/describe.h"
 #include "base/endian.h"
 #include "base/env.h"

@@ -12,7 +12,7 @@
 
 #define VERSION_SLOTS 1
 #define VERSION_MERGED 2
-#define SEQUENCE_DIGITS 20
+#define SEQUENCE_DIGITS KS_DECIMAL_DIGITS
 #define ATTEMPT_DIGITS 10
 #define PART_DIGITS 5
 #define SIZE_BYTES 12
@@ -147,26 +147,13 @@ ks_merged_register_append_size(const struct ks_bundle_size *size, struct ks_buff
     ks_buffer_append_u32(value, size->head_bytes);
 }
 
-/* The number after the last '/', which has so many digits and nothing else. */
+/* The number after the last '/'. */
 static bool
 take_sequence(const char *key, uint64_t *sequence_out)
 {
-    const char *digits = strrchr(key, '/');
-    uint64_t sequence = 0;
+    const char *slash = strrchr(key, '/');
 
-    if (digits == NULL || strlen(++digits) != SEQUENCE_DIGITS) {
-        return false;
-    }
-    for (; *digits != '\0'; digits++) {
-        uint64_t digit = (uint64_t) (*digits - '0');
-
-        if (*digits < '0' || *digits > '9' || sequence > (UINT64_MAX - digit) / 10) {
-            return false;
-        }
-        sequence = sequence * 10 + digit;
-    }
-    *sequence_out = sequence;
-    return true;
+    return slash != NULL && ks_wal_slot_parse(slash + 1, sequence_out);
 }
 
 static bool

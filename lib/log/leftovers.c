@@ -15,7 +15,6 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #define DELAY_MS 30000
 #define PAGE_KEYS 1000
@@ -118,17 +117,6 @@ is_answered(struct ks_leftovers *leftovers, enum kafscale_status status, void (*
 
 /* --- Listing ----------------------------------------------------------------------------- */
 
-/* Twenty decimal digits and nothing else. */
-static bool
-take_slot(const char *text, uint64_t *slot_out)
-{
-    if (strlen(text) != 20 || strspn(text, "0123456789") < 20) {
-        return false;
-    }
-    *slot_out = strtoull(text, NULL, 10);
-    return true;
-}
-
 /* {incarnation}/{slot}, or the name of a bundle. False: something else lies there. */
 static bool
 parse_key(struct ks_leftovers *leftovers, const char *rest, struct found *found)
@@ -144,7 +132,7 @@ parse_key(struct ks_leftovers *leftovers, const char *rest, struct found *found)
     rest += KS_ID_HEX_BYTES;
     if (!ks_id_from_hex(hex, &incarnation) ||
         !(found->is_bundle ? ks_bundle_name_parse(rest, &found->name)
-                           : take_slot(rest, &found->name.first))) {
+                           : ks_wal_slot_parse(rest, &found->name.first))) {
         return false;
     }
     found->source = ks_log_source(leftovers->trimmer->log, &incarnation);

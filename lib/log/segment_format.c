@@ -7,7 +7,6 @@
 #include <stdio.h>
 
 #define FOOTER_MAGIC 0x454e4421u /* "END!" */
-#define BASE_DIGITS 20
 
 uint32_t
 ks_segment_topic_tag(const struct ks_id *topic)
@@ -111,25 +110,14 @@ ks_segment_parse_key(const char *key, enum ks_segment_kind kind, int64_t *base_o
     const char *slash = strrchr(key, '/');
     const char *name = slash == NULL ? key : slash + 1;
     const char *digits;
-    uint64_t base = 0;
+    uint64_t base;
 
     if (strncmp(name, start, sizeof start - 1) != 0) {
         return false;
     }
     digits = name + sizeof start - 1;
-    if (strspn(digits, "0123456789") != BASE_DIGITS ||
-        strcmp(digits + BASE_DIGITS, suffixes[kind]) != 0) {
-        return false;
-    }
-    for (int i = 0; i < BASE_DIGITS; i++) {
-        uint64_t digit = (uint64_t) (digits[i] - '0');
-
-        if (base > (INT64_MAX - digit) / 10) {
-            return false;
-        }
-        base = base * 10 + digit;
-    }
-    if (base == INT64_MAX) {
+    if (!ks_decimal_parse(digits, KS_DECIMAL_DIGITS, &base) ||
+        strcmp(digits + KS_DECIMAL_DIGITS, suffixes[kind]) != 0 || base >= INT64_MAX) {
         return false;
     }
     *base_offset_out = (int64_t) base;

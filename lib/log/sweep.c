@@ -10,7 +10,6 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #define PAGE_KEYS 256
 #define STEM_BYTES KS_SEGMENT_KEY_BYTES
@@ -415,11 +414,12 @@ judge(struct sweep *sweep, const struct group *next)
 static bool
 is_key_needless(const struct sweep *sweep, const char *key)
 {
-    const char *offset = strrchr(key, '/');
+    const char *slash = strrchr(key, '/');
+    uint64_t offset;
 
     return sweep->order.offset_below == 0 ||
-           (offset != NULL && offset[1] >= '0' && offset[1] <= '9' &&
-            strtoll(offset + 1, NULL, 10) < sweep->order.offset_below);
+           (slash != NULL && ks_decimal_parse(slash + 1, KS_DECIMAL_DIGITS, &offset) &&
+            slash[1 + KS_DECIMAL_DIGITS] == '\0' && offset < (uint64_t) sweep->order.offset_below);
 }
 
 static void

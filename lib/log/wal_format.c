@@ -28,6 +28,19 @@ ks_wal_key(const char *ns, const struct ks_id *incarnation, uint64_t sequence,
     assert(size < KS_WAL_KEY_BYTES);
 }
 
+bool
+ks_wal_slot_parse(const char *text, uint64_t *sequence_out)
+{
+    uint64_t sequence;
+
+    if (!ks_decimal_parse(text, KS_DECIMAL_DIGITS, &sequence) || text[KS_DECIMAL_DIGITS] != '\0' ||
+        sequence == UINT64_MAX) {
+        return false;
+    }
+    *sequence_out = sequence;
+    return true;
+}
+
 void
 ks_wal_append_section(struct ks_buffer *directory, const struct ks_wal_section *section)
 {

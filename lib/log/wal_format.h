@@ -76,6 +76,9 @@ struct ks_wal_section {
 void ks_wal_key(const char *ns, const struct ks_id *incarnation, uint64_t sequence,
                 char key_out[KS_WAL_KEY_BYTES]);
 
+/* What follows the incarnation in a key; false: that is no slot. There is always one after it. */
+bool ks_wal_slot_parse(const char *text, uint64_t *sequence_out);
+
 /* Appends one entry or one section's head to a directory under construction. */
 void ks_wal_append_section(struct ks_buffer *directory, const struct ks_wal_section *section);
 void ks_wal_append_entry(struct ks_buffer *directory, const struct ks_wal_entry *entry);

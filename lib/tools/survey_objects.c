@@ -195,7 +195,6 @@ static bool
 parse_slots(const char *text, struct ks_id *incarnation_out, struct ks_survey_slots *slots_out)
 {
     struct ks_survey_slots slots = { 0 };
-    char again[KS_BUNDLE_KEY_BYTES];
 
     if (strlen(text) < 33 + 20 || text[32] != '/' || !ks_id_from_hex(text, incarnation_out)) {
         return false;
@@ -206,10 +205,12 @@ parse_slots(const char *text, struct ks_id *incarnation_out, struct ks_survey_sl
         *slots_out = slots;
         return true;
     }
-    slots.first = slots.last = strtoull(text + 33, NULL, 10);
-    snprintf(again, sizeof again, "%020" PRIu64, slots.first);
+    if (!ks_wal_slot_parse(text + 33, &slots.first)) {
+        return false;
+    }
+    slots.last = slots.first;
     *slots_out = slots;
-    return strcmp(again, text + 33) == 0;
+    return true;
 }
 
 static bool

@@ -165,6 +165,32 @@ START_TEST(keys_sort_by_sequence)
 }
 END_TEST
 
+/* What lies in a bucket may have any name. */
+START_TEST(a_slot_is_known_by_its_name_and_nothing_else_is)
+{
+    static const char *const others[] = {
+        "",
+        "42",
+        "0000000000000000004x",
+        "000000000000000000042",
+        "00000000000000000042.tmp",
+        "18446744073709551615", /* no slot could follow it */
+        "99999999999999999999",
+    };
+    struct ks_id incarnation = { { 1 } };
+    char key[KS_WAL_KEY_BYTES];
+    uint64_t sequence = 7;
+
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        ck_assert_msg(!ks_wal_slot_parse(others[i], &sequence), "%s", others[i]);
+        ck_assert_uint_eq(sequence, 7);
+    }
+    ks_wal_key("ns", &incarnation, UINT64_MAX - 1, key);
+    ck_assert(ks_wal_slot_parse(strrchr(key, '/') + 1, &sequence));
+    ck_assert_uint_eq(sequence, UINT64_MAX - 1);
+}
+END_TEST
+
 Suite *
 suite_new(void)
 {
@@ -175,6 +201,7 @@ suite_new(void)
     tcase_add_test(tests, every_flipped_bit_and_every_cut_is_noticed);
     tcase_add_test(tests, a_damaged_directory_ends_in_a_failed_cursor);
     tcase_add_test(tests, keys_sort_by_sequence);
+    tcase_add_test(tests, a_slot_is_known_by_its_name_and_nothing_else_is);
     suite_add_tcase(suite, tests);
     return suite;
 }
