@@ -4,6 +4,7 @@
 #define KS_BASE_BASE_H
 
 #include "base/arena.h"
+#include "base/array.h"
 #include "base/buffer.h"
 #include "base/crc32c.h"
 #include "base/cursor.h"

@@ -214,21 +214,14 @@ ks_partition_add_bundled(struct ks_partition *partition, struct ks_bundle *bundl
                          const struct ks_bundle_section *section)
 {
     size_t index = ks_partition_find_bundled(partition, section->base_offset);
-    size_t capacity = partition->bundled_capacity == 0 ? 4 : partition->bundled_capacity * 2;
 
     if (index < partition->bundled_count &&
         partition->bundled[index].section->base_offset < section->end_offset) {
         return KAFSCALE_OK;
     }
-    if (partition->bundled_count == partition->bundled_capacity) {
-        struct ks_bundled *bundled =
-            ks_realloc(partition->bundled, capacity * sizeof *partition->bundled);
-
-        if (bundled == NULL) {
-            return KAFSCALE_NO_MEMORY;
-        }
-        partition->bundled = bundled;
-        partition->bundled_capacity = capacity;
+    if (!KS_RESERVE(partition->bundled, partition->bundled_capacity,
+                    partition->bundled_count + 1)) {
+        return KAFSCALE_NO_MEMORY;
     }
     memmove(&partition->bundled[index + 1], &partition->bundled[index],
             (partition->bundled_count - index) * sizeof *partition->bundled);

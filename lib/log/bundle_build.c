@@ -35,15 +35,8 @@ ks_bundle_build_deinit(struct ks_bundle_build *build)
 enum kafscale_status
 ks_bundle_build_add(struct ks_bundle_build *build, const struct ks_bundle_item *item)
 {
-    if (build->item_count == build->item_capacity) {
-        size_t capacity = build->item_capacity == 0 ? 64 : build->item_capacity * 2;
-        struct ks_bundle_item *items = ks_realloc(build->items, capacity * sizeof *items);
-
-        if (items == NULL) {
-            return KAFSCALE_NO_MEMORY;
-        }
-        build->items = items;
-        build->item_capacity = capacity;
+    if (!KS_RESERVE(build->items, build->item_capacity, build->item_count + 1)) {
+        return KAFSCALE_NO_MEMORY;
     }
     build->items[build->item_count] = *item;
     (void) kafscale_blob_ref(item->owner);

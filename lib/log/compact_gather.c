@@ -42,15 +42,8 @@ collapse(struct ks_compact_job *job)
 static bool
 add_part(struct ks_compact_job *job, struct kafscale_slice bytes, struct kafscale_blob *owner)
 {
-    if (job->part_count == job->part_capacity) {
-        size_t capacity = job->part_capacity == 0 ? 64 : job->part_capacity * 2;
-        struct kafscale_part *parts = ks_realloc(job->parts, capacity * sizeof *parts);
-
-        if (parts == NULL) {
-            return false;
-        }
-        job->parts = parts;
-        job->part_capacity = capacity;
+    if (!KS_RESERVE(job->parts, job->part_capacity, job->part_count + 1)) {
+        return false;
     }
     job->parts[job->part_count++] =
         (struct kafscale_part){ .bytes = bytes,

@@ -309,15 +309,8 @@ ask_next(struct ks_dead_log *dead)
 {
     struct ks_dead_slot *slot;
 
-    if (dead->slot_count == dead->slot_capacity) {
-        size_t capacity = dead->slot_capacity == 0 ? READ_AHEAD : dead->slot_capacity * 2;
-        struct ks_dead_slot **slots = ks_realloc(dead->slots, capacity * sizeof(*slots));
-
-        if (slots == NULL) {
-            return false;
-        }
-        dead->slots = slots;
-        dead->slot_capacity = capacity;
+    if (!KS_RESERVE(dead->slots, dead->slot_capacity, dead->slot_count + 1)) {
+        return false;
     }
     slot = ks_alloc_zero(1, sizeof *slot);
     if (slot == NULL) {

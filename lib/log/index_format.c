@@ -39,16 +39,8 @@ ks_index_deinit(struct ks_index *index)
 static bool
 add_entry(struct ks_index *index, int64_t offset, uint32_t position)
 {
-    if (index->entry_count == index->entry_capacity) {
-        size_t capacity = index->entry_capacity == 0 ? 16 : index->entry_capacity * 2;
-        struct ks_index_entry *entries =
-            ks_realloc(index->entries, capacity * sizeof *index->entries);
-
-        if (entries == NULL) {
-            return false;
-        }
-        index->entries = entries;
-        index->entry_capacity = capacity;
+    if (!KS_RESERVE(index->entries, index->entry_capacity, index->entry_count + 1)) {
+        return false;
     }
     index->entries[index->entry_count++] = (struct ks_index_entry){ .offset = offset,
                                                                     .position = position,

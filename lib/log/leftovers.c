@@ -143,19 +143,9 @@ parse_key(struct ks_leftovers *leftovers, const char *rest, struct found *found)
 static bool
 note_found(struct ks_leftovers *leftovers, const struct found *found)
 {
-    size_t capacity = leftovers->capacity == 0 ? 64 : leftovers->capacity * 2;
-
-    if (leftovers->count == FOUND_MAX) {
+    if (leftovers->count == FOUND_MAX ||
+        !KS_RESERVE(leftovers->found, leftovers->capacity, leftovers->count + 1)) {
         return false;
-    }
-    if (leftovers->count == leftovers->capacity) {
-        struct found *more = ks_realloc(leftovers->found, capacity * sizeof *more);
-
-        if (more == NULL) {
-            return false;
-        }
-        leftovers->found = more;
-        leftovers->capacity = capacity;
     }
     leftovers->found[leftovers->count++] = *found;
     return true;

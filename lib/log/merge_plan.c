@@ -246,24 +246,6 @@ ks_merge_plan_is_at_end(const struct ks_merge_plan *plan)
 
 /* --- Ranges ---------------------------------------------------------------------------------- */
 
-static bool
-reserve_range(struct ks_merge_part *part)
-{
-    size_t capacity = part->range_capacity == 0 ? 64 : part->range_capacity * 2;
-    struct ks_merge_range *ranges;
-
-    if (part->range_count < part->range_capacity) {
-        return true;
-    }
-    ranges = ks_realloc(part->ranges, capacity * sizeof *ranges);
-    if (ranges == NULL) {
-        return false;
-    }
-    part->ranges = ranges;
-    part->range_capacity = capacity;
-    return true;
-}
-
 /* The last range of this kind, or NULL. */
 static struct ks_merge_range *
 last_range(const struct ks_merge_part *part, const struct ks_bundle *bundle,
@@ -288,7 +270,7 @@ want(struct ks_merge_part *part, struct ks_bundle *bundle, enum ks_merge_kind ki
         range->end = position + bytes;
         return (uint32_t) (range - part->ranges);
     }
-    if (!reserve_range(part)) {
+    if (!KS_RESERVE(part->ranges, part->range_capacity, part->range_count + 1)) {
         return KS_MERGE_NO_RANGE;
     }
     part->ranges[part->range_count] = (struct ks_merge_range){
@@ -325,15 +307,8 @@ add_piece(struct ks_merge_part *part, struct ks_bundle *bundle,
 {
     struct ks_merge_piece piece = { .bundle = bundle, .section = section };
 
-    if (part->piece_count == part->piece_capacity) {
-        size_t capacity = part->piece_capacity == 0 ? 256 : part->piece_capacity * 2;
-        struct ks_merge_piece *pieces = ks_realloc(part->pieces, capacity * sizeof *pieces);
-
-        if (pieces == NULL) {
-            return false;
-        }
-        part->pieces = pieces;
-        part->piece_capacity = capacity;
+    if (!KS_RESERVE(part->pieces, part->piece_capacity, part->piece_count + 1)) {
+        return false;
     }
     piece.entries =
         want(part, bundle, KS_MERGE_ENTRIES, section->entries_position, section->entries_bytes);

@@ -351,17 +351,8 @@ keep_made(struct ks_merger *merger)
     struct kafscale_error error = { 0 };
     struct ks_bundle *bundle;
 
-    if (merger->made_count == merger->made_capacity) {
-        size_t capacity = merger->made_capacity == 0 ? 16 : merger->made_capacity * 2;
-        struct ks_bundle **made = ks_realloc(merger->made, capacity * sizeof(*made));
-
-        if (made == NULL) {
-            return false;
-        }
-        merger->made = made;
-        merger->made_capacity = capacity;
-    }
-    if (ks_bundle_new(merger->trimmer->log, merger->trail->source, &merger->name,
+    if (!KS_RESERVE(merger->made, merger->made_capacity, merger->made_count + 1) ||
+        ks_bundle_new(merger->trimmer->log, merger->trail->source, &merger->name,
                       ks_buffer_slice(&merger->build.head), &bundle, &error) != KAFSCALE_OK) {
         return false;
     }

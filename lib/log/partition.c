@@ -113,9 +113,8 @@ reserve_place(struct ks_partition *partition)
         close_gap(partition);
         return true;
     }
-    return resize_places(partition, partition->place_capacity < PLACES_MIN
-                                        ? PLACES_MIN
-                                        : partition->place_capacity * 2);
+    return KS_RESERVE(partition->places, partition->place_capacity,
+                      partition->place_gap + kept_count(partition) + 1);
 }
 
 enum kafscale_status

@@ -411,15 +411,8 @@ add_slot(struct ks_producer_put *put, size_t *capacity, const struct ks_producer
     if (put->slot_count > 0 && is_same(&put->slots[put->slot_count - 1], slot)) {
         return true;
     }
-    if (put->slot_count == *capacity) {
-        size_t more = *capacity == 0 ? 16 : *capacity * 2;
-        struct ks_producer_put_slot *slots = ks_realloc(put->slots, more * sizeof *slots);
-
-        if (slots == NULL) {
-            return false;
-        }
-        put->slots = slots;
-        *capacity = more;
+    if (!KS_RESERVE(put->slots, *capacity, put->slot_count + 1)) {
+        return false;
     }
     put->slots[put->slot_count++] = *slot;
     if (slot->bundle != NULL) {

@@ -287,24 +287,6 @@ find_element(const struct ks_opening_item *item, int32_t epoch)
     return low == item->reg.chain_count || chain[low].epoch != epoch ? NULL : &chain[low];
 }
 
-static bool
-reserve_section(struct ks_opening_item *item)
-{
-    size_t capacity = item->section_capacity == 0 ? 16 : item->section_capacity * 2;
-    struct ks_replay_section *sections;
-
-    if (item->section_count < item->section_capacity) {
-        return true;
-    }
-    sections = ks_realloc(item->sections, capacity * sizeof *sections);
-    if (sections == NULL) {
-        return false;
-    }
-    item->sections = sections;
-    item->section_capacity = capacity;
-    return true;
-}
-
 /* Notes a section for an element of its item's chain, if it is one that counts there. */
 static void
 note_for_element(struct ks_opening *opening, struct ks_opening_item *item,
@@ -315,7 +297,7 @@ note_for_element(struct ks_opening *opening, struct ks_opening_item *item,
         section->sequence >= element->closed_end || !ks_element_is_replayed(item, element)) {
         return;
     }
-    if (!reserve_section(item)) {
+    if (!KS_RESERVE(item->sections, item->section_capacity, item->section_count + 1)) {
         lose(opening, item, KAFSCALE_NO_MEMORY);
         return;
     }

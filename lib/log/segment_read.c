@@ -206,15 +206,8 @@ static bool
 add_part(struct ks_log_read *read, size_t *capacity, const struct ks_batch *batch,
          struct kafscale_blob *owner)
 {
-    if (read->part_count == *capacity) {
-        size_t more = *capacity == 0 ? 16 : *capacity * 2;
-        struct kafscale_part *parts = ks_realloc(read->parts, more * sizeof *parts);
-
-        if (parts == NULL) {
-            return false;
-        }
-        read->parts = parts;
-        *capacity = more;
+    if (!KS_RESERVE(read->parts, *capacity, read->part_count + 1)) {
+        return false;
     }
     read->parts[read->part_count++] =
         (struct kafscale_part){ .bytes = batch->bytes, .owner = kafscale_blob_ref(owner) };

@@ -10,8 +10,6 @@
 
 #include <assert.h>
 
-#define SLOTS_MIN 16u
-
 struct ks_trail *
 ks_trail_new(struct ks_log *log, const struct ks_id *incarnation, uint64_t mark,
              uint64_t mark_version)
@@ -102,8 +100,6 @@ static bool
 reserve_slot(struct ks_trail *trail)
 {
     size_t count = (size_t) (trail->end - trail->mark);
-    size_t capacity = trail->slot_capacity < SLOTS_MIN ? SLOTS_MIN : trail->slot_capacity * 2;
-    struct ks_trail_slot *slots;
 
     if (trail->slot_gap + count < trail->slot_capacity) {
         return true;
@@ -113,13 +109,7 @@ reserve_slot(struct ks_trail *trail)
         trail->slot_gap = 0;
         return true;
     }
-    slots = ks_realloc(trail->slots, capacity * sizeof *slots);
-    if (slots == NULL) {
-        return false;
-    }
-    trail->slots = slots;
-    trail->slot_capacity = capacity;
-    return true;
+    return KS_RESERVE(trail->slots, trail->slot_capacity, trail->slot_gap + count + 1);
 }
 
 static bool

@@ -125,19 +125,7 @@ section_new(struct ks_slot *slot, struct ks_partition *partition)
 static bool
 reserve_part(struct ks_slot *slot)
 {
-    size_t capacity = slot->part_capacity == 0 ? 16 : slot->part_capacity * 2;
-    struct kafscale_part *parts;
-
-    if (slot->part_count + 2 <= slot->part_capacity) {
-        return true;
-    }
-    parts = ks_realloc(slot->parts, capacity * sizeof *parts);
-    if (parts == NULL) {
-        return false;
-    }
-    slot->parts = parts;
-    slot->part_capacity = capacity;
-    return true;
+    return KS_RESERVE(slot->parts, slot->part_capacity, slot->part_count + 2);
 }
 
 /* --- Appending --- */

@@ -5,8 +5,6 @@
  */
 #include "protocol/writer.h"
 
-#define REFERENCES_MIN 8u
-
 /* `position` counts the copied bytes before it. */
 struct kafka_writer_reference {
     size_t position;
@@ -41,25 +39,6 @@ kafka_writer_failed(const struct kafka_writer *writer)
     return writer->failed || ks_buffer_failed(&writer->copied);
 }
 
-static bool
-has_room_for_reference(struct kafka_writer *writer)
-{
-    size_t capacity =
-        writer->reference_capacity == 0 ? REFERENCES_MIN : writer->reference_capacity * 2;
-    struct kafka_writer_reference *references;
-
-    if (writer->reference_count < writer->reference_capacity) {
-        return true;
-    }
-    references = ks_realloc(writer->references, capacity * sizeof *references);
-    if (references == NULL) {
-        return false;
-    }
-    writer->references = references;
-    writer->reference_capacity = capacity;
-    return true;
-}
-
 void
 kafka_writer_append(struct kafka_writer *writer, struct kafscale_slice bytes)
 {
@@ -70,7 +49,8 @@ kafka_writer_append(struct kafka_writer *writer, struct kafscale_slice bytes)
         ks_buffer_append(&writer->copied, bytes.data, bytes.size);
         return;
     }
-    if (bytes.size > SIZE_MAX / 2 - writer->referenced_bytes || !has_room_for_reference(writer)) {
+    if (bytes.size > SIZE_MAX / 2 - writer->referenced_bytes ||
+        !KS_RESERVE(writer->references, writer->reference_capacity, writer->reference_count + 1)) {
         writer->failed = true;
         return;
     }

@@ -55,16 +55,9 @@ note_name(void *arg, const char *name)
     if (names->failed || !is_usable(name)) {
         return;
     }
-    if (names->count == names->capacity) {
-        size_t capacity = names->capacity == 0 ? 32 : names->capacity * 2;
-        struct listed_name *grown = ks_realloc(names->names, capacity * sizeof grown[0]);
-
-        if (grown == NULL) {
-            names->failed = true;
-            return;
-        }
-        names->names = grown;
-        names->capacity = capacity;
+    if (!KS_RESERVE(names->names, names->capacity, names->count + 1)) {
+        names->failed = true;
+        return;
     }
     text = ks_alloc_zero(size + 2, 1);
     if (text == NULL) {
@@ -147,16 +140,9 @@ add_entry(struct directory_call *call, const char *key, uint64_t size)
         call->is_truncated = true;
         return false;
     }
-    if (call->entry_count == call->entry_capacity) {
-        size_t capacity = call->entry_capacity == 0 ? 32 : call->entry_capacity * 2;
-        struct kafscale_list_entry *grown = ks_realloc(call->entries, capacity * sizeof grown[0]);
-
-        if (grown == NULL) {
-            call->status = KAFSCALE_NO_MEMORY;
-            return false;
-        }
-        call->entries = grown;
-        call->entry_capacity = capacity;
+    if (!KS_RESERVE(call->entries, call->entry_capacity, call->entry_count + 1)) {
+        call->status = KAFSCALE_NO_MEMORY;
+        return false;
     }
     key = ks_copy_text(key);
     if (key == NULL) {

@@ -174,24 +174,6 @@ new_object(const struct kafscale_put *put)
     return object;
 }
 
-static bool
-make_room(struct ks_memory_bucket *bucket)
-{
-    size_t capacity = bucket->capacity == 0 ? 16 : bucket->capacity * 2;
-    struct object **objects;
-
-    if (bucket->count < bucket->capacity) {
-        return true;
-    }
-    objects = ks_realloc(bucket->objects, capacity * sizeof bucket->objects[0]);
-    if (objects == NULL) {
-        return false;
-    }
-    bucket->objects = objects;
-    bucket->capacity = capacity;
-    return true;
-}
-
 static enum kafscale_status
 bucket_put(struct ks_memory_bucket *bucket, const struct kafscale_put *put)
 {
@@ -211,7 +193,7 @@ bucket_put(struct ks_memory_bucket *bucket, const struct kafscale_put *put)
         bucket->objects[place] = object;
         return KAFSCALE_OK;
     }
-    if (!make_room(bucket)) {
+    if (!KS_RESERVE(bucket->objects, bucket->capacity, bucket->count + 1)) {
         free_object(object);
         return KAFSCALE_NO_MEMORY;
     }

@@ -120,28 +120,18 @@ partition_of(struct import *import, struct found_topic *topic, int32_t index)
 static struct found_segment *
 segment_of(struct import *import, struct found_partition *partition, int64_t base_offset)
 {
-    struct found_segment *segments = partition->segments;
     size_t count = partition->segment_count;
 
-    if (count > 0 && segments[count - 1].base_offset == base_offset) {
-        return &segments[count - 1];
+    if (count > 0 && partition->segments[count - 1].base_offset == base_offset) {
+        return &partition->segments[count - 1];
     }
-    if (count == partition->segment_capacity) {
-        size_t capacity = count == 0 ? 16 : 2 * count;
-
-        segments = ks_arena_alloc_array(&import->arena, capacity, sizeof *segments);
-        if (segments == NULL) {
-            return NULL;
-        }
-        if (count > 0) {
-            memcpy(segments, partition->segments, count * sizeof *segments);
-        }
-        partition->segments = segments;
-        partition->segment_capacity = capacity;
+    if (!KS_ARENA_RESERVE(&import->arena, partition->segments, partition->segment_capacity,
+                          count + 1)) {
+        return NULL;
     }
-    segments[count].base_offset = base_offset;
+    partition->segments[count].base_offset = base_offset;
     partition->segment_count++;
-    return &segments[count];
+    return &partition->segments[count];
 }
 
 static bool

@@ -95,7 +95,7 @@ part_of(struct ks_found *found, struct ks_found_partition *partition,
             return part;
         }
     }
-    part = ks_survey_add(&found->survey, (void **) &partition->parts, &partition->part_count,
+    part = ks_survey_add(&found->survey, &partition->parts, &partition->part_count,
                          &partition->part_capacity, sizeof *part);
     if (part != NULL) {
         *part = (struct ks_found_part){ .epoch = batch->leader_epoch,

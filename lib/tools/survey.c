@@ -57,24 +57,17 @@ ks_survey_find(struct ks_survey *survey, enum kafscale_finding_weight weight, co
 }
 
 void *
-ks_survey_add(struct ks_survey *survey, void **array, size_t *count, size_t *capacity,
+ks_survey_add(struct ks_survey *survey, void *array, size_t *count, size_t *capacity,
               size_t element_bytes)
 {
-    if (*count == *capacity) {
-        size_t larger = *capacity == 0 ? 8 : *capacity * 2;
-        void *moved = ks_arena_alloc_array(&survey->arena, larger, element_bytes);
+    void *elements;
 
-        if (moved == NULL) {
-            survey->is_short = true;
-            return NULL;
-        }
-        if (*count > 0) {
-            memcpy(moved, *array, *count * element_bytes);
-        }
-        *array = moved;
-        *capacity = larger;
+    if (!ks_arena_reserve(&survey->arena, array, capacity, *count + 1, element_bytes)) {
+        survey->is_short = true;
+        return NULL;
     }
-    return (uint8_t *) *array + (*count)++ * element_bytes;
+    memcpy(&elements, array, sizeof elements);
+    return (uint8_t *) elements + (*count)++ * element_bytes;
 }
 
 struct ks_survey_log *

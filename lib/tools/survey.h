@@ -124,10 +124,10 @@ void ks_survey_find(struct ks_survey *survey, enum kafscale_finding_weight weigh
                     const char *format, ...) __attribute__((format(printf, 4, 5)));
 
 /*
- * Room for one more at the end of an array, zeroed and counted; NULL, and the survey is short,
- * without memory.
+ * Room for one more at the end of an array in the survey's arena, zeroed and counted; NULL, and the
+ * survey is short, without memory. `array` is the address of the pointer to the elements.
  */
-void *ks_survey_add(struct ks_survey *survey, void **array, size_t *count, size_t *capacity,
+void *ks_survey_add(struct ks_survey *survey, void *array, size_t *count, size_t *capacity,
                     size_t element_bytes);
 
 /* The log of an incarnation, made if it is new; NULL without memory. */

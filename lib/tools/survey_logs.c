@@ -58,7 +58,7 @@ collect(struct log_walk *walk, struct ks_survey_partition *partition,
     if (walk->kept_key == NULL) {
         walk->kept_key = ks_arena_copy_text(&walk->survey->arena, walk->key, strlen(walk->key));
     }
-    place = ks_survey_add(walk->survey, (void **) &partition->places, &partition->place_count,
+    place = ks_survey_add(walk->survey, &partition->places, &partition->place_count,
                           &partition->place_capacity, sizeof *place);
     if (place != NULL) {
         *place = (struct ks_survey_place){ .batch = ks_stored_batch_of(entry),
@@ -95,7 +95,7 @@ take_batch(struct log_walk *walk, const struct ks_survey_batch *batch, uint64_t 
         range->last_offset = entry->last_offset;
         return;
     }
-    range = ks_survey_add(walk->survey, (void **) &partition->ranges, &partition->range_count,
+    range = ks_survey_add(walk->survey, &partition->ranges, &partition->range_count,
                           &partition->range_capacity, sizeof *range);
     if (range != NULL) {
         *range = (struct ks_survey_range){ .base_offset = entry->base_offset,

@@ -119,8 +119,8 @@ take_trim(struct ks_survey *survey, const struct kafscale_meta_entry *entry)
 static void
 add_bundle(struct ks_survey *survey, struct ks_survey_log *log, const struct ks_survey_slots *slots)
 {
-    struct ks_survey_slots *bundle = ks_survey_add(
-        survey, (void **) &log->bundles, &log->bundle_count, &log->bundle_capacity, sizeof *bundle);
+    struct ks_survey_slots *bundle = ks_survey_add(survey, &log->bundles, &log->bundle_count,
+                                                   &log->bundle_capacity, sizeof *bundle);
 
     if (bundle != NULL) {
         *bundle = *slots;
@@ -239,8 +239,8 @@ take_slot(struct ks_survey *survey, const char *key, const char *rest)
     }
     log = ks_survey_log(survey, &incarnation);
     slot = log == NULL ? NULL
-                       : ks_survey_add(survey, (void **) &log->slots, &log->slot_count,
-                                       &log->slot_capacity, sizeof *slot);
+                       : ks_survey_add(survey, &log->slots, &log->slot_count, &log->slot_capacity,
+                                       sizeof *slot);
     if (slot != NULL) {
         *slot = slots;
     }
@@ -363,7 +363,7 @@ take_segment(struct ks_survey *survey, const char *key, const char *rest)
     segment =
         partition->segment_count > 0 ? &partition->segments[partition->segment_count - 1] : NULL;
     if (segment == NULL || segment->base_offset != base_offset) {
-        segment = ks_survey_add(survey, (void **) &partition->segments, &partition->segment_count,
+        segment = ks_survey_add(survey, &partition->segments, &partition->segment_count,
                                 &partition->segment_capacity, sizeof *segment);
     }
     if (segment != NULL) {
