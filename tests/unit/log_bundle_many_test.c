@@ -6,42 +6,7 @@
 #include "support/main.h"
 #include "unit/log_fixture.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-
-static void
-on_listed(void *arg, enum kafscale_status status, const struct kafscale_list_entry *entries,
-          size_t entry_count, bool is_truncated, const struct kafscale_error *error)
-{
-    (void) entries;
-    (void) error;
-    ck_assert_int_eq(status, KAFSCALE_OK);
-    ck_assert(!is_truncated);
-    *(size_t *) arg = entry_count;
-}
-
-static size_t
-count_objects(struct log_fixture *f, const char *kind)
-{
-    char prefix[100];
-    struct kafscale_list list = { .prefix = prefix, .count_max = 1000 };
-    size_t count = SIZE_MAX;
-
-    snprintf(prefix, sizeof prefix, "unit/__kafscale/%s/", kind);
-    ks_store_list(f->store, &list, on_listed, &count);
-    virtual_env_run_for(&f->v, 1000);
-    ck_assert_uint_ne(count, SIZE_MAX);
-    return count;
-}
-
-static struct ks_log_counters
-counters(const struct log_fixture *f)
-{
-    struct ks_log_counters counters;
-
-    ks_log_get_counters(f->log, &counters);
-    return counters;
-}
 
 #define PARTITIONS 500
 
@@ -140,7 +105,7 @@ puts_of(size_t count)
         append_to_all(many, count);
     }
     virtual_env_run_for(&many->f->v, 10000);
-    ck_assert_uint_eq(counters(many->f).bundles_made, 4);
+    ck_assert_uint_eq(log_fixture_counters(many->f).bundles_made, 4);
     puts = ks_store_counters(many->f->store)->requests[KS_STORE_PUT] - puts;
     log_fixture_free(many->f);
     free(many);
@@ -165,7 +130,7 @@ START_TEST(a_deleted_topic_is_asked_about_once)
         ks_log_forget(many->f->log, ks_log_find(many->f->log, &many->names[i]));
     }
     virtual_env_run_for(&many->f->v, 3000);
-    ck_assert_uint_eq(count_objects(many->f, "wal"), 0);
+    ck_assert_uint_eq(log_fixture_count_objects(many->f, "wal"), 0);
     log_fixture_free(many->f);
     free(many);
 }

@@ -7,9 +7,6 @@
 #include "support/main.h"
 #include "unit/log_fixture.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-
 #define SLOTS 4
 
 static const struct ks_bundle_name first_bundle = { .last = SLOTS - 1 };
@@ -19,10 +16,8 @@ with_log(void)
 {
     struct log_fixture *f = log_fixture_new();
 
-    ks_log_free(f->log);
     f->options.bundle_slots = SLOTS;
-    ck_assert(log_fixture_new_log(f));
-    ck_assert_ptr_nonnull(log_fixture_open(f));
+    log_fixture_restart(f);
     return f;
 }
 
@@ -30,11 +25,7 @@ with_log(void)
 static void
 append(struct log_fixture *f, int count)
 {
-    for (int i = 0; i < count; i++) {
-        log_fixture_append(f, log_fixture_partition(f), (int32_t) f->append_count);
-        virtual_env_run_for(&f->v, 100);
-    }
-    ck_assert_uint_eq(f->acknowledged, f->append_count);
+    log_fixture_append_apart(f, count, 100);
 }
 
 /* Background work goes on between the appends, but for the last. */
@@ -46,109 +37,6 @@ with_batches(int count)
     append(f, count);
     virtual_env_run_for(&f->v, 10000);
     return f;
-}
-
-static void
-on_raised(void *arg, enum kafscale_status status)
-{
-    ck_assert_int_eq(status, KAFSCALE_OK);
-    *(bool *) arg = true;
-}
-
-static void
-raise_start(struct log_fixture *f, int64_t offset)
-{
-    bool is_done = false;
-
-    ck_assert_int_eq(
-        ks_log_raise_start(f->log, log_fixture_partition(f), offset, on_raised, &is_done),
-        KAFSCALE_OK);
-    ck_assert(virtual_env_run_until(&f->v, &is_done, 600000));
-}
-
-static void
-on_listed(void *arg, enum kafscale_status status, const struct kafscale_list_entry *entries,
-          size_t entry_count, bool is_truncated, const struct kafscale_error *error)
-{
-    (void) entries;
-    (void) error;
-    ck_assert_int_eq(status, KAFSCALE_OK);
-    ck_assert(!is_truncated);
-    *(size_t *) arg = entry_count;
-}
-
-static size_t
-count_objects(struct log_fixture *f, const char *kind)
-{
-    char prefix[100];
-    struct kafscale_list list = { .prefix = prefix, .count_max = 1000 };
-    size_t count = SIZE_MAX;
-
-    snprintf(prefix, sizeof prefix, "unit/__kafscale/%s/", kind);
-    ks_store_list(f->store, &list, on_listed, &count);
-    virtual_env_run_for(&f->v, 1000);
-    ck_assert_uint_ne(count, SIZE_MAX);
-    return count;
-}
-
-static struct ks_log_counters
-counters(const struct log_fixture *f)
-{
-    struct ks_log_counters counters;
-
-    ks_log_get_counters(f->log, &counters);
-    return counters;
-}
-
-static void
-on_read(struct ks_log_read *read, enum kafscale_status status)
-{
-    ck_assert_int_eq(status, KAFSCALE_OK);
-    *(bool *) read->arg = true;
-}
-
-/* The offsets [first, end) hold one record each, of the sequence that is their offset. */
-static void
-expect_records(struct log_fixture *f, int64_t first, int64_t end, size_t bytes_max)
-{
-    struct kafscale_error error = { 0 };
-    int64_t offset = first;
-
-    ck_assert_int_eq(ks_partition_high_watermark(log_fixture_partition(f)), end);
-    while (offset < end) {
-        bool is_done = false;
-        enum kafscale_status status = KAFSCALE_OK;
-        struct ks_log_read read = { .partition = log_fixture_partition(f),
-                                    .offset = offset,
-                                    .bytes_max = bytes_max,
-                                    .is_first_whole = true,
-                                    .done = on_read,
-                                    .arg = &is_done };
-
-        if (!ks_log_read(f->log, &read, &status)) {
-            ck_assert(virtual_env_run_until(&f->v, &is_done, 60000));
-        }
-        ck_assert_int_eq(status, KAFSCALE_OK);
-        ck_assert_uint_gt(read.part_count, 0);
-        for (size_t i = 0; i < read.part_count; i++) {
-            struct ks_batch batch;
-
-            ck_assert_int_eq(ks_batch_parse(read.parts[i].bytes, &batch, &error), KAFSCALE_OK);
-            ck_assert_int_eq(batch.base_offset, offset);
-            ck_assert_int_eq(batch.base_sequence, (int32_t) offset);
-            offset++;
-        }
-        ks_log_read_release(&read);
-    }
-}
-
-/* Another broker, after the death of this one. */
-static void
-succeed(struct log_fixture *f)
-{
-    log_fixture_crash(f);
-    ck_assert(log_fixture_new_log(f));
-    ck_assert_ptr_nonnull(log_fixture_open(f));
 }
 
 static enum ks_append_result
@@ -166,11 +54,11 @@ START_TEST(slots_become_bundles_and_go)
 {
     struct log_fixture *f = with_batches(2 * SLOTS + 1);
 
-    ck_assert_uint_eq(count_objects(f, "wal"), 1);
-    ck_assert_uint_eq(count_objects(f, "bundle"), 2);
-    ck_assert_uint_eq(counters(f).slots_bundled, 2 * SLOTS);
-    expect_records(f, 0, 2 * SLOTS + 1, 1000000);
-    expect_records(f, 0, 2 * SLOTS + 1, 1);
+    ck_assert_uint_eq(log_fixture_count_objects(f, "wal"), 1);
+    ck_assert_uint_eq(log_fixture_count_objects(f, "bundle"), 2);
+    ck_assert_uint_eq(log_fixture_counters(f).slots_bundled, 2 * SLOTS);
+    log_fixture_expect_records(f, 0, 2 * SLOTS + 1, 1000000);
+    log_fixture_expect_records(f, 0, 2 * SLOTS + 1, 1);
     log_fixture_free(f);
 }
 END_TEST
@@ -179,18 +67,16 @@ START_TEST(bundles_are_made_of_what_is_in_memory)
 {
     struct log_fixture *f = log_fixture_new();
 
-    ks_log_free(f->log);
     f->options.bundle_slots = SLOTS;
     f->options.cache_bytes_max = 1 << 20;
-    ck_assert(log_fixture_new_log(f));
-    ck_assert_ptr_nonnull(log_fixture_open(f));
+    log_fixture_restart(f);
     append(f, SLOTS);
     virtual_env_run_for(&f->v, 10000);
-    ck_assert_uint_eq(counters(f).bundles_made, 1);
-    ck_assert_uint_eq(counters(f).bundle_gets, 0);
-    expect_records(f, 0, SLOTS, 1000);
-    succeed(f);
-    expect_records(f, 0, SLOTS, 1000);
+    ck_assert_uint_eq(log_fixture_counters(f).bundles_made, 1);
+    ck_assert_uint_eq(log_fixture_counters(f).bundle_gets, 0);
+    log_fixture_expect_records(f, 0, SLOTS, 1000);
+    log_fixture_succeed(f);
+    log_fixture_expect_records(f, 0, SLOTS, 1000);
     log_fixture_free(f);
 }
 END_TEST
@@ -214,8 +100,8 @@ START_TEST(a_later_owner_finds_records_and_producers_in_bundles)
     struct log_fixture *f = with_batches(2 * SLOTS);
     int64_t offset = -1;
 
-    succeed(f);
-    expect_records(f, 0, 2 * SLOTS, 1000);
+    log_fixture_succeed(f);
+    log_fixture_expect_records(f, 0, 2 * SLOTS, 1000);
     for (int32_t sequence = 2 * SLOTS - 5; sequence < 2 * SLOTS; sequence++) {
         ck_assert_int_eq(append_again(f, sequence, &offset), KS_APPEND_OK);
         ck_assert_int_eq(offset, sequence);
@@ -235,16 +121,16 @@ START_TEST(bundles_of_several_logs_follow_one_another)
     int64_t offset = -1;
 
     for (int life = 0; life < 3; life++) {
-        succeed(f);
+        log_fixture_succeed(f);
         virtual_env_run_for(&f->v, 10000);
         append(f, SLOTS + 2);
         virtual_env_run_for(&f->v, 10000);
     }
-    expect_records(f, 0, (int64_t) f->append_count, 1000);
-    succeed(f);
+    log_fixture_expect_records(f, 0, (int64_t) f->append_count, 1000);
+    log_fixture_succeed(f);
     virtual_env_run_for(&f->v, 10000);
-    expect_records(f, 0, (int64_t) f->append_count, 1);
-    ck_assert_uint_eq(count_objects(f, "wal"), 4); /* seals */
+    log_fixture_expect_records(f, 0, (int64_t) f->append_count, 1);
+    ck_assert_uint_eq(log_fixture_count_objects(f, "wal"), 4); /* seals */
     ck_assert_int_eq(append_again(f, (int32_t) f->append_count - 1, &offset), KS_APPEND_OK);
     ck_assert_int_eq(offset, (int64_t) f->append_count - 2);
     log_fixture_free(f);
@@ -255,19 +141,19 @@ START_TEST(a_bundle_goes_when_all_in_it_is_below_the_start)
 {
     struct log_fixture *f = with_batches(2 * SLOTS);
 
-    raise_start(f, SLOTS - 1);
+    log_fixture_raise_start(f, SLOTS - 1);
     virtual_env_run_for(&f->v, 10000);
-    ck_assert_uint_eq(count_objects(f, "bundle"), 2);
-    raise_start(f, SLOTS);
+    ck_assert_uint_eq(log_fixture_count_objects(f, "bundle"), 2);
+    log_fixture_raise_start(f, SLOTS);
     virtual_env_run_for(&f->v, 10000);
-    ck_assert_uint_eq(count_objects(f, "bundle"), 1);
-    expect_records(f, SLOTS, 2 * SLOTS, 1000);
-    succeed(f);
-    expect_records(f, SLOTS, 2 * SLOTS, 1000);
-    raise_start(f, 2 * SLOTS);
+    ck_assert_uint_eq(log_fixture_count_objects(f, "bundle"), 1);
+    log_fixture_expect_records(f, SLOTS, 2 * SLOTS, 1000);
+    log_fixture_succeed(f);
+    log_fixture_expect_records(f, SLOTS, 2 * SLOTS, 1000);
+    log_fixture_raise_start(f, 2 * SLOTS);
     virtual_env_run_for(&f->v, 10000);
-    ck_assert_uint_eq(count_objects(f, "bundle"), 0);
-    ck_assert_uint_eq(count_objects(f, "wal"), 1);
+    ck_assert_uint_eq(log_fixture_count_objects(f, "bundle"), 0);
+    ck_assert_uint_eq(log_fixture_count_objects(f, "wal"), 1);
     log_fixture_free(f);
 }
 END_TEST
@@ -279,7 +165,7 @@ START_TEST(bundles_of_a_deleted_topic_go)
     log_fixture_change_topic(f, true);
     ks_log_forget(f->log, log_fixture_partition(f));
     virtual_env_run_for(&f->v, 10000);
-    ck_assert_uint_eq(count_objects(f, "bundle"), 0);
+    ck_assert_uint_eq(log_fixture_count_objects(f, "bundle"), 0);
     log_fixture_free(f);
 }
 END_TEST
@@ -289,12 +175,12 @@ START_TEST(producers_are_stored_from_bundles)
 {
     struct log_fixture *f = with_batches(2 * SLOTS + 2);
 
-    raise_start(f, SLOTS + 2);
+    log_fixture_raise_start(f, SLOTS + 2);
     virtual_env_run_for(&f->v, 10000);
-    ck_assert_uint_eq(count_objects(f, "producers"), 1);
-    expect_records(f, SLOTS + 2, 2 * SLOTS + 2, 1000);
-    succeed(f);
-    expect_records(f, SLOTS + 2, 2 * SLOTS + 2, 1000);
+    ck_assert_uint_eq(log_fixture_count_objects(f, "producers"), 1);
+    log_fixture_expect_records(f, SLOTS + 2, 2 * SLOTS + 2, 1000);
+    log_fixture_succeed(f);
+    log_fixture_expect_records(f, SLOTS + 2, 2 * SLOTS + 2, 1000);
     log_fixture_free(f);
 }
 END_TEST
@@ -310,11 +196,11 @@ START_TEST(the_batch_that_the_start_lies_in_keeps_its_producer)
         log_fixture_append(f, log_fixture_partition(f), sequence);
         virtual_env_run_for(&f->v, 100);
     }
-    raise_start(f, 6);
-    succeed(f);
+    log_fixture_raise_start(f, 6);
+    log_fixture_succeed(f);
     virtual_env_run_for(&f->v, 10000);
-    ck_assert_uint_eq(counters(f).bundles_made, 1);
-    succeed(f);
+    ck_assert_uint_eq(log_fixture_counters(f).bundles_made, 1);
+    log_fixture_succeed(f);
     ck_assert_int_eq(append_again(f, 4, &offset), KS_APPEND_OK);
     ck_assert_int_eq(offset, 4);
     log_fixture_free(f);
@@ -349,11 +235,11 @@ START_TEST(a_store_that_fails_delays_bundles_and_no_more)
                         (struct ks_fate){ .fault = KS_FAULT_UNAVAILABLE }, 3);
     append(f, 3 * SLOTS);
     virtual_env_run_for(&f->v, 60000);
-    ck_assert_uint_eq(count_objects(f, "wal"), 0);
-    ck_assert_uint_gt(counters(f).bundles_found, 0);
-    expect_records(f, 0, 3 * SLOTS, 1000);
-    succeed(f);
-    expect_records(f, 0, 3 * SLOTS, 1000);
+    ck_assert_uint_eq(log_fixture_count_objects(f, "wal"), 0);
+    ck_assert_uint_gt(log_fixture_counters(f).bundles_found, 0);
+    log_fixture_expect_records(f, 0, 3 * SLOTS, 1000);
+    log_fixture_succeed(f);
+    log_fixture_expect_records(f, 0, 3 * SLOTS, 1000);
     log_fixture_free(f);
 }
 END_TEST
@@ -369,10 +255,10 @@ START_TEST(answers_of_transactions_may_be_lost)
     virtual_env_run_for(&f->v, 60000);
     ck_assert_uint_gt(f->flaky.lost, 0);
     ck_assert_uint_gt(f->flaky.undone, 0);
-    ck_assert_uint_eq(count_objects(f, "wal"), 0);
-    expect_records(f, 0, 4 * SLOTS, 1000);
-    succeed(f);
-    expect_records(f, 0, 4 * SLOTS, 1000);
+    ck_assert_uint_eq(log_fixture_count_objects(f, "wal"), 0);
+    log_fixture_expect_records(f, 0, 4 * SLOTS, 1000);
+    log_fixture_succeed(f);
+    log_fixture_expect_records(f, 0, 4 * SLOTS, 1000);
     log_fixture_free(f);
 }
 END_TEST
@@ -507,7 +393,7 @@ START_TEST(what_another_broker_has_trimmed_is_not_called_lost)
 
         ck_assert(log_fixture_new_log(f));
         ck_assert_ptr_nonnull(log_fixture_open(f));
-        raise_start(f, ks_partition_high_watermark(partition));
+        log_fixture_raise_start(f, ks_partition_high_watermark(partition));
         virtual_env_run_for(&f->v, 10000);
         if (round >= 2) {
             put_other(f, &incarnation, round % 2 == 0);
@@ -541,9 +427,9 @@ START_TEST(a_bundle_may_go_while_a_partition_is_opened)
     const char *topic_name;
     struct ks_log_open open;
 
-    succeed(f);
+    log_fixture_succeed(f);
     virtual_env_run_for(&f->v, 60000);
-    raise_start(f, SLOTS);
+    log_fixture_raise_start(f, SLOTS);
     f->flaky.next = 1;
     ck_assert_int_eq(ks_log_release(f->log, &release, on_released, &is_released), KAFSCALE_OK);
     ck_assert(virtual_env_run_until(&f->v, &is_released, 40));
@@ -552,12 +438,12 @@ START_TEST(a_bundle_may_go_while_a_partition_is_opened)
                         (struct ks_fate){ .fault = KS_FAULT_NONE }, 1);
     ks_fault_store_next(f->faults, KS_STORE_GET, "/bundle/", slow, 1);
     ck_assert(log_fixture_begin_open(f, &open, &name, &topic_name));
-    ck_assert_uint_eq(counters(f).bundles_removed, 0);
+    ck_assert_uint_eq(log_fixture_counters(f).bundles_removed, 0);
     virtual_env_run_for(&f->v, 2000);
-    ck_assert_uint_eq(counters(f).bundles_removed, 1);
+    ck_assert_uint_eq(log_fixture_counters(f).bundles_removed, 1);
     ck_assert(!f->is_opened);
     ck_assert(virtual_env_run_until(&f->v, &f->is_opened, 600000));
-    expect_records(f, SLOTS, 2 * SLOTS, 1000);
+    log_fixture_expect_records(f, SLOTS, 2 * SLOTS, 1000);
     log_fixture_free(f);
 }
 END_TEST
@@ -594,9 +480,9 @@ START_TEST(a_bundle_that_goes_before_its_producers_are_read_is_no_alarm)
     virtual_env_run_for(&f->v, 1000);
     ck_assert(log_fixture_new_log(f));
     ck_assert_ptr_nonnull(log_fixture_open(f));
-    raise_start(f, SLOTS);
+    log_fixture_raise_start(f, SLOTS);
     virtual_env_run_for(&f->v, 10000);
-    ck_assert_uint_eq(count_objects(f, "bundle"), 0);
+    ck_assert_uint_eq(log_fixture_count_objects(f, "bundle"), 0);
     ck_assert(!is_opened);
     ck_assert(virtual_env_run_until(&f->v, &is_opened, 600000));
     ck_assert_int_eq(result, KAFSCALE_FENCED);
@@ -618,26 +504,28 @@ die_after(uint64_t steps, uint64_t seed, struct ks_log_counters *sum)
     log_fixture_append(f, log_fixture_partition(f), SLOTS - 1);
     ks_fault_store_set_rates(f->faults, &rates, seed);
     if (seed % 2 == 0) {
-        ck_assert_int_eq(
-            ks_log_raise_start(f->log, log_fixture_partition(f), 1, on_raised, &is_done),
-            KAFSCALE_OK);
+        ck_assert_int_eq(ks_log_raise_start(f->log, log_fixture_partition(f), 1,
+                                            log_fixture_on_raised, &is_done),
+                         KAFSCALE_OK);
     }
     while (steps-- > 0 && !was_over) {
         was_over = !virtual_env_step(&f->v);
     }
-    succeed(f);
+    log_fixture_succeed(f);
     ck_assert_int_ge(ks_partition_high_watermark(log_fixture_partition(f)), SLOTS - 1);
     if (ks_partition_high_watermark(log_fixture_partition(f)) == SLOTS) {
-        expect_records(f, ks_partition_log_start(log_fixture_partition(f)), SLOTS, 1000);
+        log_fixture_expect_records(f, ks_partition_log_start(log_fixture_partition(f)), SLOTS,
+                                   1000);
         virtual_env_run_for(&f->v, 60000);
-        sum->bundles_made += counters(f).bundles_made;
-        sum->bundles_found += counters(f).bundles_found;
-        succeed(f);
-        expect_records(f, ks_partition_log_start(log_fixture_partition(f)), SLOTS, 1000);
-        raise_start(f, SLOTS);
+        sum->bundles_made += log_fixture_counters(f).bundles_made;
+        sum->bundles_found += log_fixture_counters(f).bundles_found;
+        log_fixture_succeed(f);
+        log_fixture_expect_records(f, ks_partition_log_start(log_fixture_partition(f)), SLOTS,
+                                   1000);
+        log_fixture_raise_start(f, SLOTS);
         virtual_env_run_for(&f->v, 60000);
-        ck_assert_uint_eq(count_objects(f, "bundle"), 0);
-        ck_assert_uint_le(count_objects(f, "wal"), 2);
+        ck_assert_uint_eq(log_fixture_count_objects(f, "bundle"), 0);
+        ck_assert_uint_le(log_fixture_count_objects(f, "wal"), 2);
     }
     log_fixture_free(f);
     return !was_over;
@@ -685,9 +573,9 @@ START_TEST(each_allocation_may_fail)
         ks_alloc_fail_once_after(allowed);
         virtual_env_run_for(&f->v, 10000);
         ks_alloc_fail_after(UINT64_MAX);
-        expect_records(f, 0, SLOTS, 1000);
-        succeed(f);
-        expect_records(f, 0, SLOTS, 1000);
+        log_fixture_expect_records(f, 0, SLOTS, 1000);
+        log_fixture_succeed(f);
+        log_fixture_expect_records(f, 0, SLOTS, 1000);
         log_fixture_free(f);
     }
 }
@@ -706,7 +594,7 @@ START_TEST(a_bundle_is_made_when_there_is_memory_again)
         ks_alloc_fail_after(UINT64_MAX);
         virtual_env_run_for(&f->v, 60000);
         if (f->acknowledged == SLOTS) {
-            ck_assert_uint_eq(counters(f).bundles_made, 1);
+            ck_assert_uint_eq(log_fixture_counters(f).bundles_made, 1);
         }
         log_fixture_free(f);
     }
@@ -722,14 +610,14 @@ START_TEST(what_a_dead_broker_left_is_deleted)
                         (struct ks_fate){ .fault = KS_FAULT_UNAVAILABLE }, UINT32_MAX);
     append(f, 1);
     virtual_env_run_for(&f->v, 1000);
-    ck_assert_uint_eq(counters(f).bundles_made, 1);
-    succeed(f);
-    ck_assert_uint_eq(count_objects(f, "wal"), SLOTS + 1);
+    ck_assert_uint_eq(log_fixture_counters(f).bundles_made, 1);
+    log_fixture_succeed(f);
+    ck_assert_uint_eq(log_fixture_count_objects(f, "wal"), SLOTS + 1);
     virtual_env_run_for(&f->v, 60000);
-    ck_assert_uint_eq(counters(f).leftovers, SLOTS);
-    ck_assert_uint_eq(count_objects(f, "wal"), 1);
-    ck_assert_uint_eq(count_objects(f, "bundle"), 1);
-    expect_records(f, 0, SLOTS, 1000);
+    ck_assert_uint_eq(log_fixture_counters(f).leftovers, SLOTS);
+    ck_assert_uint_eq(log_fixture_count_objects(f, "wal"), 1);
+    ck_assert_uint_eq(log_fixture_count_objects(f, "bundle"), 1);
+    log_fixture_expect_records(f, 0, SLOTS, 1000);
     log_fixture_free(f);
 }
 END_TEST
@@ -751,12 +639,12 @@ START_TEST(a_bundle_that_no_register_names_goes)
         ks_store_put(f->store, &put, on_removed, &is_done);
         ck_assert(virtual_env_run_until(&f->v, &is_done, 1000));
     }
-    ck_assert_uint_eq(count_objects(f, "bundle"), 3);
-    succeed(f);
+    ck_assert_uint_eq(log_fixture_count_objects(f, "bundle"), 3);
+    log_fixture_succeed(f);
     virtual_env_run_for(&f->v, 60000);
     /* Of the slots above the mark another broker may be making it just now. */
-    ck_assert_uint_eq(count_objects(f, "bundle"), 2);
-    expect_records(f, 0, SLOTS, 1000);
+    ck_assert_uint_eq(log_fixture_count_objects(f, "bundle"), 2);
+    log_fixture_expect_records(f, 0, SLOTS, 1000);
     log_fixture_free(f);
 }
 END_TEST

@@ -389,26 +389,16 @@ END_TEST
 
 /* --- After DeleteRecords --------------------------------------------------------------------- */
 
-static void
-on_raised(void *arg, enum kafscale_status status)
-{
-    ck_assert_int_eq(status, KAFSCALE_OK);
-    *(bool *) arg = true;
-}
-
 /* A log start in the middle of a batch: the next segment begins with the whole batch. */
 START_TEST(a_segment_may_begin_in_the_middle_of_a_batch)
 {
     struct log_fixture *f = segments_world_new(1 << 20);
-    bool is_raised = false;
 
     f->batch_records = 4;
     log_fixture_append(f, log_fixture_partition(f), 0);
     log_fixture_append(f, log_fixture_partition(f), 4);
     virtual_env_run_for(&f->v, 1000);
-    ck_assert_int_eq(ks_log_raise_start(f->log, log_fixture_partition(f), 6, on_raised, &is_raised),
-                     KAFSCALE_OK);
-    ck_assert(virtual_env_run_until(&f->v, &is_raised, 60000));
+    log_fixture_raise_start(f, 6);
     log_fixture_append(f, log_fixture_partition(f), 8);
     virtual_env_run_for(&f->v, INTERVAL_MS + SETTLE_MS);
     ck_assert_int_eq(segments_register(f)->compacted_upto, 12);
@@ -426,13 +416,10 @@ END_TEST
 START_TEST(a_start_may_be_raised_above_the_segments)
 {
     struct log_fixture *f = segments_world_new(3 * BATCH_BYTES);
-    bool is_raised = false;
 
     segments_append(f, 0, 5);
     ck_assert_int_eq(segments_register(f)->compacted_upto, 3);
-    ck_assert_int_eq(ks_log_raise_start(f->log, log_fixture_partition(f), 5, on_raised, &is_raised),
-                     KAFSCALE_OK);
-    ck_assert(virtual_env_run_until(&f->v, &is_raised, 60000));
+    log_fixture_raise_start(f, 5);
     segments_succeed(f);
     ck_assert_int_eq(ks_partition_log_start(log_fixture_partition(f)), 5);
     for (int32_t sequence = 0; sequence < 6; sequence++) {

@@ -10,36 +10,10 @@
 #define CHECK_MS (5 * MINUTE_MS)
 
 static void
-limit(struct log_fixture *f, int64_t ms, int64_t bytes)
-{
-    struct ks_retention retention = { .ms = ms, .bytes = bytes };
-
-    ks_log_set_retention(f->log, log_fixture_partition(f), &retention);
-}
-
-static int64_t
-start_of(struct log_fixture *f)
-{
-    return ks_partition_log_start(log_fixture_partition(f));
-}
-
-static void
 append(struct log_fixture *f, int32_t first, int32_t count, int64_t age_ms)
 {
     f->batch_time_ms = ks_env_wall_ms(&f->v.env) - age_ms;
     segments_append(f, first, count);
-}
-
-static uint64_t
-requests(const struct log_fixture *f)
-{
-    const struct ks_store_counters *counters = ks_store_counters(f->store);
-    uint64_t count = 0;
-
-    for (int i = 0; i < KS_STORE_OPERATION_COUNT; i++) {
-        count += counters->requests[i];
-    }
-    return count;
 }
 
 /* Four segments with three batches each, of these ages, and a batch above; a later owner has it. */
@@ -66,11 +40,11 @@ START_TEST(segments_go_when_they_are_too_old)
 {
     struct log_fixture *f = world_of_four(ages_ms);
 
-    limit(f, 60 * MINUTE_MS, -1);
+    log_fixture_limit(f, 60 * MINUTE_MS, -1);
     virtual_env_run_for(&f->v, CHECK_MS - MINUTE_MS);
-    ck_assert_int_eq(start_of(f), 0);
+    ck_assert_int_eq(log_fixture_log_start(f), 0);
     virtual_env_run_for(&f->v, 2 * MINUTE_MS);
-    ck_assert_int_eq(start_of(f), 6);
+    ck_assert_int_eq(log_fixture_log_start(f), 6);
     ck_assert_uint_eq(segments_counters(f).starts_raised, 1);
     ck_assert(!segments_has(f, 0, KS_SEGMENT_BODY));
     ck_assert(!segments_has(f, 3, KS_SEGMENT_INDEX));
@@ -78,11 +52,11 @@ START_TEST(segments_go_when_they_are_too_old)
     segments_expect_records(f, 6, 13, 1);
     /* The third with an eighth more of the time; the last with what lies above. */
     virtual_env_run_for(&f->v, 28 * MINUTE_MS);
-    ck_assert_int_eq(start_of(f), 6);
+    ck_assert_int_eq(log_fixture_log_start(f), 6);
     virtual_env_run_for(&f->v, 10 * MINUTE_MS);
-    ck_assert_int_eq(start_of(f), 9);
+    ck_assert_int_eq(log_fixture_log_start(f), 9);
     virtual_env_run_for(&f->v, 40 * MINUTE_MS);
-    ck_assert_int_eq(start_of(f), 13);
+    ck_assert_int_eq(log_fixture_log_start(f), 13);
     ck_assert_uint_eq(segments_counters(f).starts_raised, 3);
     ck_assert(!segments_has(f, 9, KS_SEGMENT_BODY));
     log_fixture_free(f);
@@ -94,11 +68,11 @@ START_TEST(a_young_segment_keeps_older_ones_behind_it)
     const int64_t mixed_ms[4] = { 0, 100 * MINUTE_MS, 100 * MINUTE_MS, 100 * MINUTE_MS };
     struct log_fixture *f = world_of_four(mixed_ms);
 
-    limit(f, 60 * MINUTE_MS, -1);
+    log_fixture_limit(f, 60 * MINUTE_MS, -1);
     virtual_env_run_for(&f->v, 50 * MINUTE_MS);
-    ck_assert_int_eq(start_of(f), 0);
+    ck_assert_int_eq(log_fixture_log_start(f), 0);
     virtual_env_run_for(&f->v, 30 * MINUTE_MS);
-    ck_assert_int_eq(start_of(f), 13);
+    ck_assert_int_eq(log_fixture_log_start(f), 13);
     log_fixture_free(f);
 }
 END_TEST
@@ -110,9 +84,9 @@ START_TEST(segments_go_without_their_indexes)
 
     segments_erase(f, segments_key(0, KS_SEGMENT_INDEX));
     segments_erase(f, segments_key(3, KS_SEGMENT_INDEX));
-    limit(f, 60 * MINUTE_MS, -1);
+    log_fixture_limit(f, 60 * MINUTE_MS, -1);
     virtual_env_run_for(&f->v, 2 * CHECK_MS);
-    ck_assert_int_eq(start_of(f), 6);
+    ck_assert_int_eq(log_fixture_log_start(f), 6);
     log_fixture_free(f);
 }
 END_TEST
@@ -123,19 +97,19 @@ START_TEST(segments_go_when_there_is_too_much)
 {
     struct log_fixture *f = world_of_four(young_ms);
 
-    limit(f, -1, 5 * BATCH_BYTES);
+    log_fixture_limit(f, -1, 5 * BATCH_BYTES);
     virtual_env_run_for(&f->v, 2 * CHECK_MS);
-    ck_assert_int_eq(start_of(f), 6);
+    ck_assert_int_eq(log_fixture_log_start(f), 6);
     ck_assert_uint_eq(segments_counters(f).starts_raised, 1);
     virtual_env_run_for(&f->v, 10 * CHECK_MS);
-    ck_assert_int_eq(start_of(f), 6);
+    ck_assert_int_eq(log_fixture_log_start(f), 6);
     /* What comes later counts, compacted or not. */
     append(f, 13, 2, 0);
     virtual_env_run_for(&f->v, 2 * CHECK_MS);
-    ck_assert_int_eq(start_of(f), 9);
-    limit(f, -1, 0);
+    ck_assert_int_eq(log_fixture_log_start(f), 9);
+    log_fixture_limit(f, -1, 0);
     virtual_env_run_for(&f->v, 2 * CHECK_MS);
-    ck_assert_int_eq(start_of(f), 15);
+    ck_assert_int_eq(log_fixture_log_start(f), 15);
     log_fixture_free(f);
 }
 END_TEST
@@ -146,9 +120,9 @@ START_TEST(totals_are_carried_over_an_index_that_is_gone)
     struct log_fixture *f = world_of_four(young_ms);
 
     segments_erase(f, segments_key(3, KS_SEGMENT_INDEX));
-    limit(f, -1, 5 * BATCH_BYTES);
+    log_fixture_limit(f, -1, 5 * BATCH_BYTES);
     virtual_env_run_for(&f->v, 2 * CHECK_MS);
-    ck_assert_int_eq(start_of(f), 6);
+    ck_assert_int_eq(log_fixture_log_start(f), 6);
     log_fixture_free(f);
 }
 END_TEST
@@ -158,14 +132,14 @@ START_TEST(what_is_not_known_is_not_counted)
 {
     struct log_fixture *f = world_of_four(young_ms);
 
-    limit(f, -1, 8 * BATCH_BYTES);
+    log_fixture_limit(f, -1, 8 * BATCH_BYTES);
     virtual_env_run_for(&f->v, 2 * CHECK_MS);
-    ck_assert_int_eq(start_of(f), 3);
+    ck_assert_int_eq(log_fixture_log_start(f), 3);
     segments_succeed(f);
     segments_erase(f, segments_key(3, KS_SEGMENT_INDEX));
-    limit(f, -1, 5 * BATCH_BYTES);
+    log_fixture_limit(f, -1, 5 * BATCH_BYTES);
     virtual_env_run_for(&f->v, 2 * CHECK_MS);
-    ck_assert_int_eq(start_of(f), 3);
+    ck_assert_int_eq(log_fixture_log_start(f), 3);
     log_fixture_free(f);
 }
 END_TEST
@@ -178,10 +152,8 @@ world_of_tiers(int64_t age_ms)
 {
     struct log_fixture *f = segments_world_new(1 << 20);
 
-    ks_log_free(f->log);
     f->options.bundle_slots = 2;
-    ck_assert(log_fixture_new_log(f));
-    ck_assert_ptr_nonnull(log_fixture_open(f));
+    log_fixture_restart(f);
     ks_log_set_segment_bytes(f->log, log_fixture_partition(f), 3 * BATCH_BYTES);
     append(f, 0, 6, age_ms);
     ck_assert_int_eq(segments_register(f)->compacted_upto, 6);
@@ -201,9 +173,9 @@ START_TEST(all_that_is_too_old_goes_at_once)
         if (is_restarted) {
             segments_succeed(f);
         }
-        limit(f, 60 * MINUTE_MS, -1);
+        log_fixture_limit(f, 60 * MINUTE_MS, -1);
         virtual_env_run_for(&f->v, CHECK_MS + MINUTE_MS);
-        ck_assert_int_eq(start_of(f), 10);
+        ck_assert_int_eq(log_fixture_log_start(f), 10);
         ck_assert_uint_eq(segments_counters(f).starts_raised, 1);
         segments_expect_records(f, 10, 11, 1);
         log_fixture_free(f);
@@ -215,17 +187,17 @@ START_TEST(the_size_is_that_of_all_tiers)
 {
     struct log_fixture *f = world_of_tiers(0);
 
-    limit(f, -1, 11 * BATCH_BYTES);
+    log_fixture_limit(f, -1, 11 * BATCH_BYTES);
     virtual_env_run_for(&f->v, 2 * CHECK_MS);
-    ck_assert_int_eq(start_of(f), 0);
-    limit(f, -1, 7 * BATCH_BYTES);
+    ck_assert_int_eq(log_fixture_log_start(f), 0);
+    log_fixture_limit(f, -1, 7 * BATCH_BYTES);
     virtual_env_run_for(&f->v, 2 * CHECK_MS);
-    ck_assert_int_eq(start_of(f), 3);
-    limit(f, -1, 3 * BATCH_BYTES);
+    ck_assert_int_eq(log_fixture_log_start(f), 3);
+    log_fixture_limit(f, -1, 3 * BATCH_BYTES);
     virtual_env_run_for(&f->v, 2 * CHECK_MS);
-    ck_assert_int_eq(start_of(f), 8);
+    ck_assert_int_eq(log_fixture_log_start(f), 8);
     segments_succeed(f);
-    ck_assert_int_eq(start_of(f), 8);
+    ck_assert_int_eq(log_fixture_log_start(f), 8);
     segments_expect_records(f, 8, 11, 1);
     log_fixture_free(f);
 }
@@ -238,18 +210,18 @@ START_TEST(nothing_is_asked_before_it_is_due)
     struct log_fixture *f = world_of_four(young_ms);
     uint64_t before;
 
-    limit(f, 4 * 60 * MINUTE_MS, 1 << 30);
+    log_fixture_limit(f, 4 * 60 * MINUTE_MS, 1 << 30);
     virtual_env_run_for(&f->v, 2 * CHECK_MS);
-    before = requests(f);
+    before = log_fixture_requests(f);
     virtual_env_run_for(&f->v, 4 * 60 * MINUTE_MS);
-    ck_assert_uint_eq(requests(f), before);
-    ck_assert_int_eq(start_of(f), 0);
+    ck_assert_uint_eq(log_fixture_requests(f), before);
+    ck_assert_int_eq(log_fixture_log_start(f), 0);
     virtual_env_run_for(&f->v, 60 * MINUTE_MS);
-    ck_assert_int_eq(start_of(f), 13);
-    before = requests(f);
+    ck_assert_int_eq(log_fixture_log_start(f), 13);
+    before = log_fixture_requests(f);
     ck_assert(!ks_env_timer_is_set(&f->log->retention.timer));
     virtual_env_run_for(&f->v, 48 * 60 * MINUTE_MS);
-    ck_assert_uint_eq(requests(f), before);
+    ck_assert_uint_eq(log_fixture_requests(f), before);
     log_fixture_free(f);
 }
 END_TEST
@@ -260,19 +232,19 @@ START_TEST(after_a_restart_the_time_is_found_again)
     struct log_fixture *f = world_of_four(ages_ms);
     uint64_t before;
 
-    limit(f, 120 * MINUTE_MS, -1);
+    log_fixture_limit(f, 120 * MINUTE_MS, -1);
     virtual_env_run_for(&f->v, 2 * CHECK_MS);
     segments_succeed(f);
-    before = requests(f);
-    limit(f, 120 * MINUTE_MS, -1);
+    before = log_fixture_requests(f);
+    log_fixture_limit(f, 120 * MINUTE_MS, -1);
     virtual_env_run_for(&f->v, 2 * CHECK_MS);
-    ck_assert_uint_le(requests(f), before + 2);
-    before = requests(f);
+    ck_assert_uint_le(log_fixture_requests(f), before + 2);
+    before = log_fixture_requests(f);
     virtual_env_run_for(&f->v, 10 * MINUTE_MS);
-    ck_assert_uint_eq(requests(f), before);
-    ck_assert_int_eq(start_of(f), 0);
+    ck_assert_uint_eq(log_fixture_requests(f), before);
+    ck_assert_int_eq(log_fixture_log_start(f), 0);
     virtual_env_run_for(&f->v, 15 * MINUTE_MS);
-    ck_assert_int_eq(start_of(f), 6);
+    ck_assert_int_eq(log_fixture_log_start(f), 6);
     log_fixture_free(f);
 }
 END_TEST
@@ -281,11 +253,11 @@ END_TEST
 START_TEST(a_size_within_the_limit_needs_no_request)
 {
     struct log_fixture *f = world_of_four(young_ms);
-    uint64_t before = requests(f);
+    uint64_t before = log_fixture_requests(f);
 
-    limit(f, -1, 13 * BATCH_BYTES);
+    log_fixture_limit(f, -1, 13 * BATCH_BYTES);
     virtual_env_run_for(&f->v, 5 * 60 * MINUTE_MS);
-    ck_assert_uint_eq(requests(f), before);
+    ck_assert_uint_eq(log_fixture_requests(f), before);
     ck_assert(!ks_env_timer_is_set(&f->log->retention.timer));
     log_fixture_free(f);
 }
@@ -299,17 +271,17 @@ START_TEST(a_store_that_is_away_is_asked_less_and_less)
     struct ks_fate away = { .fault = KS_FAULT_UNAVAILABLE };
     uint64_t before;
 
-    limit(f, 60 * MINUTE_MS, -1);
+    log_fixture_limit(f, 60 * MINUTE_MS, -1);
     ks_fault_store_next(f->faults, KS_STORE_GET, ".index", away, UINT32_MAX);
     virtual_env_run_for(&f->v, 4 * CHECK_MS);
-    before = requests(f);
+    before = log_fixture_requests(f);
     virtual_env_run_for(&f->v, 100 * CHECK_MS);
-    ck_assert_int_eq(start_of(f), 0);
-    ck_assert_uint_gt(requests(f), before);
-    ck_assert_uint_le(requests(f), before + 30);
+    ck_assert_int_eq(log_fixture_log_start(f), 0);
+    ck_assert_uint_gt(log_fixture_requests(f), before);
+    ck_assert_uint_le(log_fixture_requests(f), before + 30);
     ks_fault_store_clear(f->faults);
     virtual_env_run_for(&f->v, 70 * CHECK_MS);
-    ck_assert_int_eq(start_of(f), 13);
+    ck_assert_int_eq(log_fixture_log_start(f), 13);
     log_fixture_free(f);
 }
 END_TEST
@@ -321,7 +293,7 @@ START_TEST(a_new_owner_goes_on)
     struct ks_fate slow = { .effect_ms = 2000, .answer_ms = 2000 };
     struct ks_log *old = f->log;
 
-    limit(f, 60 * MINUTE_MS, -1);
+    log_fixture_limit(f, 60 * MINUTE_MS, -1);
     ks_fault_store_next(f->faults, KS_STORE_GET, "/t/0/", slow, 1);
     virtual_env_run_for(&f->v, CHECK_MS + 100);
     ck_assert_uint_eq(old->retention.walk_count, 1);
@@ -330,9 +302,9 @@ START_TEST(a_new_owner_goes_on)
     virtual_env_run_for(&f->v, 2 * CHECK_MS);
     ck_assert_int_eq(segments_register(f)->log_start, 0);
     ck_assert_uint_eq(old->counters.starts_raised, 0);
-    limit(f, 60 * MINUTE_MS, -1);
+    log_fixture_limit(f, 60 * MINUTE_MS, -1);
     virtual_env_run_for(&f->v, 2 * CHECK_MS);
-    ck_assert_int_eq(start_of(f), 6);
+    ck_assert_int_eq(log_fixture_log_start(f), 6);
     segments_expect_records(f, 6, 13, 1);
     ks_log_free(old);
     log_fixture_free(f);
@@ -348,9 +320,9 @@ end_at_any_moment(bool is_death)
     for (int turns = 0; turns < 60; turns++) {
         struct log_fixture *f = world_of_four(ages_ms);
 
-        limit(f, 60 * MINUTE_MS, -1);
+        log_fixture_limit(f, 60 * MINUTE_MS, -1);
         virtual_env_run_for(&f->v, CHECK_MS - 10);
-        for (int i = 0; i < turns && start_of(f) == 0; i++) {
+        for (int i = 0; i < turns && log_fixture_log_start(f) == 0; i++) {
             ck_assert(virtual_env_step(&f->v));
         }
         ended += f->log->retention.walk_count > 0;
@@ -361,9 +333,9 @@ end_at_any_moment(bool is_death)
             ck_assert(log_fixture_new_log(f));
             ck_assert_ptr_nonnull(log_fixture_open(f));
         }
-        limit(f, 60 * MINUTE_MS, -1);
+        log_fixture_limit(f, 60 * MINUTE_MS, -1);
         virtual_env_run_for(&f->v, 2 * CHECK_MS);
-        ck_assert_int_eq(start_of(f), 6);
+        ck_assert_int_eq(log_fixture_log_start(f), 6);
         segments_expect_records(f, 6, 13, 1);
         log_fixture_free(f);
     }
@@ -387,7 +359,7 @@ START_TEST(the_partition_may_go_meanwhile)
     struct log_fixture *f = world_of_four(ages_ms);
     struct ks_fate slow = { .effect_ms = 1000, .answer_ms = 1000 };
 
-    limit(f, 60 * MINUTE_MS, -1);
+    log_fixture_limit(f, 60 * MINUTE_MS, -1);
     ks_fault_store_next(f->faults, KS_STORE_GET, "/t/0/", slow, UINT32_MAX);
     virtual_env_run_for(&f->v, CHECK_MS + 100);
     ck_assert_uint_eq(f->log->retention.walk_count, 1);
@@ -411,7 +383,7 @@ START_TEST(a_stop_waits_for_no_walk)
     struct ks_fate slow = { .effect_ms = 1000, .answer_ms = 1000 };
     bool is_stopped = false;
 
-    limit(f, 60 * MINUTE_MS, -1);
+    log_fixture_limit(f, 60 * MINUTE_MS, -1);
     ks_fault_store_next(f->faults, KS_STORE_GET, "/t/0/", slow, UINT32_MAX);
     virtual_env_run_for(&f->v, CHECK_MS + 100);
     ck_assert_uint_eq(f->log->retention.walk_count, 1);

@@ -4,6 +4,7 @@
 
 #include "support/main.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 static void
@@ -135,6 +136,22 @@ log_fixture_crash(struct log_fixture *f)
 }
 
 void
+log_fixture_restart(struct log_fixture *f)
+{
+    ks_log_free(f->log);
+    ck_assert(log_fixture_new_log(f));
+    ck_assert_ptr_nonnull(log_fixture_open(f));
+}
+
+void
+log_fixture_succeed(struct log_fixture *f)
+{
+    log_fixture_crash(f);
+    ck_assert(log_fixture_new_log(f));
+    ck_assert_ptr_nonnull(log_fixture_open(f));
+}
+
+void
 log_fixture_on_opened(void *arg, enum kafscale_status status, const struct kafscale_error *error)
 {
     struct log_fixture *f = arg;
@@ -222,4 +239,137 @@ void
 log_fixture_append(struct log_fixture *f, struct ks_partition *partition, int32_t sequence)
 {
     ks_log_append(f->log, partition, log_fixture_make_append(f, sequence));
+}
+
+void
+log_fixture_append_apart(struct log_fixture *f, int count, int64_t apart_ms)
+{
+    for (int i = 0; i < count; i++) {
+        log_fixture_append(f, log_fixture_partition(f), (int32_t) f->append_count);
+        virtual_env_run_for(&f->v, apart_ms);
+    }
+    ck_assert_uint_eq(f->acknowledged, f->append_count);
+}
+
+/* --- What there is --- */
+
+struct ks_log_counters
+log_fixture_counters(const struct log_fixture *f)
+{
+    struct ks_log_counters counters;
+
+    ks_log_get_counters(f->log, &counters);
+    return counters;
+}
+
+uint64_t
+log_fixture_requests(const struct log_fixture *f)
+{
+    const struct ks_store_counters *counters = ks_store_counters(f->store);
+    uint64_t count = 0;
+
+    for (int i = 0; i < KS_STORE_OPERATION_COUNT; i++) {
+        count += counters->requests[i];
+    }
+    return count;
+}
+
+int64_t
+log_fixture_log_start(struct log_fixture *f)
+{
+    return ks_partition_log_start(log_fixture_partition(f));
+}
+
+static void
+on_listed(void *arg, enum kafscale_status status, const struct kafscale_list_entry *entries,
+          size_t entry_count, bool is_truncated, const struct kafscale_error *error)
+{
+    (void) entries;
+    (void) error;
+    ck_assert_int_eq(status, KAFSCALE_OK);
+    ck_assert(!is_truncated);
+    *(size_t *) arg = entry_count;
+}
+
+size_t
+log_fixture_count_objects(struct log_fixture *f, const char *kind)
+{
+    char prefix[100];
+    struct kafscale_list list = { .prefix = prefix, .count_max = 1000 };
+    size_t count = SIZE_MAX;
+
+    snprintf(prefix, sizeof prefix, "unit/__kafscale/%s/", kind);
+    ks_store_list(f->store, &list, on_listed, &count);
+    virtual_env_run_for(&f->v, 1000);
+    ck_assert_uint_ne(count, SIZE_MAX);
+    return count;
+}
+
+static void
+on_read(struct ks_log_read *read, enum kafscale_status status)
+{
+    ck_assert_int_eq(status, KAFSCALE_OK);
+    *(bool *) read->arg = true;
+}
+
+void
+log_fixture_expect_records(struct log_fixture *f, int64_t first, int64_t end, size_t bytes_max)
+{
+    struct kafscale_error error = { 0 };
+    int64_t offset = first;
+
+    ck_assert_int_eq(ks_partition_high_watermark(log_fixture_partition(f)), end);
+    while (offset < end) {
+        bool is_done = false;
+        enum kafscale_status status = KAFSCALE_OK;
+        struct ks_log_read read = { .partition = log_fixture_partition(f),
+                                    .offset = offset,
+                                    .bytes_max = bytes_max,
+                                    .is_first_whole = true,
+                                    .done = on_read,
+                                    .arg = &is_done };
+
+        if (!ks_log_read(f->log, &read, &status)) {
+            ck_assert(virtual_env_run_until(&f->v, &is_done, 60000));
+        }
+        ck_assert_int_eq(status, KAFSCALE_OK);
+        ck_assert_uint_gt(read.part_count, 0);
+        for (size_t i = 0; i < read.part_count; i++) {
+            struct ks_batch batch;
+
+            ck_assert_int_eq(ks_batch_parse(read.parts[i].bytes, &batch, &error), KAFSCALE_OK);
+            ck_assert_int_eq(batch.base_offset, offset);
+            ck_assert_int_eq(batch.base_sequence, (int32_t) offset);
+            offset++;
+        }
+        ks_log_read_release(&read);
+    }
+}
+
+/* --- What goes --- */
+
+void
+log_fixture_limit(struct log_fixture *f, int64_t ms, int64_t bytes)
+{
+    struct ks_retention retention = { .ms = ms, .bytes = bytes };
+
+    ks_log_set_retention(f->log, log_fixture_partition(f), &retention);
+}
+
+void
+log_fixture_on_raised(void *arg, enum kafscale_status status)
+{
+    ck_assert_int_eq(status, KAFSCALE_OK);
+    *(bool *) arg = true;
+}
+
+void
+log_fixture_raise_start(struct log_fixture *f, int64_t offset)
+{
+    bool is_done = false;
+
+    ck_assert_int_eq(ks_log_raise_start(f->log, log_fixture_partition(f), offset,
+                                        log_fixture_on_raised, &is_done),
+                     KAFSCALE_OK);
+    ck_assert(virtual_env_run_until(&f->v, &is_done, 600000));
 }

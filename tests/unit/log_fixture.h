@@ -44,6 +44,10 @@ void log_fixture_free(struct log_fixture *f);
 /* Another incarnation, in `log`; what becomes of the one before is the caller's. */
 bool log_fixture_new_log(struct log_fixture *f);
 
+/* The log is freed, or its broker dies; another incarnation opens the partition. */
+void log_fixture_restart(struct log_fixture *f);
+void log_fixture_succeed(struct log_fixture *f);
+
 /*
  * The broker dies: log, store and metadata store are gone in one moment. Store and metadata store
  * come back, the log does not.
@@ -70,5 +74,32 @@ struct ks_partition *log_fixture_open(struct log_fixture *f);
 /* A batch of records whose value is the sequence of the first; not under a shortage of memory. */
 struct ks_append *log_fixture_make_append(struct log_fixture *f, int32_t sequence);
 void log_fixture_append(struct log_fixture *f, struct ks_partition *partition, int32_t sequence);
+
+/* Batches with the next sequences, in objects of their own; so much time goes by after each. */
+void log_fixture_append_apart(struct log_fixture *f, int count, int64_t apart_ms);
+
+/* --- What there is --- */
+
+struct ks_log_counters log_fixture_counters(const struct log_fixture *f);
+uint64_t log_fixture_requests(const struct log_fixture *f);
+int64_t log_fixture_log_start(struct log_fixture *f);
+
+/* Of one kind, the word after `__kafscale`. */
+size_t log_fixture_count_objects(struct log_fixture *f, const char *kind);
+
+/*
+ * The offsets [first, end), which are all from `first` on, hold one record each, of the sequence
+ * that is their offset.
+ */
+void log_fixture_expect_records(struct log_fixture *f, int64_t first, int64_t end,
+                                size_t bytes_max);
+
+/* --- What goes --- */
+
+void log_fixture_limit(struct log_fixture *f, int64_t ms, int64_t bytes);
+void log_fixture_raise_start(struct log_fixture *f, int64_t offset);
+
+/* For ks_log_raise_start with a bool as `arg`, which it sets; it must have succeeded. */
+void log_fixture_on_raised(void *arg, enum kafscale_status status);
 
 #endif

@@ -193,10 +193,8 @@ START_TEST(nothing_overtakes_the_first_batch_of_a_producer_for_which_there_was_n
 {
     struct log_fixture *f = log_fixture_new();
 
-    ks_log_free(f->log);
     f->options.producers_max = 1;
-    ck_assert(log_fixture_new_log(f));
-    ck_assert_ptr_nonnull(log_fixture_open(f));
+    log_fixture_restart(f);
     ck_assert_int_eq(append_of(f, 7, 0), KS_APPEND_OK);
     ck_assert_int_eq(append_of(f, 8, 0), KS_APPEND_TOO_MANY_PRODUCERS);
     virtual_env_run_for(&f->v, 11 * 60 * 1000);

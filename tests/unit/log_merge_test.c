@@ -7,9 +7,6 @@
 #include "support/main.h"
 #include "unit/log_fixture.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-
 #define SLOTS 2
 #define COUNT 3
 #define RUN (SLOTS * COUNT) /* batches that make bundles for one merge */
@@ -19,12 +16,10 @@ with_log(void)
 {
     struct log_fixture *f = log_fixture_new();
 
-    ks_log_free(f->log);
     f->options.bundle_slots = SLOTS;
     f->options.merge_count = COUNT;
     f->options.cache_bytes_max = 0;
-    ck_assert(log_fixture_new_log(f));
-    ck_assert_ptr_nonnull(log_fixture_open(f));
+    log_fixture_restart(f);
     return f;
 }
 
@@ -32,11 +27,7 @@ with_log(void)
 static void
 append(struct log_fixture *f, int count)
 {
-    for (int i = 0; i < count; i++) {
-        log_fixture_append(f, log_fixture_partition(f), (int32_t) f->append_count);
-        virtual_env_run_for(&f->v, 2000);
-    }
-    ck_assert_uint_eq(f->acknowledged, f->append_count);
+    log_fixture_append_apart(f, count, 2000);
 }
 
 static struct log_fixture *
@@ -49,101 +40,16 @@ with_batches(int count)
     return f;
 }
 
-static struct ks_log_counters
-counters(const struct log_fixture *f)
-{
-    struct ks_log_counters counters;
-
-    ks_log_get_counters(f->log, &counters);
-    return counters;
-}
-
-static void
-on_listed(void *arg, enum kafscale_status status, const struct kafscale_list_entry *entries,
-          size_t entry_count, bool is_truncated, const struct kafscale_error *error)
-{
-    (void) entries;
-    (void) error;
-    ck_assert_int_eq(status, KAFSCALE_OK);
-    ck_assert(!is_truncated);
-    *(size_t *) arg = entry_count;
-}
-
-static size_t
-count_objects(struct log_fixture *f, const char *kind)
-{
-    char prefix[100];
-    struct kafscale_list list = { .prefix = prefix, .count_max = 1000 };
-    size_t count = SIZE_MAX;
-
-    snprintf(prefix, sizeof prefix, "unit/__kafscale/%s/", kind);
-    ks_store_list(f->store, &list, on_listed, &count);
-    virtual_env_run_for(&f->v, 1000);
-    ck_assert_uint_ne(count, SIZE_MAX);
-    return count;
-}
-
-static void
-on_read(struct ks_log_read *read, enum kafscale_status status)
-{
-    ck_assert_int_eq(status, KAFSCALE_OK);
-    *(bool *) read->arg = true;
-}
-
-/* The offsets [first, end) hold one record each, of the sequence that is their offset. */
-static void
-expect_records(struct log_fixture *f, int64_t first, int64_t end)
-{
-    struct kafscale_error error = { 0 };
-    int64_t offset = first;
-
-    ck_assert_int_eq(ks_partition_high_watermark(log_fixture_partition(f)), end);
-    while (offset < end) {
-        bool is_done = false;
-        enum kafscale_status status = KAFSCALE_OK;
-        struct ks_log_read read = { .partition = log_fixture_partition(f),
-                                    .offset = offset,
-                                    .bytes_max = 1000,
-                                    .is_first_whole = true,
-                                    .done = on_read,
-                                    .arg = &is_done };
-
-        if (!ks_log_read(f->log, &read, &status)) {
-            ck_assert(virtual_env_run_until(&f->v, &is_done, 60000));
-        }
-        ck_assert_int_eq(status, KAFSCALE_OK);
-        ck_assert_uint_gt(read.part_count, 0);
-        for (size_t i = 0; i < read.part_count; i++) {
-            struct ks_batch batch;
-
-            ck_assert_int_eq(ks_batch_parse(read.parts[i].bytes, &batch, &error), KAFSCALE_OK);
-            ck_assert_int_eq(batch.base_offset, offset);
-            ck_assert_int_eq(batch.base_sequence, (int32_t) offset);
-            offset++;
-        }
-        ks_log_read_release(&read);
-    }
-}
-
-/* The next incarnation, after a crash. */
-static void
-succeed(struct log_fixture *f)
-{
-    log_fixture_crash(f);
-    ck_assert(log_fixture_new_log(f));
-    ck_assert_ptr_nonnull(log_fixture_open(f));
-}
-
 START_TEST(bundles_become_one_and_go)
 {
     struct log_fixture *f = with_batches(RUN);
 
-    ck_assert_uint_eq(counters(f).bundles_made, COUNT);
-    ck_assert_uint_eq(counters(f).merges, 1);
-    ck_assert_uint_eq(counters(f).bundles_merged, COUNT);
-    ck_assert_uint_eq(count_objects(f, "bundle"), 1);
+    ck_assert_uint_eq(log_fixture_counters(f).bundles_made, COUNT);
+    ck_assert_uint_eq(log_fixture_counters(f).merges, 1);
+    ck_assert_uint_eq(log_fixture_counters(f).bundles_merged, COUNT);
+    ck_assert_uint_eq(log_fixture_count_objects(f, "bundle"), 1);
     ck_assert_uint_eq(log_fixture_partition(f)->bundled_count, 1);
-    expect_records(f, 0, RUN);
+    log_fixture_expect_records(f, 0, RUN, 1000);
     log_fixture_free(f);
 }
 END_TEST
@@ -152,12 +58,12 @@ START_TEST(merged_bundles_are_merged_again)
 {
     struct log_fixture *f = with_batches(RUN * COUNT);
 
-    ck_assert_uint_eq(counters(f).merges, COUNT + 1);
-    ck_assert_uint_eq(count_objects(f, "bundle"), 1);
+    ck_assert_uint_eq(log_fixture_counters(f).merges, COUNT + 1);
+    ck_assert_uint_eq(log_fixture_count_objects(f, "bundle"), 1);
     ck_assert_uint_eq(log_fixture_partition(f)->bundled_count, 1);
-    expect_records(f, 0, RUN * COUNT);
+    log_fixture_expect_records(f, 0, RUN * COUNT, 1000);
     append(f, 1);
-    expect_records(f, 0, RUN * COUNT + 1);
+    log_fixture_expect_records(f, 0, RUN * COUNT + 1, 1000);
     log_fixture_free(f);
 }
 END_TEST
@@ -170,14 +76,14 @@ START_TEST(a_merged_bundle_has_parts)
     f->log->options.merge_part_bytes = 100;
     append(f, RUN);
     virtual_env_run_for(&f->v, 20000);
-    ck_assert_uint_eq(counters(f).merges, 1);
-    ck_assert_uint_eq(counters(f).merge_parts, COUNT);
-    ck_assert_uint_eq(count_objects(f, "bundle"), COUNT);
-    expect_records(f, 0, RUN);
-    succeed(f);
-    expect_records(f, 0, RUN);
+    ck_assert_uint_eq(log_fixture_counters(f).merges, 1);
+    ck_assert_uint_eq(log_fixture_counters(f).merge_parts, COUNT);
+    ck_assert_uint_eq(log_fixture_count_objects(f, "bundle"), COUNT);
+    log_fixture_expect_records(f, 0, RUN, 1000);
+    log_fixture_succeed(f);
+    log_fixture_expect_records(f, 0, RUN, 1000);
     append(f, 1);
-    expect_records(f, 0, RUN + 1);
+    log_fixture_expect_records(f, 0, RUN + 1, 1000);
     log_fixture_free(f);
 }
 END_TEST
@@ -186,15 +92,15 @@ START_TEST(a_later_owner_finds_records_and_producers)
 {
     struct log_fixture *f = with_batches(RUN);
 
-    ck_assert_uint_eq(counters(f).merges, 1);
-    succeed(f);
-    expect_records(f, 0, RUN);
+    ck_assert_uint_eq(log_fixture_counters(f).merges, 1);
+    log_fixture_succeed(f);
+    log_fixture_expect_records(f, 0, RUN, 1000);
     /* A producer that goes on, and one that sends its last batch again. */
     append(f, 1);
-    expect_records(f, 0, RUN + 1);
+    log_fixture_expect_records(f, 0, RUN + 1, 1000);
     log_fixture_append(f, log_fixture_partition(f), RUN);
     virtual_env_run_for(&f->v, 2000);
-    ck_assert_uint_eq(counters(f).duplicates, 1);
+    ck_assert_uint_eq(log_fixture_counters(f).duplicates, 1);
     log_fixture_free(f);
 }
 END_TEST
@@ -206,9 +112,9 @@ START_TEST(long_sections_are_left)
     f->log->options.merge_section_bytes = 10;
     append(f, RUN);
     virtual_env_run_for(&f->v, 20000);
-    ck_assert_uint_eq(counters(f).merges + counters(f).merges_lost, 0);
-    ck_assert_uint_eq(count_objects(f, "bundle"), COUNT);
-    expect_records(f, 0, RUN);
+    ck_assert_uint_eq(log_fixture_counters(f).merges + log_fixture_counters(f).merges_lost, 0);
+    ck_assert_uint_eq(log_fixture_count_objects(f, "bundle"), COUNT);
+    log_fixture_expect_records(f, 0, RUN, 1000);
     log_fixture_free(f);
 }
 END_TEST
@@ -217,41 +123,27 @@ START_TEST(an_idle_log_asks_for_nothing)
 {
     struct log_fixture *f = with_batches(RUN);
 
-    ck_assert_uint_eq(counters(f).merges, 1);
+    ck_assert_uint_eq(log_fixture_counters(f).merges, 1);
     ck_assert_int_eq(ks_env_next_due_ms(&f->v.env), INT64_MAX);
     log_fixture_free(f);
 }
 END_TEST
 
-static void
-on_raised(void *arg, enum kafscale_status status)
-{
-    ck_assert_int_eq(status, KAFSCALE_OK);
-    *(bool *) arg = true;
-}
-
 START_TEST(a_merged_bundle_goes_when_all_in_it_is_below_the_start)
 {
     struct log_fixture *f = with_log();
-    bool is_done = false;
 
     f->log->options.merge_part_bytes = 100;
     append(f, RUN);
     virtual_env_run_for(&f->v, 20000);
-    ck_assert_int_eq(
-        ks_log_raise_start(f->log, log_fixture_partition(f), RUN - 1, on_raised, &is_done),
-        KAFSCALE_OK);
-    ck_assert(virtual_env_run_until(&f->v, &is_done, 60000));
+    log_fixture_raise_start(f, RUN - 1);
     virtual_env_run_for(&f->v, 20000);
-    ck_assert_uint_eq(count_objects(f, "bundle"), COUNT);
-    expect_records(f, RUN - 1, RUN);
-    is_done = false;
-    ck_assert_int_eq(ks_log_raise_start(f->log, log_fixture_partition(f), RUN, on_raised, &is_done),
-                     KAFSCALE_OK);
-    ck_assert(virtual_env_run_until(&f->v, &is_done, 60000));
+    ck_assert_uint_eq(log_fixture_count_objects(f, "bundle"), COUNT);
+    log_fixture_expect_records(f, RUN - 1, RUN, 1000);
+    log_fixture_raise_start(f, RUN);
     virtual_env_run_for(&f->v, 20000);
-    ck_assert_uint_eq(count_objects(f, "bundle"), 0);
-    ck_assert_uint_eq(counters(f).bundles_removed, 1);
+    ck_assert_uint_eq(log_fixture_count_objects(f, "bundle"), 0);
+    ck_assert_uint_eq(log_fixture_counters(f).bundles_removed, 1);
     log_fixture_free(f);
 }
 END_TEST
@@ -287,11 +179,11 @@ START_TEST(what_others_have_read_is_not_merged)
     tell_of_reader(f);
     append(f, 1 + RUN);
     virtual_env_run_for(&f->v, 60000);
-    ck_assert_uint_eq(counters(f).merges, 0);
-    ck_assert_uint_eq(counters(f).merges_lost, 1);
+    ck_assert_uint_eq(log_fixture_counters(f).merges, 0);
+    ck_assert_uint_eq(log_fixture_counters(f).merges_lost, 1);
     /* What was put for the merge is gone again. */
-    ck_assert_uint_eq(count_objects(f, "bundle"), 2 * COUNT);
-    expect_records(f, 0, 2 * RUN);
+    ck_assert_uint_eq(log_fixture_count_objects(f, "bundle"), 2 * COUNT);
+    log_fixture_expect_records(f, 0, 2 * RUN, 1000);
     log_fixture_free(f);
 }
 END_TEST
@@ -307,9 +199,9 @@ START_TEST(answers_may_be_lost)
     virtual_env_run_for(&f->v, 60000);
     f->flaky.rate = 0;
     virtual_env_run_for(&f->v, 60000);
-    ck_assert_uint_eq(counters(f).merges, 1);
-    ck_assert_uint_eq(count_objects(f, "bundle"), 1);
-    expect_records(f, 0, RUN);
+    ck_assert_uint_eq(log_fixture_counters(f).merges, 1);
+    ck_assert_uint_eq(log_fixture_count_objects(f, "bundle"), 1);
+    log_fixture_expect_records(f, 0, RUN, 1000);
     log_fixture_free(f);
 }
 END_TEST
@@ -327,14 +219,14 @@ die_after(uint64_t steps, uint64_t *merges)
     for (uint64_t i = 0; i < steps && !was_over; i++) {
         was_over = !virtual_env_step(&f->v);
     }
-    *merges += counters(f).merges;
-    succeed(f);
+    *merges += log_fixture_counters(f).merges;
+    log_fixture_succeed(f);
     virtual_env_run_for(&f->v, 60000);
-    expect_records(f, 0, ks_partition_high_watermark(log_fixture_partition(f)));
+    log_fixture_expect_records(f, 0, ks_partition_high_watermark(log_fixture_partition(f)), 1000);
     ck_assert_int_ge(ks_partition_high_watermark(log_fixture_partition(f)),
                      (int64_t) f->acknowledged);
     /* What the merge replaces, or what it made, which may wait for the next start. */
-    ck_assert_uint_le(count_objects(f, "bundle"), 2 * COUNT);
+    ck_assert_uint_le(log_fixture_count_objects(f, "bundle"), 2 * COUNT);
     log_fixture_free(f);
     return !was_over;
 }
@@ -379,10 +271,10 @@ START_TEST(each_allocation_may_fail)
         virtual_env_run_for(&f->v, 10000);
         ks_alloc_fail_after(UINT64_MAX);
         virtual_env_run_for(&f->v, 60000);
-        ck_assert_uint_eq(counters(f).merges, 1);
-        expect_records(f, 0, RUN);
-        succeed(f);
-        expect_records(f, 0, RUN);
+        ck_assert_uint_eq(log_fixture_counters(f).merges, 1);
+        log_fixture_expect_records(f, 0, RUN, 1000);
+        log_fixture_succeed(f);
+        log_fixture_expect_records(f, 0, RUN, 1000);
         log_fixture_free(f);
     }
 }

@@ -10,20 +10,6 @@
 #define MINUTE_MS 60000
 #define CHECK_MS (5 * MINUTE_MS)
 
-static int64_t
-start_of(struct log_fixture *f)
-{
-    return ks_partition_log_start(log_fixture_partition(f));
-}
-
-static void
-limit(struct log_fixture *f, int64_t ms, int64_t bytes)
-{
-    struct ks_retention retention = { .ms = ms, .bytes = bytes };
-
-    ks_log_set_retention(f->log, log_fixture_partition(f), &retention);
-}
-
 static void
 append(struct log_fixture *f, int64_t age_ms)
 {
@@ -41,40 +27,28 @@ with_partition(void)
     return f;
 }
 
-static uint64_t
-requests(const struct log_fixture *f)
-{
-    const struct ks_store_counters *counters = ks_store_counters(f->store);
-    uint64_t count = 0;
-
-    for (int i = 0; i < KS_STORE_OPERATION_COUNT; i++) {
-        count += counters->requests[i];
-    }
-    return count;
-}
-
 /* --- Time --- */
 
 START_TEST(batches_go_when_they_are_too_old)
 {
     struct log_fixture *f = with_partition();
 
-    limit(f, 60 * MINUTE_MS, -1);
+    log_fixture_limit(f, 60 * MINUTE_MS, -1);
     append(f, 100 * MINUTE_MS);
     append(f, 90 * MINUTE_MS);
     append(f, 30 * MINUTE_MS);
     append(f, 0);
     virtual_env_run_for(&f->v, CHECK_MS - MINUTE_MS);
-    ck_assert_int_eq(start_of(f), 0);
+    ck_assert_int_eq(log_fixture_log_start(f), 0);
     virtual_env_run_for(&f->v, 2 * MINUTE_MS);
-    ck_assert_int_eq(start_of(f), 2);
+    ck_assert_int_eq(log_fixture_log_start(f), 2);
     /* The others in their time, with an eighth of it more, and both once the second is due. */
     virtual_env_run_for(&f->v, 30 * MINUTE_MS);
-    ck_assert_int_eq(start_of(f), 2);
+    ck_assert_int_eq(log_fixture_log_start(f), 2);
     virtual_env_run_for(&f->v, 10 * MINUTE_MS);
-    ck_assert_int_eq(start_of(f), 3);
+    ck_assert_int_eq(log_fixture_log_start(f), 3);
     virtual_env_run_for(&f->v, 40 * MINUTE_MS);
-    ck_assert_int_eq(start_of(f), 4);
+    ck_assert_int_eq(log_fixture_log_start(f), 4);
     ck_assert_int_eq(ks_partition_high_watermark(log_fixture_partition(f)), 4);
     log_fixture_free(f);
 }
@@ -85,13 +59,13 @@ START_TEST(a_young_batch_keeps_older_ones_behind_it)
 {
     struct log_fixture *f = with_partition();
 
-    limit(f, 60 * MINUTE_MS, -1);
+    log_fixture_limit(f, 60 * MINUTE_MS, -1);
     append(f, 0);
     append(f, 100 * MINUTE_MS);
     virtual_env_run_for(&f->v, 2 * CHECK_MS);
-    ck_assert_int_eq(start_of(f), 0);
+    ck_assert_int_eq(log_fixture_log_start(f), 0);
     virtual_env_run_for(&f->v, 70 * MINUTE_MS);
-    ck_assert_int_eq(start_of(f), 2);
+    ck_assert_int_eq(log_fixture_log_start(f), 2);
     log_fixture_free(f);
 }
 END_TEST
@@ -102,11 +76,11 @@ START_TEST(without_limits_everything_stays)
 
     append(f, 100 * MINUTE_MS);
     virtual_env_run_for(&f->v, 2 * CHECK_MS);
-    ck_assert_int_eq(start_of(f), 0);
-    limit(f, MINUTE_MS, 1);
-    limit(f, -1, -1);
+    ck_assert_int_eq(log_fixture_log_start(f), 0);
+    log_fixture_limit(f, MINUTE_MS, 1);
+    log_fixture_limit(f, -1, -1);
     virtual_env_run_for(&f->v, 2 * CHECK_MS);
-    ck_assert_int_eq(start_of(f), 0);
+    ck_assert_int_eq(log_fixture_log_start(f), 0);
     log_fixture_free(f);
 }
 END_TEST
@@ -115,10 +89,10 @@ START_TEST(the_largest_limits_are_no_limits)
 {
     struct log_fixture *f = with_partition();
 
-    limit(f, INT64_MAX, INT64_MAX);
+    log_fixture_limit(f, INT64_MAX, INT64_MAX);
     append(f, 100 * MINUTE_MS);
     virtual_env_run_for(&f->v, 2 * CHECK_MS);
-    ck_assert_int_eq(start_of(f), 0);
+    ck_assert_int_eq(log_fixture_log_start(f), 0);
     log_fixture_free(f);
 }
 END_TEST
@@ -129,20 +103,18 @@ START_TEST(what_is_in_bundles_goes_too)
     struct log_fixture *f = with_partition();
     struct ks_log_counters counters;
 
-    ks_log_free(f->log);
     f->options.bundle_slots = 2;
-    ck_assert(log_fixture_new_log(f));
-    ck_assert_ptr_nonnull(log_fixture_open(f));
+    log_fixture_restart(f);
     for (int64_t age = 10; age > 3; age--) {
         append(f, age * 10 * MINUTE_MS);
     }
     ks_log_get_counters(f->log, &counters);
     ck_assert_uint_eq(counters.bundles_made, 3);
-    limit(f, 65 * MINUTE_MS, -1);
+    log_fixture_limit(f, 65 * MINUTE_MS, -1);
     virtual_env_run_for(&f->v, 2 * CHECK_MS);
-    ck_assert_int_eq(start_of(f), 4);
+    ck_assert_int_eq(log_fixture_log_start(f), 4);
     virtual_env_run_for(&f->v, 40 * MINUTE_MS);
-    ck_assert_int_eq(start_of(f), 7);
+    ck_assert_int_eq(log_fixture_log_start(f), 7);
     log_fixture_free(f);
 }
 END_TEST
@@ -152,17 +124,15 @@ START_TEST(bundles_count_when_there_is_too_much)
     struct log_fixture *f = with_partition();
     int64_t one;
 
-    ks_log_free(f->log);
     f->options.bundle_slots = 2;
-    ck_assert(log_fixture_new_log(f));
-    ck_assert_ptr_nonnull(log_fixture_open(f));
+    log_fixture_restart(f);
     for (int i = 0; i < 7; i++) {
         append(f, 0);
     }
     one = (int64_t) ks_partition_batch_bytes(log_fixture_partition(f), 6);
-    limit(f, -1, 2 * one);
+    log_fixture_limit(f, -1, 2 * one);
     virtual_env_run_for(&f->v, 2 * CHECK_MS);
-    ck_assert_int_eq(start_of(f), 4);
+    ck_assert_int_eq(log_fixture_log_start(f), 4);
     log_fixture_free(f);
 }
 END_TEST
@@ -176,19 +146,19 @@ START_TEST(the_oldest_go_when_there_is_too_much)
 
     append(f, 0);
     batch_bytes = (int64_t) ks_partition_batch_bytes(log_fixture_partition(f), 0);
-    limit(f, -1, 4 * batch_bytes);
+    log_fixture_limit(f, -1, 4 * batch_bytes);
     for (int i = 0; i < 4; i++) {
         append(f, 0);
     }
     /* Five: without one the limit would just be kept, but that is not worth the while yet. */
     virtual_env_run_for(&f->v, 2 * CHECK_MS);
-    ck_assert_int_eq(start_of(f), 0);
+    ck_assert_int_eq(log_fixture_log_start(f), 0);
     append(f, 0);
     virtual_env_run_for(&f->v, 2 * CHECK_MS);
-    ck_assert_int_eq(start_of(f), 2);
-    limit(f, -1, 0);
+    ck_assert_int_eq(log_fixture_log_start(f), 2);
+    log_fixture_limit(f, -1, 0);
     virtual_env_run_for(&f->v, 2 * CHECK_MS);
-    ck_assert_int_eq(start_of(f), 6);
+    ck_assert_int_eq(log_fixture_log_start(f), 6);
     log_fixture_free(f);
 }
 END_TEST
@@ -200,15 +170,15 @@ START_TEST(what_is_not_committed_stays)
     struct log_fixture *f = with_partition();
     struct ks_fate away = { .fault = KS_FAULT_UNAVAILABLE };
 
-    limit(f, MINUTE_MS, -1);
+    log_fixture_limit(f, MINUTE_MS, -1);
     append(f, 100 * MINUTE_MS);
     ks_fault_store_next(f->faults, KS_STORE_PUT, "/wal/", away, UINT32_MAX);
     append(f, 100 * MINUTE_MS);
     virtual_env_run_for(&f->v, 2 * CHECK_MS);
-    ck_assert_int_eq(start_of(f), 1);
+    ck_assert_int_eq(log_fixture_log_start(f), 1);
     ks_fault_store_clear(f->faults);
     virtual_env_run_for(&f->v, 2 * CHECK_MS);
-    ck_assert_int_eq(start_of(f), 2);
+    ck_assert_int_eq(log_fixture_log_start(f), 2);
     log_fixture_free(f);
 }
 END_TEST
@@ -218,14 +188,14 @@ START_TEST(a_store_that_is_away_is_waited_for)
     struct log_fixture *f = with_partition();
     struct ks_fate away = { .fault = KS_FAULT_UNAVAILABLE };
 
-    limit(f, MINUTE_MS, -1);
+    log_fixture_limit(f, MINUTE_MS, -1);
     append(f, 100 * MINUTE_MS);
     ks_fault_store_next(f->faults, KS_STORE_OPERATION_COUNT, NULL, away, UINT32_MAX);
     virtual_env_run_for(&f->v, 5 * CHECK_MS);
-    ck_assert_int_eq(start_of(f), 0);
+    ck_assert_int_eq(log_fixture_log_start(f), 0);
     ks_fault_store_clear(f->faults);
     virtual_env_run_for(&f->v, CHECK_MS);
-    ck_assert_int_eq(start_of(f), 1);
+    ck_assert_int_eq(log_fixture_log_start(f), 1);
     log_fixture_free(f);
 }
 END_TEST
@@ -235,7 +205,7 @@ START_TEST(partitions_may_go_during_a_check)
     struct log_fixture *f = with_partition();
     struct ks_fate slow = { .effect_ms = 1000, .answer_ms = 1000 };
 
-    limit(f, MINUTE_MS, -1);
+    log_fixture_limit(f, MINUTE_MS, -1);
     append(f, 100 * MINUTE_MS);
     ks_fault_store_next(f->faults, KS_STORE_OPERATION_COUNT, NULL, slow, UINT32_MAX);
     virtual_env_run_for(&f->v, CHECK_MS + 500);
@@ -252,20 +222,20 @@ START_TEST(a_log_with_nothing_to_expire_is_idle)
     struct log_fixture *f = with_partition();
     uint64_t before;
 
-    limit(f, 60 * MINUTE_MS, 1000000);
+    log_fixture_limit(f, 60 * MINUTE_MS, 1000000);
     ck_assert(!ks_env_timer_is_set(&f->log->retention.timer));
     append(f, 0);
-    before = requests(f);
+    before = log_fixture_requests(f);
     virtual_env_run_for(&f->v, 59 * MINUTE_MS);
-    ck_assert_uint_eq(requests(f), before);
+    ck_assert_uint_eq(log_fixture_requests(f), before);
     virtual_env_run_for(&f->v, 30 * MINUTE_MS);
-    ck_assert_int_eq(start_of(f), 1);
-    ck_assert_uint_gt(requests(f), before);
+    ck_assert_int_eq(log_fixture_log_start(f), 1);
+    ck_assert_uint_gt(log_fixture_requests(f), before);
     virtual_env_run_for(&f->v, 2 * CHECK_MS);
-    before = requests(f);
+    before = log_fixture_requests(f);
     ck_assert(!ks_env_timer_is_set(&f->log->retention.timer));
     virtual_env_run_for(&f->v, 24 * 60 * MINUTE_MS);
-    ck_assert_uint_eq(requests(f), before);
+    ck_assert_uint_eq(log_fixture_requests(f), before);
     log_fixture_free(f);
 }
 END_TEST

@@ -8,8 +8,6 @@
 #include "support/main.h"
 #include "unit/log_fixture.h"
 
-#include <stdlib.h>
-
 #define BATCHES 6
 
 struct raise {
@@ -52,12 +50,6 @@ raise_start(struct log_fixture *f, int64_t offset)
     end(f, &raise, KAFSCALE_OK);
 }
 
-static int64_t
-start_of(struct log_fixture *f)
-{
-    return ks_partition_log_start(log_fixture_partition(f));
-}
-
 /* Six batches of one record, from one producer, in objects of their own. */
 static struct log_fixture *
 with_batches(void)
@@ -72,15 +64,6 @@ with_batches(void)
     }
     ck_assert_int_eq(ks_partition_high_watermark(partition), BATCHES);
     return f;
-}
-
-/* The next owner, after a death. */
-static void
-succeed(struct log_fixture *f)
-{
-    log_fixture_crash(f);
-    ck_assert(log_fixture_new_log(f));
-    ck_assert_ptr_nonnull(log_fixture_open(f));
 }
 
 static void
@@ -128,17 +111,17 @@ START_TEST(a_raised_start_stays_with_every_later_owner)
 {
     struct log_fixture *f = with_batches();
 
-    ck_assert_int_eq(start_of(f), 0);
+    ck_assert_int_eq(log_fixture_log_start(f), 0);
     raise_start(f, 2);
-    ck_assert_int_eq(start_of(f), 2);
+    ck_assert_int_eq(log_fixture_log_start(f), 2);
     ck_assert_uint_gt(ks_partition_batch_bytes(log_fixture_partition(f), 2), 0);
-    succeed(f);
-    ck_assert_int_eq(start_of(f), 2);
+    log_fixture_succeed(f);
+    ck_assert_int_eq(log_fixture_log_start(f), 2);
     ck_assert_int_eq(ks_partition_placed_from(log_fixture_partition(f)), 2);
     ck_assert_int_eq(ks_partition_high_watermark(log_fixture_partition(f)), BATCHES);
     raise_start(f, BATCHES);
-    succeed(f);
-    ck_assert_int_eq(start_of(f), BATCHES);
+    log_fixture_succeed(f);
+    ck_assert_int_eq(log_fixture_log_start(f), BATCHES);
     ck_assert_int_eq(ks_partition_high_watermark(log_fixture_partition(f)), BATCHES);
     log_fixture_free(f);
 }
@@ -151,7 +134,7 @@ START_TEST(a_start_never_sinks)
 
     raise_start(f, 4);
     raise_start(f, 1);
-    ck_assert_int_eq(start_of(f), 4);
+    ck_assert_int_eq(log_fixture_log_start(f), 4);
     /* Nor when several are asked for at once. */
     begin(f, 5, &raises[0]);
     begin(f, 3, &raises[1]);
@@ -159,9 +142,9 @@ START_TEST(a_start_never_sinks)
     for (int i = 0; i < 3; i++) {
         end(f, &raises[i], KAFSCALE_OK);
     }
-    ck_assert_int_eq(start_of(f), 6);
-    succeed(f);
-    ck_assert_int_eq(start_of(f), 6);
+    ck_assert_int_eq(log_fixture_log_start(f), 6);
+    log_fixture_succeed(f);
+    ck_assert_int_eq(log_fixture_log_start(f), 6);
     log_fixture_free(f);
 }
 END_TEST
@@ -179,9 +162,9 @@ START_TEST(a_start_inside_a_batch_keeps_the_batch)
     }
     raise_start(f, 3);
     ck_assert_int_eq(stored_sequence(f, 3), 1);
-    succeed(f);
+    log_fixture_succeed(f);
     partition = log_fixture_partition(f);
-    ck_assert_int_eq(start_of(f), 3);
+    ck_assert_int_eq(log_fixture_log_start(f), 3);
     ck_assert_int_eq(ks_partition_placed_from(partition), 2);
     ck_assert_uint_gt(ks_partition_batch_bytes(partition, 3), 0);
     ck_assert_int_eq(ks_partition_high_watermark(partition), 6);
@@ -199,11 +182,11 @@ START_TEST(a_lost_answer_is_looked_after)
         f->flaky.rate = 900000;
         raise_start(f, i);
         f->flaky.rate = 0;
-        ck_assert_int_eq(start_of(f), i);
+        ck_assert_int_eq(log_fixture_log_start(f), i);
     }
     ck_assert_uint_gt(f->flaky.lost + f->flaky.undone, 0);
-    succeed(f);
-    ck_assert_int_eq(start_of(f), 4);
+    log_fixture_succeed(f);
+    ck_assert_int_eq(log_fixture_log_start(f), 4);
     log_fixture_free(f);
 }
 END_TEST
@@ -218,10 +201,10 @@ START_TEST(it_waits_while_the_store_is_away)
     begin(f, 3, &raise);
     virtual_env_run_for(&f->v, 60000);
     ck_assert(!raise.is_done);
-    ck_assert_int_eq(start_of(f), 0);
+    ck_assert_int_eq(log_fixture_log_start(f), 0);
     ks_fault_store_clear(f->faults);
     end(f, &raise, KAFSCALE_OK);
-    ck_assert_int_eq(start_of(f), 3);
+    ck_assert_int_eq(log_fixture_log_start(f), 3);
     log_fixture_free(f);
 }
 END_TEST
@@ -252,7 +235,7 @@ START_TEST(who_lost_the_partition_raises_nothing)
     ck_assert_ptr_nonnull(log_fixture_open(f));
     ck_assert_int_eq(ks_log_raise_start(old, lost, 3, on_raised, &raise), KAFSCALE_OK);
     end(f, &raise, KAFSCALE_FENCED);
-    ck_assert_int_eq(start_of(f), 0);
+    ck_assert_int_eq(log_fixture_log_start(f), 0);
     ks_log_free(old);
     log_fixture_free(f);
 }
@@ -346,7 +329,7 @@ START_TEST(states_that_nothing_begins_with_any_more_go)
     virtual_env_run_for(&f->v, 10000);
     ck_assert(!has_state(f, 2));
     ck_assert_int_eq(stored_sequence(f, 3), 2);
-    succeed(f);
+    log_fixture_succeed(f);
     raise_start(f, 5);
     virtual_env_run_for(&f->v, 10000);
     ck_assert(!has_state(f, 3));
@@ -560,7 +543,7 @@ run_short_of_memory(uint64_t allocations)
     virtual_env_run_for(&f->v, 30000);
     was_enough = status == KAFSCALE_OK && raise.status == KAFSCALE_OK;
     ck_assert(raise.is_done == (status == KAFSCALE_OK));
-    ck_assert_int_eq(start_of(f), was_enough ? 4 : 0);
+    ck_assert_int_eq(log_fixture_log_start(f), was_enough ? 4 : 0);
     log_fixture_free(f);
     return !was_enough || allocations < 40;
 }

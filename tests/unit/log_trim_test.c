@@ -28,11 +28,7 @@ with_log(void)
 static void
 append(struct log_fixture *f, int count)
 {
-    for (int i = 0; i < count; i++) {
-        log_fixture_append(f, log_fixture_partition(f), (int32_t) f->append_count);
-        virtual_env_run_for(&f->v, 100);
-    }
-    ck_assert_uint_eq(f->acknowledged, f->append_count);
+    log_fixture_append_apart(f, count, 100);
 }
 
 static struct log_fixture *
@@ -43,24 +39,6 @@ with_batches(void)
     ck_assert_ptr_nonnull(log_fixture_open(f));
     append(f, BATCHES);
     return f;
-}
-
-static void
-on_raised(void *arg, enum kafscale_status status)
-{
-    ck_assert_int_eq(status, KAFSCALE_OK);
-    *(bool *) arg = true;
-}
-
-static void
-raise_start(struct log_fixture *f, int64_t offset)
-{
-    bool is_done = false;
-
-    ck_assert_int_eq(
-        ks_log_raise_start(f->log, log_fixture_partition(f), offset, on_raised, &is_done),
-        KAFSCALE_OK);
-    ck_assert(virtual_env_run_until(&f->v, &is_done, 600000));
 }
 
 struct listing {
@@ -112,41 +90,17 @@ expect_slots(struct log_fixture *f, uint64_t first, size_t count)
     }
 }
 
-static uint64_t
-requests(const struct log_fixture *f)
-{
-    const struct ks_store_counters *counters = ks_store_counters(f->store);
-    uint64_t count = 0;
-
-    for (int i = 0; i < KS_STORE_OPERATION_COUNT; i++) {
-        count += counters->requests[i];
-    }
-    return count;
-}
-
-/* Another broker after the death of this one; tells whose log it found. */
-static struct ks_id
-succeed(struct log_fixture *f)
-{
-    struct ks_id before = f->options.incarnation;
-
-    log_fixture_crash(f);
-    ck_assert(log_fixture_new_log(f));
-    ck_assert_ptr_nonnull(log_fixture_open(f));
-    return before;
-}
-
 START_TEST(slots_go_when_all_in_them_is_below_the_start)
 {
     struct log_fixture *f = with_batches();
 
     f->options.bundle_slots = 12;
-    (void) succeed(f);
+    log_fixture_succeed(f);
     append(f, BATCHES);
-    raise_start(f, BATCHES + 5);
+    log_fixture_raise_start(f, BATCHES + 5);
     virtual_env_run_for(&f->v, 10000);
     expect_slots(f, 5, 3);
-    raise_start(f, 2 * BATCHES);
+    log_fixture_raise_start(f, 2 * BATCHES);
     virtual_env_run_for(&f->v, 10000);
     expect_slots(f, 0, 0);
     append(f, 1);
@@ -159,10 +113,10 @@ START_TEST(a_batch_above_the_start_keeps_its_slot_and_those_after_it)
 {
     struct log_fixture *f = with_batches();
 
-    raise_start(f, 5);
+    log_fixture_raise_start(f, 5);
     virtual_env_run_for(&f->v, 10000);
     expect_slots(f, 0, BATCHES);
-    raise_start(f, BATCHES);
+    log_fixture_raise_start(f, BATCHES);
     virtual_env_run_for(&f->v, 10000);
     expect_slots(f, 0, 0);
     log_fixture_free(f);
@@ -174,16 +128,16 @@ START_TEST(an_idle_log_asks_for_nothing)
     struct log_fixture *f = with_batches();
     uint64_t before;
 
-    raise_start(f, 5);
+    log_fixture_raise_start(f, 5);
     virtual_env_run_for(&f->v, 10000);
-    before = requests(f);
+    before = log_fixture_requests(f);
     virtual_env_run_for(&f->v, 24 * 3600 * 1000);
-    ck_assert_uint_eq(requests(f), before);
-    raise_start(f, BATCHES);
+    ck_assert_uint_eq(log_fixture_requests(f), before);
+    log_fixture_raise_start(f, BATCHES);
     virtual_env_run_for(&f->v, 10000);
-    before = requests(f);
+    before = log_fixture_requests(f);
     virtual_env_run_for(&f->v, 24 * 3600 * 1000);
-    ck_assert_uint_eq(requests(f), before);
+    ck_assert_uint_eq(log_fixture_requests(f), before);
     ck_assert_int_eq(ks_env_next_due_ms(&f->v.env), INT64_MAX);
     log_fixture_free(f);
 }
@@ -208,9 +162,9 @@ START_TEST(slots_of_a_partition_that_was_given_away_stay)
 
     ks_log_forget(f->log, log_fixture_partition(f));
     virtual_env_run_for(&f->v, 10000);
-    before = requests(f);
+    before = log_fixture_requests(f);
     virtual_env_run_for(&f->v, 24 * 3600 * 1000);
-    ck_assert_uint_eq(requests(f), before);
+    ck_assert_uint_eq(log_fixture_requests(f), before);
     expect_slots(f, 0, BATCHES);
     log_fixture_free(f);
 }
@@ -237,7 +191,7 @@ START_TEST(a_partition_that_comes_and_goes_leaves_nothing_behind)
 
         ck_assert_ptr_nonnull(log_fixture_open(f));
         append(f, 1);
-        raise_start(f, i + 1);
+        log_fixture_raise_start(f, i + 1);
         virtual_env_run_for(&f->v, 1000);
         ck_assert_uint_le(f->log->trimmer->own->runs.count, 2);
         ck_assert_int_eq(ks_log_release(f->log, &release, on_released, &is_done), KAFSCALE_OK);
@@ -250,17 +204,18 @@ END_TEST
 START_TEST(the_log_of_a_dead_broker_goes_but_for_its_seal)
 {
     struct log_fixture *f = with_batches();
-    struct ks_id dead = succeed(f);
+    struct ks_id dead = f->options.incarnation;
     struct listing listing;
 
+    log_fixture_succeed(f);
     ck_assert_uint_eq(list_slots(f, &dead).count, BATCHES + 1);
-    raise_start(f, BATCHES);
+    log_fixture_raise_start(f, BATCHES);
     virtual_env_run_for(&f->v, 10000);
     listing = list_slots(f, &dead);
     ck_assert_uint_eq(listing.count, 1);
     ck_assert_uint_eq(listing.first, BATCHES);
     append(f, 2);
-    (void) succeed(f);
+    log_fixture_succeed(f);
     ck_assert_int_eq(ks_partition_high_watermark(log_fixture_partition(f)), BATCHES + 2);
     log_fixture_free(f);
 }
@@ -275,12 +230,10 @@ START_TEST(large_slots_that_are_covered_go_before_a_bundle_is_made)
 
     log_fixture_free(f);
     f = with_log();
-    ks_log_free(f->log);
     f->options.bundle_bytes = 5 * batch_bytes;
-    ck_assert(log_fixture_new_log(f));
-    ck_assert_ptr_nonnull(log_fixture_open(f));
+    log_fixture_restart(f);
     append(f, 4);
-    raise_start(f, 3);
+    log_fixture_raise_start(f, 3);
     append(f, 1);
     virtual_env_run_for(&f->v, 10000);
     ks_log_get_counters(f->log, &counters);
@@ -295,15 +248,13 @@ START_TEST(a_successor_begins_at_the_mark)
 {
     struct log_fixture *f = with_log();
 
-    ks_log_free(f->log);
     f->options.bundle_slots = 12;
-    ck_assert(log_fixture_new_log(f));
-    ck_assert_ptr_nonnull(log_fixture_open(f));
+    log_fixture_restart(f);
     append(f, BATCHES);
-    raise_start(f, 3);
+    log_fixture_raise_start(f, 3);
     virtual_env_run_for(&f->v, 10000);
     expect_slots(f, 3, BATCHES - 3);
-    (void) succeed(f);
+    log_fixture_succeed(f);
     ck_assert_int_eq(ks_partition_log_start(log_fixture_partition(f)), 3);
     ck_assert_int_eq(ks_partition_high_watermark(log_fixture_partition(f)), BATCHES);
     ck_assert_int_eq(ks_partition_placed_from(log_fixture_partition(f)), 3);
@@ -317,7 +268,7 @@ START_TEST(a_failing_store_delays_deletion_and_no_more)
 
     ks_fault_store_next(f->faults, KS_STORE_REMOVE, "/wal/",
                         (struct ks_fate){ .fault = KS_FAULT_UNAVAILABLE }, 5);
-    raise_start(f, BATCHES);
+    log_fixture_raise_start(f, BATCHES);
     virtual_env_run_for(&f->v, 60000);
     expect_slots(f, 0, 0);
     log_fixture_free(f);
@@ -328,12 +279,8 @@ END_TEST
 START_TEST(a_mark_moves_whatever_becomes_of_the_answer)
 {
     struct log_fixture *f = with_batches();
-    bool is_done = false;
 
-    ck_assert_int_eq(
-        ks_log_raise_start(f->log, log_fixture_partition(f), BATCHES, on_raised, &is_done),
-        KAFSCALE_OK);
-    ck_assert(virtual_env_run_until(&f->v, &is_done, 600000));
+    log_fixture_raise_start(f, BATCHES);
     f->flaky.rate = 1000000;
     virtual_env_run_for(&f->v, 500);
     f->flaky.rate = 0;
@@ -349,20 +296,20 @@ START_TEST(a_mark_may_move_long_after_its_answer_was_lost)
     struct log_fixture *f = with_batches();
 
     f->options.bundle_slots = 12;
-    (void) succeed(f);
+    log_fixture_succeed(f);
     append(f, BATCHES);
-    raise_start(f, BATCHES);
+    log_fixture_raise_start(f, BATCHES);
     virtual_env_run_for(&f->v, 10000);
-    raise_start(f, BATCHES + 3);
+    log_fixture_raise_start(f, BATCHES + 3);
     f->flaky.late = 1;
     while (f->log->trimmer->step != KS_TRIM_CHECK) {
         ck_assert(virtual_env_step(&f->v));
     }
     virtual_env_run_for(&f->v, 1);
-    raise_start(f, BATCHES + 6);
+    log_fixture_raise_start(f, BATCHES + 6);
     virtual_env_run_for(&f->v, 60000);
     append(f, 1);
-    raise_start(f, 2 * BATCHES + 1);
+    log_fixture_raise_start(f, 2 * BATCHES + 1);
     virtual_env_run_for(&f->v, 60000);
     expect_slots(f, 0, 0);
     log_fixture_free(f);
@@ -378,19 +325,19 @@ die_after(uint64_t steps, size_t *trimmed)
     bool is_done = false;
     bool was_over = false;
 
-    (void) succeed(f);
+    log_fixture_succeed(f);
     append(f, 2);
-    ck_assert_int_eq(
-        ks_log_raise_start(f->log, log_fixture_partition(f), BATCHES, on_raised, &is_done),
-        KAFSCALE_OK);
+    ck_assert_int_eq(ks_log_raise_start(f->log, log_fixture_partition(f), BATCHES,
+                                        log_fixture_on_raised, &is_done),
+                     KAFSCALE_OK);
     while (steps-- > 0 && !was_over) {
         was_over = !virtual_env_step(&f->v);
     }
-    (void) succeed(f);
+    log_fixture_succeed(f);
     ck_assert_int_eq(ks_partition_high_watermark(log_fixture_partition(f)), BATCHES + 2);
     *trimmed += ks_partition_placed_from(log_fixture_partition(f)) == BATCHES;
     append(f, 1);
-    raise_start(f, BATCHES + 3);
+    log_fixture_raise_start(f, BATCHES + 3);
     virtual_env_run_for(&f->v, 60000);
     expect_slots(f, 0, 0);
     log_fixture_free(f);
@@ -417,9 +364,9 @@ START_TEST(a_log_may_be_freed_at_any_step)
         struct log_fixture *f = with_batches();
         bool is_done = false;
 
-        ck_assert_int_eq(
-            ks_log_raise_start(f->log, log_fixture_partition(f), BATCHES, on_raised, &is_done),
-            KAFSCALE_OK);
+        ck_assert_int_eq(ks_log_raise_start(f->log, log_fixture_partition(f), BATCHES,
+                                            log_fixture_on_raised, &is_done),
+                         KAFSCALE_OK);
         for (int64_t i = 0; i < steps && virtual_env_step(&f->v); i++) {
         }
         log_fixture_free(f);
