@@ -24,13 +24,19 @@ def kinds(keys):
     return {kind for key in keys for kind in ("/wal/", "/meta/", ".kfs", ".index") if kind in key}
 
 
+def has_all_kinds(w, daemon):
+    """What was written last makes a new object of the log, where those before may have gone."""
+    write(daemon, "more\n", topic="more")
+    return len(kinds(w.stub.ask("GET", "/objects?" + BUCKET))) == 4
+
+
 def expect_encrypted(root, wanted, *settings):
     """A broker that writes all kinds of objects; each of them is stored with these headers."""
     with World(root, "--kms-key", "default-key", "--kms-key", ARN) as w:
         w.stub.set(required_encryption=wanted.get(ALGORITHM))
         daemon = w.start(*BUSY, *settings)
         write(daemon, numbers(2000))
-        wait_until(lambda: len(kinds(w.stub.ask("GET", "/objects?" + BUCKET))) == 4, "segments")
+        wait_until(lambda: has_all_kinds(w, daemon), "segments")
         for key, headers in w.stub.ask("GET", "/headers?" + BUCKET).items():
             found = {name: headers[name] for name in (ALGORITHM, KEY) if name in headers}
             assert found == wanted, (key, headers)
