@@ -115,7 +115,11 @@ def make_topic(connection, topic):
         assert time.monotonic() < deadline, "the topic doesn't come to be"
 
 
-def produced_error(answer):
-    """The error code of the one partition in an answer to `produce`."""
+def produced(answer):
+    """(error code, offset) of the one partition in an answer to `produce`."""
     name_size = struct.unpack_from(">h", answer, 8)[0]
-    return struct.unpack_from(">h", answer, 8 + 2 + name_size + 4 + 4)[0]
+    return struct.unpack_from(">hq", answer, 8 + 2 + name_size + 4 + 4)
+
+
+def produced_error(answer):
+    return produced(answer)[0]
