@@ -13,7 +13,7 @@ ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 PROJECT = """project('one_test')
 custom_target('built', output: 'built', build_by_default: true,
   command: ['sh', files('build.sh'), '@OUTPUT@'])
-test('the test', find_program('sh'), args: files('test.sh'), timeout: 3)
+test('the test', find_program('sh'), args: files('test.sh'), timeout: 2)
 """
 OPTIONS = "option('tests', type: 'feature', value: 'auto')\n"
 NO_PACKAGES = '\nbuild_packages=(%s)\ntest_packages=()\n'
