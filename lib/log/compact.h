@@ -57,6 +57,7 @@ struct ks_compact_job {
     struct ks_timer retry;
     void (*again)(struct ks_compact_job *job);
     uint32_t attempts;
+    uint32_t odd_reads; /* of what was found under a key, and was not what must be there */
     struct ks_change change;
     bool is_swapping; /* the change is under way */
 };

@@ -10,6 +10,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#define READS_MAX 5
+
 static void put_index(struct ks_compact_job *job);
 static void put_segment(struct ks_compact_job *job);
 static void look_at_index(struct ks_compact_job *job);
@@ -77,10 +79,17 @@ on_register(void *arg, enum kafscale_status status, const struct kafscale_meta_e
     ks_register_deinit(&reg);
 }
 
-/* Only the register, read after it, makes an odd object an alarm. */
+/*
+ * It may have been damaged on the way: `look` reads it again. Only the register, read after it,
+ * makes an odd object an alarm.
+ */
 static void
-something_else(struct ks_compact_job *job)
+something_else(struct ks_compact_job *job, void (*look)(struct ks_compact_job *job))
 {
+    if (++job->odd_reads < READS_MAX) {
+        ks_compact_retry(job, look);
+        return;
+    }
     ks_register_key(&job->name, job->register_key);
     job->register_read = (struct kafscale_meta_read){ .key = job->register_key, .is_fresh = true };
     ks_meta_read(job->log->meta, &job->register_read, on_register, job);
@@ -106,10 +115,34 @@ adopt(struct ks_compact_job *job, const struct ks_index *found)
         ks_compact_gather(job);
     } else if (found->body_crc != job->build.index.body_crc ||
                found->body_bytes != job->build.index.body_bytes) {
-        something_else(job);
+        something_else(job, look_at_index);
     } else {
         put_segment(job);
     }
+}
+
+/* An index other than the one that was put. */
+static void
+take_found_index(struct ks_compact_job *job, struct kafscale_slice bytes)
+{
+    struct kafscale_error error = { 0 };
+    struct ks_index found;
+    enum kafscale_status status = ks_index_decode(bytes, &found, &error);
+
+    if (status == KAFSCALE_NO_MEMORY) {
+        ks_compact_retry(job, look_at_index);
+        return;
+    }
+    if (status != KAFSCALE_OK) {
+        something_else(job, look_at_index);
+        return;
+    }
+    if (is_index_of_place(job, &found)) {
+        adopt(job, &found);
+    } else {
+        something_else(job, look_at_index);
+    }
+    ks_index_deinit(&found);
 }
 
 static void
@@ -117,8 +150,6 @@ on_index_found(void *arg, enum kafscale_status status, struct kafscale_blob *bod
                uint64_t object_bytes, const struct kafscale_error *store_error)
 {
     struct ks_compact_job *job = arg;
-    struct kafscale_error error = { 0 };
-    struct ks_index found;
 
     (void) object_bytes;
     (void) store_error;
@@ -130,15 +161,8 @@ on_index_found(void *arg, enum kafscale_status status, struct kafscale_blob *bod
         ks_compact_retry(job, look_at_index);
     } else if (ks_slice_equals(kafscale_blob_slice(body), ks_buffer_slice(&job->build.encoded))) {
         put_segment(job);
-    } else if (ks_index_decode(kafscale_blob_slice(body), &found, &error) != KAFSCALE_OK) {
-        something_else(job);
     } else {
-        if (is_index_of_place(job, &found)) {
-            adopt(job, &found);
-        } else {
-            something_else(job);
-        }
-        ks_index_deinit(&found);
+        take_found_index(job, kafscale_blob_slice(body));
     }
 }
 
@@ -163,6 +187,7 @@ static void
 put_index(struct ks_compact_job *job)
 {
     job->step = KS_COMPACT_INDEX;
+    job->odd_reads = 0;
     job->encoded_part = (struct kafscale_part){ .bytes = ks_buffer_slice(&job->build.encoded) };
     job->put = (struct kafscale_put){ .key = job->index_key,
                                       .parts = &job->encoded_part,
@@ -216,7 +241,7 @@ on_footer_found(void *arg, enum kafscale_status status, struct kafscale_blob *bo
         ks_compact_retry(job, look_at_segment);
     } else if (!ks_slice_equals(kafscale_blob_slice(body),
                                 ks_slice(job->build.footer, sizeof job->build.footer))) {
-        something_else(job);
+        something_else(job, look_at_segment);
     } else {
         job->log->counters.segments_adopted++;
         segment_is_there(job);
@@ -250,7 +275,7 @@ on_header_found(void *arg, enum kafscale_status status, struct kafscale_blob *bo
     } else if (status != KAFSCALE_OK) {
         ks_compact_retry(job, look_at_segment);
     } else if (!is_segment_of_place(job, kafscale_blob_slice(body), object_bytes)) {
-        something_else(job);
+        something_else(job, look_at_segment);
     } else {
         job->get = (struct kafscale_get){ .key = job->segment_key,
                                           .position = object_bytes - KS_SEGMENT_FOOTER_BYTES,
@@ -281,6 +306,7 @@ static void
 send_segment(struct ks_compact_job *job)
 {
     job->step = KS_COMPACT_SEGMENT;
+    job->odd_reads = 0;
     job->put = (struct kafscale_put){ .key = job->segment_key,
                                       .parts = job->parts,
                                       .part_count = job->part_count,

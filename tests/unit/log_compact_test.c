@@ -306,6 +306,81 @@ expect_alarm(enum ks_segment_kind kind, const char *bytes)
     log_fixture_free(f);
 }
 
+/* The index of a segment is there, whose owner died before he could put the segment. */
+static struct log_fixture *
+world_with_index_alone(void)
+{
+    struct log_fixture *f = segments_world_new(2 * BATCH_BYTES);
+    struct ks_fate away = { .fault = KS_FAULT_UNAVAILABLE };
+
+    ks_fault_store_next(f->faults, KS_STORE_PUT, ".kfs", away, UINT32_MAX);
+    segments_append(f, 0, 2);
+    ck_assert(segments_has(f, 0, KS_SEGMENT_INDEX));
+    ck_assert(!segments_has(f, 0, KS_SEGMENT_BODY));
+    segments_succeed(f);
+    return f;
+}
+
+static void
+expect_adopted(struct log_fixture *f)
+{
+    virtual_env_run_for(&f->v, 20 * SETTLE_MS);
+    ck_assert_uint_eq(segments_counters(f).compaction_alarms, 0);
+    ck_assert_uint_ge(segments_counters(f).indexes_adopted, 1);
+    ck_assert_int_eq(segments_register(f)->compacted_upto, 2);
+    segments_expect(f, 0, 1);
+}
+
+START_TEST(an_index_that_is_found_and_comes_damaged_is_read_again)
+{
+    struct log_fixture *f = world_with_index_alone();
+    struct ks_fate damaged = { .fault = KS_FAULT_DAMAGE };
+
+    ks_fault_store_next(f->faults, KS_STORE_GET, ".index", damaged, 2);
+    expect_adopted(f);
+    log_fixture_free(f);
+}
+END_TEST
+
+START_TEST(a_segment_that_is_found_and_comes_damaged_is_read_again)
+{
+    struct log_fixture *f = segments_world_new(2 * BATCH_BYTES);
+    struct ks_fate unsure = { .fault = KS_FAULT_ERROR_AFTER };
+    struct ks_fate damaged = { .fault = KS_FAULT_DAMAGE };
+
+    ks_fault_store_next(f->faults, KS_STORE_PUT, ".kfs", unsure, 1);
+    ks_fault_store_next(f->faults, KS_STORE_GET, ".kfs", damaged, 2);
+    segments_append(f, 0, 2);
+    virtual_env_run_for(&f->v, 20 * SETTLE_MS);
+    ck_assert_uint_eq(segments_counters(f).compaction_alarms, 0);
+    ck_assert_uint_eq(segments_counters(f).segments_adopted, 1);
+    ck_assert_int_eq(segments_register(f)->compacted_upto, 2);
+    log_fixture_free(f);
+}
+END_TEST
+
+/* Memory is short while the answer comes in, at each of its allocations in turn. */
+START_TEST(a_shortage_of_memory_makes_no_index_an_odd_one)
+{
+    struct ks_fate slow = { .answer_ms = 1000 };
+
+    for (uint64_t allocation = 0; allocation < 60; allocation++) {
+        struct log_fixture *f = world_with_index_alone();
+        uint64_t asked = ks_store_counters(f->store)->requests[KS_STORE_GET];
+
+        ks_fault_store_next(f->faults, KS_STORE_GET, ".index", slow, 1);
+        while (ks_store_counters(f->store)->requests[KS_STORE_GET] == asked) {
+            ck_assert(virtual_env_step(&f->v));
+        }
+        ks_alloc_fail_once_after(allocation);
+        virtual_env_run_for(&f->v, 2000);
+        ks_alloc_fail_after(UINT64_MAX);
+        expect_adopted(f);
+        log_fixture_free(f);
+    }
+}
+END_TEST
+
 START_TEST(a_foreign_index_is_an_alarm)
 {
     expect_alarm(KS_SEGMENT_INDEX, "something else");
@@ -452,6 +527,9 @@ suite_new(void)
     tcase_add_test(tests, the_range_of_a_found_index_is_taken_over);
     tcase_add_test(tests, a_segment_that_is_there_is_adopted);
     tcase_add_test(tests, an_index_whose_put_was_lost_is_put_again);
+    tcase_add_test(tests, an_index_that_is_found_and_comes_damaged_is_read_again);
+    tcase_add_test(tests, a_segment_that_is_found_and_comes_damaged_is_read_again);
+    tcase_add_test(tests, a_shortage_of_memory_makes_no_index_an_odd_one);
     tcase_add_test(tests, a_foreign_index_is_an_alarm);
     tcase_add_test(tests, a_foreign_segment_is_an_alarm);
     tcase_add_test(tests, a_death_at_any_moment_loses_and_repeats_nothing);
