@@ -279,7 +279,7 @@ on_body(void *arg, enum kafscale_status status, struct kafscale_blob *body, uint
         return;
     }
     if (status == KAFSCALE_STOPPED || status == KAFSCALE_NO_MEMORY ||
-        status == KAFSCALE_UNAVAILABLE) {
+        status == KAFSCALE_UNAVAILABLE || status == KAFSCALE_FAILED) {
         finish(load, status);
         return;
     }
