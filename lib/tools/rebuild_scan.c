@@ -163,17 +163,18 @@ take_producers(struct ks_found *found, const struct ks_index *index)
     struct kafscale_error error = { 0 };
     struct ks_table_node *node;
 
+    if (index->producers.size == 0) {
+        return;
+    }
     ks_producer_table_init(&producers, 0, UINT32_MAX, INT64_MAX);
-    if (index->producers.size > 0 &&
-        ks_producer_snapshot_decode(ks_buffer_slice(&index->producers), &producers, &snapshot,
-                                    &error) == KAFSCALE_OK) {
-        for (node = ks_table_next(&producers.table, NULL); node != NULL;
-             node = ks_table_next(&producers.table, node)) {
-            const struct ks_producer *producer = KS_CONTAINER(node, struct ks_producer, node);
+    found->is_short |= ks_producer_snapshot_decode(ks_buffer_slice(&index->producers), &producers,
+                                                   &snapshot, &error) == KAFSCALE_NO_MEMORY;
+    for (node = ks_table_next(&producers.table, NULL); node != NULL;
+         node = ks_table_next(&producers.table, node)) {
+        const struct ks_producer *producer = KS_CONTAINER(node, struct ks_producer, node);
 
-            if (producer->id > found->producer_id_max) {
-                found->producer_id_max = producer->id;
-            }
+        if (producer->id > found->producer_id_max) {
+            found->producer_id_max = producer->id;
         }
     }
     ks_producer_table_deinit(&producers);

@@ -53,6 +53,7 @@ ks_survey_find(struct ks_survey *survey, enum kafscale_finding_weight weight, co
     finding->finding.weight = weight;
     finding->finding.key = ks_arena_copy_text(&survey->arena, key, strlen(key));
     finding->finding.text = ks_arena_copy_text(&survey->arena, text, strlen(text));
+    survey->is_short |= ks_arena_failed(&survey->arena);
     ks_list_append(&survey->findings, &finding->link);
 }
 

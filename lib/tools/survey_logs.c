@@ -57,6 +57,7 @@ collect(struct log_walk *walk, struct ks_survey_partition *partition,
 
     if (walk->kept_key == NULL) {
         walk->kept_key = ks_arena_copy_text(&walk->survey->arena, walk->key, strlen(walk->key));
+        walk->survey->is_short |= walk->kept_key == NULL;
     }
     place = ks_survey_add(walk->survey, &partition->places, &partition->place_count,
                           &partition->place_capacity, sizeof *place);
