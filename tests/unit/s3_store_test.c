@@ -493,6 +493,49 @@ START_TEST(keys_that_cant_be_ours_are_left_out_and_a_page_of_them_is_passed_over
 }
 END_TEST
 
+#define LONG_PAGES 30
+
+static char *
+page_of_long_keys(void)
+{
+    char *page = NULL;
+    size_t size;
+    FILE *out = open_memstream(&page, &size);
+
+    fputs("<ListBucketResult><IsTruncated>true</IsTruncated>", out);
+    for (int i = 0; i < 20; i++) {
+        fprintf(out, "<Contents><Key>p/%030000d</Key><Size>5</Size></Contents>", i);
+    }
+    fputs("<NextContinuationToken>t</NextContinuationToken></ListBucketResult>", out);
+    fclose(out);
+    return page;
+}
+
+/* All that these hold is more than a list may have. */
+START_TEST(what_pages_passed_over_held_is_not_kept)
+{
+    char *page = page_of_long_keys();
+
+    for (int i = 0; i < LONG_PAGES; i++) {
+        s3_script_add(script, (struct s3_answer){ .body = page });
+    }
+    s3_script_add(script, (struct s3_answer){ .body = PAGE("false", ENTRY("p/y")) });
+    expect_list(NULL, 10, "p/y ");
+    free(page);
+}
+END_TEST
+
+/* The token leads to the next page as often as that comes damaged. */
+START_TEST(a_page_that_comes_damaged_is_asked_for_with_the_same_token)
+{
+    s3_script_add(script, (struct s3_answer){ .body = PAGE("true", ENTRY("p//x")) });
+    s3_script_add(script, (struct s3_answer){ .body = PAGE("true", ENTRY("p//y") "<Contents>") });
+    s3_script_add(script, (struct s3_answer){ .body = PAGE("false", ENTRY("p/y")) });
+    expect_list(NULL, 10, "p/y ");
+    ck_assert_ptr_nonnull(strstr(script->requests[2].text, "continuation-token=t%2B1"));
+}
+END_TEST
+
 static const char *const bad_pages[] = {
     "",
     "<html>",
@@ -736,6 +779,8 @@ add_other_tests(TCase *cases)
 {
     tcase_add_test(cases, list_asks_for_a_page_and_gives_decoded_keys);
     tcase_add_test(cases, keys_that_cant_be_ours_are_left_out_and_a_page_of_them_is_passed_over);
+    tcase_add_test(cases, what_pages_passed_over_held_is_not_kept);
+    tcase_add_test(cases, a_page_that_comes_damaged_is_asked_for_with_the_same_token);
     tcase_add_loop_test(cases, list_that_is_none_is_not_believed, 0, COUNT(bad_pages));
     tcase_add_test(cases, single_removal_is_a_delete_and_absence_is_fine);
     tcase_add_test(cases, removals_at_once_go_together_and_fail_each_for_itself);

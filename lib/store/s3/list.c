@@ -90,7 +90,7 @@ damaged(struct ks_s3_exchange *exchange, const char *why)
 }
 
 static enum ks_s3_verdict
-judge_page(struct ks_s3_call *call, struct ks_s3_exchange *exchange)
+read_page(struct ks_s3_call *call, struct ks_s3_exchange *exchange, struct ks_arena *arena)
 {
     struct kafscale_error error = { 0 };
     enum kafscale_status status;
@@ -98,8 +98,7 @@ judge_page(struct ks_s3_call *call, struct ks_s3_exchange *exchange)
     if (exchange->body == NULL) {
         return damaged(exchange, "an empty answer");
     }
-    status = ks_s3_listing_read(kafscale_blob_slice(exchange->body), &call->arena, &call->listing,
-                                &error);
+    status = ks_s3_listing_read(kafscale_blob_slice(exchange->body), arena, &call->listing, &error);
     if (status == KAFSCALE_NO_MEMORY) {
         return KS_S3_STARVED;
     }
@@ -114,6 +113,24 @@ judge_page(struct ks_s3_call *call, struct ks_s3_exchange *exchange)
         return KS_S3_HALF;
     }
     return KS_S3_GOOD;
+}
+
+/* The token of the page before is needed until a page was good; then nothing of it is. */
+static enum ks_s3_verdict
+judge_page(struct ks_s3_call *call, struct ks_s3_exchange *exchange)
+{
+    struct ks_arena page;
+    enum ks_s3_verdict verdict;
+
+    ks_arena_init(&page, ARENA_BYTES_MAX);
+    verdict = read_page(call, exchange, &page);
+    if (verdict == KS_S3_GOOD || verdict == KS_S3_HALF) {
+        ks_arena_deinit(&call->arena);
+        call->arena = page;
+    } else {
+        ks_arena_deinit(&page);
+    }
+    return verdict;
 }
 
 static enum ks_s3_verdict
