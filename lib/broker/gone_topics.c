@@ -15,7 +15,7 @@ struct gone_topic {
 };
 
 static void run(void *arg);
-static void read_all(struct ks_gone_topics *gone);
+static void read_all(void *arg);
 
 static struct gone_topic *
 find(const struct ks_gone_topics *gone, const struct ks_id *id)
@@ -229,14 +229,22 @@ on_read(void *arg, enum kafscale_status status, const struct kafscale_meta_entry
     (void) revision;
     (void) error;
     gone->is_reading = false;
+    if (status != KAFSCALE_OK && !gone->is_ended) {
+        ks_log(&gone->env->logger, KAFSCALE_LOG_WARN,
+               "deleted topics that have left something are not known yet: %s",
+               kafscale_status_text(status));
+        ks_env_set_timer(gone->env, &gone->read_timer, ks_env_now_ms(gone->env) + RETRY_MS);
+    }
     for (size_t i = 0; i < entry_count && status == KAFSCALE_OK; i++) {
         ks_gone_topics_apply(gone, &entries[i], false);
     }
 }
 
 static void
-read_all(struct ks_gone_topics *gone)
+read_all(void *arg)
 {
+    struct ks_gone_topics *gone = arg;
+
     if (!gone->is_reading) {
         gone->is_reading = true;
         gone->read = (struct kafscale_meta_read){ .key = "gone/", .is_prefix = true };
@@ -251,6 +259,7 @@ ks_gone_topics_init(struct ks_gone_topics *gone, struct ks_env *env, struct ks_m
     *gone = (struct ks_gone_topics){ .env = env, .meta = meta, .again_ms = again_ms };
     ks_list_init(&gone->topics);
     gone->timer = (struct ks_timer){ .on_due = run, .arg = gone };
+    gone->read_timer = (struct ks_timer){ .on_due = read_all, .arg = gone };
 }
 
 void
@@ -266,6 +275,7 @@ ks_gone_topics_end(struct ks_gone_topics *gone)
     if (gone->env != NULL) {
         gone->is_ended = true;
         ks_env_cancel_timer(gone->env, &gone->timer);
+        ks_env_cancel_timer(gone->env, &gone->read_timer);
     }
 }
 

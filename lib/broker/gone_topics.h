@@ -23,6 +23,7 @@ struct ks_gone_topics {
     struct ks_timer timer;
     struct kafscale_meta_read read;
     bool is_reading;
+    struct ks_timer read_timer; /* a read that failed is made again */
     char key[KS_TOPIC_KEY_BYTES];
     uint8_t bytes[KS_GONE_RECORD_BYTES_MAX];
     struct kafscale_meta_compare compare;
