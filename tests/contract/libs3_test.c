@@ -5,10 +5,8 @@
  * store makes. Then what is known to go wrong inside libs3.
  */
 #include "contract/store_contract.h"
-#include "kafscale/plugin.h"
-#include "net/net.h"
+#include "support/plugin_store.h"
 
-#include <event2/event.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -20,77 +18,25 @@
 
 extern const struct kafscale_plugin kafscale_plugin_libs3;
 
-struct place {
-    struct ks_loop *loop;
-    struct kafscale_options *options;
-};
-
 /* --- A store ---------------------------------------------------------------------------------- */
 
-static void
-set(struct kafscale_options *options, const char *key, const char *value)
-{
-    struct kafscale_error error = { 0 };
-
-    ck_assert_msg(kafscale_options_set(options, key, value, &error) == KAFSCALE_OK, "%s",
-                  error.text);
-}
-
 static struct kafscale_options *
-new_options(const char *endpoint, const char *bucket)
+new_options(const char *endpoint)
 {
-    struct kafscale_options *options = kafscale_options_new();
+    struct kafscale_options *options = plugin_store_options("libs3");
 
-    ck_assert_ptr_nonnull(options);
-    set(options, "s3.bucket", bucket);
-    set(options, "s3.signature", "v2");
-    set(options, "store.single_writer", "true");
-    set(options, "s3.endpoint", endpoint);
-    set(options, "s3.access.key", getenv("S3_TEST_ACCESS_KEY"));
-    set(options, "s3.secret.key", getenv("S3_TEST_SECRET_KEY"));
+    plugin_store_set(options, "s3.signature", "v2");
+    plugin_store_set(options, "store.single_writer", "true");
+    plugin_store_set(options, "s3.endpoint", endpoint);
+    plugin_store_set(options, "s3.access.key", getenv("S3_TEST_ACCESS_KEY"));
+    plugin_store_set(options, "s3.secret.key", getenv("S3_TEST_SECRET_KEY"));
     return options;
-}
-
-static void
-print_line(void *arg, enum kafscale_log_level level, const char *line)
-{
-    (void) arg;
-    printf("# %d %s\n", (int) level, line);
-}
-
-static void
-run_loop(void *arg, const bool *condition)
-{
-    struct place *place = arg;
-
-    while (!*condition) {
-        event_base_loop(ks_loop_base(place->loop), EVLOOP_ONCE);
-    }
 }
 
 static void *
 start_at(struct store_client *client, const char *endpoint)
 {
-    static int count;
-    struct ks_loop_options loop_options = { .logger = { .write = print_line,
-                                                        .level = KAFSCALE_LOG_WARN } };
-    struct place *place = calloc(1, sizeof *place);
-    struct kafscale_store store;
-    struct kafscale_error error = { 0 };
-    char bucket[64];
-    struct ks_env *env;
-
-    (void) snprintf(bucket, sizeof bucket, "libs3-%d-%d", (int) getpid(), count++);
-    ck_assert_int_eq(ks_loop_new(NULL, &loop_options, &place->loop, &error), KAFSCALE_OK);
-    env = ks_loop_env(place->loop);
-    place->options = new_options(endpoint, bucket);
-    ck_assert_msg(kafscale_plugin_libs3.open_store(place->options, false, ks_env_loop(env), &store,
-                                                   &error) == KAFSCALE_OK,
-                  "%s", error.text);
-    client->store = ks_store_new(env, store);
-    client->run = run_loop;
-    client->run_arg = place;
-    return place;
+    return plugin_store_open(&kafscale_plugin_libs3, new_options(endpoint), client);
 }
 
 static void *
@@ -99,18 +45,8 @@ start(struct store_client *client)
     return start_at(client, getenv("S3_TEST_ENDPOINT"));
 }
 
-static void
-stop(void *state)
-{
-    struct place *place = state;
-
-    kafscale_options_free(place->options);
-    ks_loop_free(place->loop);
-    free(place);
-}
-
 static const struct store_factory factories[] = {
-    { .name = "libs3", .start = start, .stop = stop, .lacks_spaces = true },
+    { .name = "libs3", .start = start, .stop = plugin_store_free, .lacks_spaces = true },
 };
 
 /* --- A server that cuts its answers ----------------------------------------------------------- */
@@ -171,14 +107,14 @@ START_TEST(cut_body_is_damage_and_not_an_object)
 {
     struct store_client client = { 0 };
     struct cutter cutter;
-    struct place *place;
+    struct plugin_store *place;
     char *text;
 
     cutter_start(&cutter, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n01234");
     place = start_at(&client, cutter.endpoint);
     ck_assert_int_eq(store_client_get(&client, "k", 0, SIZE_MAX, &text, NULL), KAFSCALE_CORRUPT);
     ck_assert(store_client_close(&client));
-    stop(place);
+    plugin_store_free(place);
     cutter_stop(&cutter);
     ck_assert_int_eq(cutter.count, 3);
 }
@@ -189,14 +125,14 @@ START_TEST(busy_server_is_asked_again_and_nothing_has_happened)
 {
     struct store_client client = { 0 };
     struct cutter cutter;
-    struct place *place;
+    struct plugin_store *place;
 
     cutter_start(&cutter, "HTTP/1.1 503 Slow Down\r\nContent-Type: application/xml\r\n"
                           "Content-Length: 38\r\n\r\n<Error><Code>SlowDown</Code></Error>\r\n");
     place = start_at(&client, cutter.endpoint);
     ck_assert_int_eq(store_client_put(&client, "k", "v"), KAFSCALE_UNAVAILABLE);
     ck_assert(store_client_close(&client));
-    stop(place);
+    plugin_store_free(place);
     cutter_stop(&cutter);
     ck_assert_int_eq(cutter.count, 3);
 }
@@ -207,7 +143,7 @@ START_TEST(bare_404_does_not_prove_that_a_key_is_free)
 {
     struct store_client client = { 0 };
     struct cutter cutter;
-    struct place *place;
+    struct plugin_store *place;
     char *text;
 
     cutter_start(&cutter, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
@@ -215,7 +151,7 @@ START_TEST(bare_404_does_not_prove_that_a_key_is_free)
     ck_assert_int_eq(store_client_put_if_absent(&client, "k", "v"), KAFSCALE_UNAVAILABLE);
     ck_assert_int_eq(store_client_get(&client, "k", 0, 5, &text, NULL), KAFSCALE_UNAVAILABLE);
     ck_assert(store_client_close(&client));
-    stop(place);
+    plugin_store_free(place);
     cutter_stop(&cutter);
 }
 END_TEST
@@ -224,13 +160,13 @@ START_TEST(lost_answer_leaves_a_put_unknown)
 {
     struct store_client client = { 0 };
     struct cutter cutter;
-    struct place *place;
+    struct plugin_store *place;
 
     cutter_start(&cutter, "HTTP/1.1 ");
     place = start_at(&client, cutter.endpoint);
     ck_assert_int_eq(store_client_put(&client, "k", "v"), KAFSCALE_UNKNOWN);
     ck_assert(store_client_close(&client));
-    stop(place);
+    plugin_store_free(place);
     cutter_stop(&cutter);
 }
 END_TEST
@@ -238,11 +174,11 @@ END_TEST
 START_TEST(server_that_is_not_there_has_done_nothing)
 {
     struct store_client client = { 0 };
-    struct place *place = start_at(&client, "http://127.0.0.1:1");
+    struct plugin_store *place = start_at(&client, "http://127.0.0.1:1");
 
     ck_assert_int_eq(store_client_put(&client, "k", "v"), KAFSCALE_UNAVAILABLE);
     ck_assert(store_client_close(&client));
-    stop(place);
+    plugin_store_free(place);
 }
 END_TEST
 
@@ -253,7 +189,7 @@ START_TEST(more_than_1023_open_files_do_not_stop_requests)
 {
     struct rlimit limit;
     struct store_client client = { 0 };
-    struct place *place;
+    struct plugin_store *place;
     int files[1100];
 
     ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
@@ -267,7 +203,7 @@ START_TEST(more_than_1023_open_files_do_not_stop_requests)
     ck_assert_int_eq(store_client_put_if_absent(&client, "k", "value"), KAFSCALE_OK);
     ck_assert(store_client_has(&client, "k", "value"));
     ck_assert(store_client_close(&client));
-    stop(place);
+    plugin_store_free(place);
     for (int i = 0; i < 1100; i++) {
         close(files[i]);
     }
@@ -278,7 +214,7 @@ END_TEST
 START_TEST(key_with_a_space_is_refused_and_nothing_stored)
 {
     struct store_client client = { 0 };
-    struct place *place = start(&client);
+    struct plugin_store *place = start(&client);
     char *text;
 
     ck_assert_int_eq(store_client_put(&client, "a b", "v"), KAFSCALE_UNAVAILABLE);
@@ -286,7 +222,7 @@ START_TEST(key_with_a_space_is_refused_and_nothing_stored)
     ck_assert_str_eq(text, "");
     free(text);
     ck_assert(store_client_close(&client));
-    stop(place);
+    plugin_store_free(place);
 }
 END_TEST
 
@@ -311,7 +247,7 @@ on_crowd(void *arg, enum kafscale_status status, const struct kafscale_error *er
 START_TEST(list_goes_on_beyond_a_page_of_the_server)
 {
     struct store_client client = { 0 };
-    struct place *place = start(&client);
+    struct plugin_store *place = start(&client);
     struct crowd *crowd = calloc(1, sizeof *crowd);
     char *keys;
     size_t seen = 0;
@@ -331,7 +267,7 @@ START_TEST(list_goes_on_beyond_a_page_of_the_server)
     free(keys);
     free(crowd);
     ck_assert(store_client_close(&client));
-    stop(place);
+    plugin_store_free(place);
 }
 END_TEST
 
@@ -340,12 +276,12 @@ END_TEST
 static void
 expect_refused(const char *key, const char *value)
 {
-    struct kafscale_options *options = new_options("http://127.0.0.1:1", "bucket");
+    struct kafscale_options *options = new_options("http://127.0.0.1:1");
     struct kafscale_loop loop = { 0 };
     struct kafscale_store store = { 0 };
     struct kafscale_error error = { 0 };
 
-    set(options, key, value);
+    plugin_store_set(options, key, value);
     ck_assert_int_eq(kafscale_plugin_libs3.open_store(options, false, loop, &store, &error),
                      KAFSCALE_INVALID);
     ck_assert_ptr_null(store.ops);

@@ -5,29 +5,12 @@
  * own, which the store makes.
  */
 #include "contract/store_contract.h"
-#include "kafscale/plugin.h"
-#include "net/net.h"
+#include "support/plugin_store.h"
 
-#include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 extern const struct kafscale_plugin kafscale_plugin_s3;
-
-struct place {
-    struct ks_loop *loop;
-    struct kafscale_options *options;
-};
-
-static void
-set(struct kafscale_options *options, const char *key, const char *value)
-{
-    struct kafscale_error error = { 0 };
-
-    ck_assert_msg(kafscale_options_set(options, key, value, &error) == KAFSCALE_OK, "%s",
-                  error.text);
-}
 
 static void
 set_from(struct kafscale_options *options, const char *key, const char *variable)
@@ -35,67 +18,23 @@ set_from(struct kafscale_options *options, const char *key, const char *variable
     const char *value = getenv(variable);
 
     if (value != NULL) {
-        set(options, key, value);
-    }
-}
-
-static struct kafscale_options *
-new_options(const char *bucket)
-{
-    struct kafscale_options *options = kafscale_options_new();
-
-    ck_assert_ptr_nonnull(options);
-    set(options, "s3.bucket", bucket);
-    set_from(options, "s3.endpoint", "S3_TEST_ENDPOINT");
-    set_from(options, "s3.region", "S3_TEST_REGION");
-    set_from(options, "s3.access.key", "S3_TEST_ACCESS_KEY");
-    set_from(options, "s3.secret.key", "S3_TEST_SECRET_KEY");
-    set_from(options, "s3.ca.file", "S3_TEST_AUTHORITY");
-    return options;
-}
-
-static void
-print_line(void *arg, enum kafscale_log_level level, const char *line)
-{
-    (void) arg;
-    printf("# %d %s\n", (int) level, line);
-}
-
-static void
-run_loop(void *arg, const bool *condition)
-{
-    struct place *place = arg;
-
-    while (!*condition) {
-        event_base_loop(ks_loop_base(place->loop), EVLOOP_ONCE);
+        plugin_store_set(options, key, value);
     }
 }
 
 static void *
 start(struct store_client *client, const char *style, const char *signs_payload)
 {
-    static int count;
-    struct ks_loop_options loop_options = { .logger = { .write = print_line,
-                                                        .level = KAFSCALE_LOG_WARN } };
-    struct place *place = calloc(1, sizeof *place);
-    struct kafscale_store store;
-    struct kafscale_error error = { 0 };
-    char bucket[64];
-    struct ks_env *env;
+    struct kafscale_options *options = plugin_store_options("contract");
 
-    (void) snprintf(bucket, sizeof bucket, "contract-%d-%d", (int) getpid(), count++);
-    ck_assert_int_eq(ks_loop_new(NULL, &loop_options, &place->loop, &error), KAFSCALE_OK);
-    env = ks_loop_env(place->loop);
-    place->options = new_options(bucket);
-    set(place->options, "s3.path.style", style);
-    set(place->options, "s3.sign.payload", signs_payload);
-    ck_assert_msg(kafscale_plugin_s3.open_store(place->options, false, ks_env_loop(env), &store,
-                                                &error) == KAFSCALE_OK,
-                  "%s", error.text);
-    client->store = ks_store_new(env, store);
-    client->run = run_loop;
-    client->run_arg = place;
-    return place;
+    set_from(options, "s3.endpoint", "S3_TEST_ENDPOINT");
+    set_from(options, "s3.region", "S3_TEST_REGION");
+    set_from(options, "s3.access.key", "S3_TEST_ACCESS_KEY");
+    set_from(options, "s3.secret.key", "S3_TEST_SECRET_KEY");
+    set_from(options, "s3.ca.file", "S3_TEST_AUTHORITY");
+    plugin_store_set(options, "s3.path.style", style);
+    plugin_store_set(options, "s3.sign.payload", signs_payload);
+    return plugin_store_open(&kafscale_plugin_s3, options, client);
 }
 
 static void *
@@ -110,19 +49,9 @@ start_signed(struct store_client *client)
     return start(client, "auto", "true");
 }
 
-static void
-stop(void *state)
-{
-    struct place *place = state;
-
-    kafscale_options_free(place->options);
-    ks_loop_free(place->loop);
-    free(place);
-}
-
 static const struct store_factory factories[] = {
-    { .name = "s3", .start = start_plain, .stop = stop },
-    { .name = "s3, signed payload", .start = start_signed, .stop = stop },
+    { .name = "s3", .start = start_plain, .stop = plugin_store_free },
+    { .name = "s3, signed payload", .start = start_signed, .stop = plugin_store_free },
 };
 
 /* --- What the contract of all stores does not have -------------------------------------------- */
@@ -172,7 +101,7 @@ on_large_got(void *arg, enum kafscale_status status, struct kafscale_blob *body,
 START_TEST(large_objects_at_once_are_stored_and_read_whole)
 {
     struct store_client client = { 0 };
-    struct place *place = start_plain(&client);
+    struct plugin_store *place = start_plain(&client);
     struct kafscale_blob *blob = kafscale_blob_new(LARGE_BYTES);
     struct large large[LARGE_COUNT] = { 0 };
     size_t left = LARGE_COUNT;
@@ -205,7 +134,7 @@ START_TEST(large_objects_at_once_are_stored_and_read_whole)
     client.run(client.run_arg, &all_done);
     kafscale_blob_unref(blob);
     ck_assert(store_client_close(&client));
-    stop(place);
+    plugin_store_free(place);
 }
 END_TEST
 
@@ -250,7 +179,7 @@ count_keys(struct store_client *client, const char *start_after, char *last_out)
 START_TEST(crowd_of_keys_is_listed_in_pages_and_removed_together)
 {
     struct store_client client = { 0 };
-    struct place *place = start_plain(&client);
+    struct plugin_store *place = start_plain(&client);
     struct crowd *crowd = calloc(1, sizeof *crowd);
     char last[32] = "";
     size_t seen;
@@ -280,7 +209,7 @@ START_TEST(crowd_of_keys_is_listed_in_pages_and_removed_together)
     ck_assert_uint_eq(count_keys(&client, NULL, last), 0);
     free(crowd);
     ck_assert(store_client_close(&client));
-    stop(place);
+    plugin_store_free(place);
 }
 END_TEST
 
@@ -294,7 +223,7 @@ on_probed(void *arg, enum kafscale_status status, const struct kafscale_error *e
 START_TEST(probe_finds_the_server_fit)
 {
     struct store_client client = { 0 };
-    struct place *place = start_plain(&client);
+    struct plugin_store *place = start_plain(&client);
     bool is_done = false;
 
     ck_assert_int_eq(
@@ -302,7 +231,7 @@ START_TEST(probe_finds_the_server_fit)
         KAFSCALE_OK);
     client.run(client.run_arg, &is_done);
     ck_assert(store_client_close(&client));
-    stop(place);
+    plugin_store_free(place);
 }
 END_TEST
 
