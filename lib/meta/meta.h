@@ -106,6 +106,7 @@ struct ks_meta_log_options {
     struct ks_id incarnation;
     size_t operations_max;
     uint32_t chunk_entries; /* from snapshot to snapshot, 512; the same for all who share a log */
+    uint32_t step_entries;  /* from early snapshot to early snapshot at least, 16; the same, too */
     uint32_t retry_ms;      /* first wait after a store failure, 50; it doubles, with jitter, */
     uint32_t retry_ms_max;  /* up to 5,000 */
     uint32_t timeout_ms;    /* 30,000 */
@@ -142,6 +143,9 @@ enum ks_meta_log_event {
     KS_META_LOG_SNAPSHOTS_MISSED, /* trimmed between its mark and its GET */
     KS_META_LOG_CHUNKS_TRIMMED,
     KS_META_LOG_CHUNKS_LEFT_BY_OTHERS, /* of these, not trimmed in time by who ended them */
+    KS_META_LOG_EARLY_SNAPSHOTS,       /* stored within a chunk */
+    KS_META_LOG_EARLY_LOADS,           /* began with one of these */
+    KS_META_LOG_LISTED_IN_VAIN,        /* what LIST showed was no place to begin */
     KS_META_LOG_EVENT_COUNT
 };
 

@@ -9,6 +9,8 @@
 #include <stdio.h>
 
 #define CHUNK_ENTRIES 512u
+#define STEP_ENTRIES 16u
+#define LIST_KEYS_MAX 1000
 #define RETRY_MS 50u
 #define RETRY_MS_MAX 5000u
 #define TIMEOUT_MS 30000u
@@ -56,6 +58,21 @@ ks_meta_log_key_mark(struct ks_meta_log_call *call, uint64_t chunk)
     set_key(call, "trim", number);
 }
 
+void
+ks_meta_log_key_snapshot_at(struct ks_meta_log_call *call, uint64_t seq)
+{
+    uint64_t chunk = ks_meta_log_chunk(call->log, seq);
+    char number[48];
+
+    if (seq % call->log->options.chunk_entries == 0) {
+        ks_meta_log_key_snapshot(call, chunk);
+        return;
+    }
+    snprintf(number, sizeof number, "%llu.%llu", (unsigned long long) chunk,
+             (unsigned long long) seq);
+    set_key(call, "snapshot", number);
+}
+
 uint64_t
 ks_meta_log_chunk(const struct ks_meta_log *log, uint64_t seq)
 {
@@ -99,6 +116,18 @@ on_get(void *arg, enum kafscale_status status, struct kafscale_blob *body, uint6
 }
 
 static void
+on_listed(void *arg, enum kafscale_status status, const struct kafscale_list_entry *entries,
+          size_t entry_count, bool is_truncated, const struct kafscale_error *error)
+{
+    struct ks_meta_log_call *call = arg;
+
+    (void) is_truncated;
+    call->entries = entries;
+    call->entry_count = entry_count;
+    call_done(call, status, error);
+}
+
+static void
 on_written(void *arg, enum kafscale_status status, const struct kafscale_error *error)
 {
     call_done(arg, status, error);
@@ -111,6 +140,17 @@ ks_meta_log_get(struct ks_meta_log_call *call, void (*done)(struct ks_meta_log_c
     call->done = done;
     call->log->calls_in_flight++;
     ks_store_get(call->log->store, &call->get, on_get, call);
+}
+
+void
+ks_meta_log_list_snapshots(struct ks_meta_log_call *call,
+                           void (*done)(struct ks_meta_log_call *call))
+{
+    set_key(call, "snapshot", "");
+    call->list = (struct kafscale_list){ .prefix = call->key, .count_max = LIST_KEYS_MAX };
+    call->done = done;
+    call->log->calls_in_flight++;
+    ks_store_list(call->log->store, &call->list, on_listed, call);
 }
 
 void
@@ -262,6 +302,9 @@ ks_meta_log_apply(struct ks_meta_log *log, const struct ks_meta_batch *batch,
         ks_log(&log->env->logger, KAFSCALE_LOG_WARN, "no memory for a metadata snapshot seq=%llu",
                (unsigned long long) batch->seq);
     }
+    if (is_own) {
+        ks_meta_log_early_add(log, &log->state);
+    }
     return KAFSCALE_OK;
 }
 
@@ -297,7 +340,7 @@ run_next(void *arg)
         return;
     }
     if (!log->is_loaded) {
-        ks_meta_log_begin_load(log, -1);
+        ks_meta_log_begin_start(log);
         return;
     }
     if (ks_meta_log_trimmer_is_full(log)) {
@@ -540,6 +583,7 @@ free_log(struct ks_meta_log *log)
     ks_env_cancel_timer(log->env, &log->retry);
     ks_env_cancel_timer(log->env, &log->deadline);
     ks_meta_log_trimmer_stop(log);
+    ks_meta_log_early_deinit(log);
     ks_meta_log_drop_look(log);
     ks_meta_state_deinit(&log->state);
     ks_buffer_deinit(&log->attempt.bytes);
@@ -643,6 +687,7 @@ set_options(struct ks_meta_log *log, const struct ks_meta_log_options *options)
     *own = *options;
     own->ns = log->ns;
     set_default(&own->chunk_entries, CHUNK_ENTRIES);
+    set_default(&own->step_entries, STEP_ENTRIES);
     set_default(&own->retry_ms, RETRY_MS);
     set_default(&own->retry_ms_max, RETRY_MS_MAX);
     set_default(&own->timeout_ms, TIMEOUT_MS);
@@ -667,6 +712,7 @@ set_timers(struct ks_meta_log *log)
     log->deadline.arg = log;
     log->call.log = log;
     ks_meta_log_trimmer_init(log);
+    ks_meta_log_early_init(log);
 }
 
 const uint64_t *

@@ -2,7 +2,8 @@
 /*
  * The inside of the object log, shared by its files: object_log.c (requests, and what to do
  * next), object_log_reader.c (looking at the log, starting from a snapshot), object_log_writer.c
- * (one entry under way), object_log_trimmer.c (snapshots, marks).
+ * (one entry under way), object_log_trimmer.c (snapshots, marks), object_log_early.c (snapshots
+ * within a chunk, which shorten a start).
  *
  * One step at a time: load, look (GET entries to the first 404, then the trim mark), or put (PUT
  * an entry, then the trim mark). Each step ends in ks_meta_log_next, which picks the next one or
@@ -46,9 +47,12 @@ struct ks_meta_log_call {
     struct kafscale_put put;
     struct kafscale_part part;
     struct kafscale_remove remove;
+    struct kafscale_list list;
     void (*done)(struct ks_meta_log_call *call);
     enum kafscale_status status;
-    struct kafscale_blob *body; /* borrowed until `done` has returned */
+    struct kafscale_blob *body; /* borrowed until `done` has returned, as is what was listed */
+    const struct kafscale_list_entry *entries;
+    size_t entry_count;
     struct kafscale_error error;
 };
 
@@ -83,6 +87,18 @@ struct ks_meta_log_load {
     int64_t stride;
     int64_t probed;
     int64_t missing; /* the snapshot that was not there at the last try, or -1 */
+
+    uint64_t listed; /* end of the newest snapshot that LIST shows */
+    uint32_t waiting;
+    struct kafscale_blob *body; /* of that snapshot */
+    struct ks_meta_log_call mark_call;
+};
+
+/* The snapshot within a chunk that is being stored; the one after it may be left out. */
+struct ks_meta_log_early {
+    bool is_busy;
+    struct ks_buffer bytes;
+    struct ks_meta_log_call call;
 };
 
 /*
@@ -108,6 +124,7 @@ enum ks_meta_trim_step {
     KS_META_TRIM_PREVIOUS, /* the mark before must exist */
     KS_META_TRIM_MARK,
     KS_META_TRIM_LAST, /* the chunk's last entry goes last: absent, nothing is left to be removed */
+    KS_META_TRIM_EARLY, /* snapshots within the chunk */
     KS_META_TRIM_ENTRIES,
     KS_META_TRIM_OLDER, /* the snapshot before */
     KS_META_TRIM_FINISH /* the last entry */
@@ -119,7 +136,7 @@ struct ks_meta_trim_job {
     uint64_t chunk;
     int64_t due_ms;
     enum ks_meta_trim_step step;
-    uint64_t next_seq;
+    uint64_t next_seq; /* of what a step removes; 0: it has not begun */
     struct ks_buffer bytes;
 };
 
@@ -169,6 +186,8 @@ struct ks_meta_log {
     struct ks_meta_log_look look;
     struct ks_meta_log_attempt attempt;
     struct ks_meta_log_trimmer trimmer;
+    struct ks_meta_log_early early;
+    uint32_t first_window; /* of the look after a start; 0: none was chosen */
     struct ks_meta_log_call call;
     size_t calls_in_flight;
     uint64_t counts[KS_META_LOG_EVENT_COUNT];
@@ -187,9 +206,16 @@ void ks_meta_log_put(struct ks_meta_log_call *call, struct kafscale_slice bytes,
                      void (*done)(struct ks_meta_log_call *call));
 void ks_meta_log_remove(struct ks_meta_log_call *call, void (*done)(struct ks_meta_log_call *call));
 
+/* What lies under "{ns}/__kafscale/meta/snapshot/", up to a thousand keys. */
+void ks_meta_log_list_snapshots(struct ks_meta_log_call *call,
+                                void (*done)(struct ks_meta_log_call *call));
+
 void ks_meta_log_key_entry(struct ks_meta_log_call *call, uint64_t seq);
 void ks_meta_log_key_snapshot(struct ks_meta_log_call *call, uint64_t chunk);
 void ks_meta_log_key_mark(struct ks_meta_log_call *call, uint64_t chunk);
+
+/* The snapshot after entry `seq`, at or before its chunk's end. */
+void ks_meta_log_key_snapshot_at(struct ks_meta_log_call *call, uint64_t seq);
 
 /* The chunk of an entry; entries count from 1, chunks from 0. */
 uint64_t ks_meta_log_chunk(const struct ks_meta_log *log, uint64_t seq);
@@ -228,7 +254,12 @@ void ks_meta_log_answer(struct ks_meta_log *log, struct ks_meta_request *request
 
 /* --- object_log_reader.c --- */
 
+/* Looks for the newest mark, behind one that is known or, -1, from the first on. */
 void ks_meta_log_begin_load(struct ks_meta_log *log, int64_t marked_chunk);
+
+/* Takes the state, which replaces the one at hand, and ends the step. */
+void ks_meta_log_adopt(struct ks_meta_log *log, struct ks_meta_state *state);
+
 void ks_meta_log_begin_look(struct ks_meta_log *log);
 void ks_meta_log_drop_look(struct ks_meta_log *log);
 
@@ -269,5 +300,19 @@ KAFSCALE_MUST_CHECK enum kafscale_status ks_meta_log_trimmer_add(struct ks_meta_
 void ks_meta_log_trimmer_loaded(struct ks_meta_log *log, uint64_t chunk);
 
 bool ks_meta_log_trimmer_is_full(const struct ks_meta_log *log);
+
+/* --- object_log_early.c --- */
+
+void ks_meta_log_early_init(struct ks_meta_log *log);
+void ks_meta_log_early_deinit(struct ks_meta_log *log);
+
+/* The state has come to its end by an entry of its own: stores it, when it is time for that. */
+void ks_meta_log_early_add(struct ks_meta_log *log, const struct ks_meta_state *state);
+
+/*
+ * The first load: from the newest snapshot that LIST shows, if that turns out to be fit. After a
+ * failure it goes without LIST.
+ */
+void ks_meta_log_begin_start(struct ks_meta_log *log);
 
 #endif

@@ -95,9 +95,8 @@ tell_changed(void *arg, const struct kafscale_meta_entry *entry, bool is_delete)
     log->changed(log->changed_arg, entry, is_delete);
 }
 
-/* Takes the state, which replaces the one at hand. */
-static void
-adopt(struct ks_meta_log *log, struct ks_meta_state *state)
+void
+ks_meta_log_adopt(struct ks_meta_log *log, struct ks_meta_state *state)
 {
     struct kafscale_error error = { 0 };
 
@@ -133,7 +132,7 @@ get_snapshot(struct ks_meta_log *log)
     struct ks_meta_state empty = { 0 };
 
     if (log->load.low < 0) {
-        adopt(log, &empty);
+        ks_meta_log_adopt(log, &empty);
         return;
     }
     ks_meta_log_key_snapshot(&log->call, (uint64_t) log->load.low);
@@ -184,7 +183,7 @@ on_snapshot(struct ks_meta_log_call *call)
         return;
     }
     ks_meta_log_trimmer_loaded(log, chunk);
-    adopt(log, &state);
+    ks_meta_log_adopt(log, &state);
 }
 
 /* --- Looking --------------------------------------------------------------------------------- */
@@ -274,7 +273,8 @@ ks_meta_log_begin_look(struct ks_meta_log *log)
     ks_meta_log_drop_look(log);
     log->counts[KS_META_LOG_LOOKS]++;
     log->look.round = ++log->round;
-    log->look.window = 1;
+    log->look.window = log->first_window > 0 ? log->first_window : 1;
+    log->first_window = 0;
     get_entries(log);
 }
 
@@ -431,6 +431,7 @@ snapshot_unvalidated(struct ks_meta_log *log)
         if (copy.seq % log->options.chunk_entries == 0) {
             (void) !ks_meta_log_trimmer_add(log, &copy, true);
         }
+        ks_meta_log_early_add(log, &copy);
     }
     ks_meta_state_deinit(&copy);
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Trimming the log (rules 6 and 7 of the metadata store, docs/durability.md), in the background:
- * the snapshot of a chunk's end; when it is durable and the mark before exists, the mark; when
- * that is durable, the entries of the chunk and the snapshot before. Whoever ended the chunk
- * begins at once; the others wait, and do what it left undone. Each step may be done twice.
+ * the snapshot of a chunk's end; when it is durable and the mark before exists, the mark; when that
+ * is durable, the early snapshots and the entries of the chunk and the snapshot before. Whoever
+ * ended the chunk begins at once; the others wait, and do what it left undone. Each step may be
+ * done twice.
  */
 #include "meta/object_log.h"
 
@@ -92,7 +93,6 @@ new_job(struct ks_meta_log *log, uint64_t chunk, enum ks_meta_trim_step step, in
     job->chunk = chunk;
     job->step = step;
     job->due_ms = ks_env_now_ms(log->env) + delay_ms;
-    job->next_seq = chunk * log->options.chunk_entries + 1;
     ks_buffer_init(&job->bytes, SIZE_MAX);
     return job;
 }
@@ -240,7 +240,7 @@ on_marked(struct ks_meta_log_call *call)
         ks_meta_log_put(call, ks_buffer_slice(&first_job(log)->bytes), on_snapshot);
         return;
     }
-    go_on(log, KS_META_LOG_HAS_FAULT(log, DELETE) ? KS_META_TRIM_OLDER : KS_META_TRIM_ENTRIES);
+    go_on(log, KS_META_LOG_HAS_FAULT(log, DELETE) ? KS_META_TRIM_OLDER : KS_META_TRIM_EARLY);
 }
 
 static void
@@ -249,7 +249,7 @@ on_last(struct ks_meta_log_call *call)
     if (call->status == KAFSCALE_NOT_FOUND) {
         job_done(call->log);
     } else if (call->status == KAFSCALE_OK) {
-        go_on(call->log, KS_META_TRIM_ENTRIES);
+        go_on(call->log, KS_META_TRIM_EARLY);
     } else {
         try_again(call->log, &call->error);
     }
@@ -262,7 +262,7 @@ last_seq(const struct ks_meta_log *log, const struct ks_meta_trim_job *job)
 }
 
 static void
-on_entry_removed(struct ks_meta_log_call *call)
+on_removed(struct ks_meta_log_call *call)
 {
     struct ks_meta_log *log = call->log;
     struct ks_meta_log_trimmer *trimmer = &log->trimmer;
@@ -275,30 +275,56 @@ on_entry_removed(struct ks_meta_log_call *call)
         return;
     }
     if (trimmer->has_failed) {
-        first_job(log)->next_seq = first_job(log)->chunk * log->options.chunk_entries + 1;
+        first_job(log)->next_seq = 0;
         try_again(log, &trimmer->call.error);
         return;
     }
-    go_on(log, KS_META_TRIM_ENTRIES);
+    go_on(log, first_job(log)->step);
 }
 
-/* A few at once, ascending, and the last one only when all else is gone. */
-static void
-remove_entries(struct ks_meta_log *log, struct ks_meta_trim_job *job)
+/*
+ * A few at once, ascending, of what the step removes, which stands `stride` entries apart. False:
+ * none is left.
+ */
+static bool
+remove_some(struct ks_meta_log *log, struct ks_meta_trim_job *job, uint32_t stride,
+            void (*set_key)(struct ks_meta_log_call *call, uint64_t seq))
 {
     struct ks_meta_log_trimmer *trimmer = &log->trimmer;
-    uint64_t left = last_seq(log, job) - job->next_seq;
-    uint32_t count = left < KS_META_LOG_REMOVES ? (uint32_t) left : KS_META_LOG_REMOVES;
+    uint64_t end = last_seq(log, job);
+    uint32_t count = 0;
 
-    if (count == 0) {
-        go_on(log, KS_META_LOG_HAS_FAULT(log, DELETE) ? KS_META_TRIM_MARK : KS_META_TRIM_OLDER);
-        return;
+    if (job->next_seq == 0) {
+        job->next_seq = job->chunk * log->options.chunk_entries + stride;
+    }
+    for (; job->next_seq < end && count < KS_META_LOG_REMOVES; job->next_seq += stride) {
+        set_key(&trimmer->removes[count++], job->next_seq);
     }
     trimmer->has_failed = false;
     trimmer->waiting = count;
     for (uint32_t i = 0; i < count; i++) {
-        ks_meta_log_key_entry(&trimmer->removes[i], job->next_seq++);
-        ks_meta_log_remove(&trimmer->removes[i], on_entry_removed);
+        ks_meta_log_remove(&trimmer->removes[i], on_removed);
+    }
+    if (count == 0) {
+        job->next_seq = 0;
+    }
+    return count > 0;
+}
+
+static void
+remove_early(struct ks_meta_log *log, struct ks_meta_trim_job *job)
+{
+    if (!remove_some(log, job, log->options.step_entries, ks_meta_log_key_snapshot_at)) {
+        go_on(log, KS_META_TRIM_ENTRIES);
+    }
+}
+
+/* The last one goes only when all else is gone. */
+static void
+remove_entries(struct ks_meta_log *log, struct ks_meta_trim_job *job)
+{
+    if (!remove_some(log, job, 1, ks_meta_log_key_entry)) {
+        go_on(log, KS_META_LOG_HAS_FAULT(log, DELETE) ? KS_META_TRIM_MARK : KS_META_TRIM_OLDER);
     }
 }
 
@@ -402,6 +428,9 @@ run_job(struct ks_meta_log *log)
     case KS_META_TRIM_LAST:
         ks_meta_log_key_entry(call, last_seq(log, job));
         ks_meta_log_get(call, on_last);
+        return;
+    case KS_META_TRIM_EARLY:
+        remove_early(log, job);
         return;
     case KS_META_TRIM_ENTRIES:
         remove_entries(log, job);

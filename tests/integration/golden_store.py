@@ -170,7 +170,7 @@ def third_life(root, sent, cli):
     fill_all(broker.address, sent)
     delete_records(broker.address, "cut", 0, 45)
     send_one_by_one(broker.address, sent, "again", 80, 2)
-    wait_until(lambda: "/meta/snapshot/" in cli("ls", "__kafscale/"), "a snapshot")
+    wait_until(lambda: "/meta/trim/" in cli("ls", "__kafscale/"), "a snapshot of a chunk")
     wait_until(lambda: "/bundle/" in cli("ls", "__kafscale/"), "a bundle")
     send(broker.address, sent, "idempotent", "-X", "enable.idempotence=true", count=3)
     send_one_by_one(broker.address, sent, "again", 8, 2)

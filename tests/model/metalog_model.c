@@ -6,8 +6,8 @@
 
 struct meta_bounds meta_bounds;
 
-static const char *const bound_names[] = { "writers", "entries", "transactions",
-                                           "chunk",   "table",   NULL };
+static const char *const bound_names[] = { "writers", "entries", "transactions", "chunk", "table",
+                                           "early",   NULL };
 
 static const struct model_rule rules[] = {
     [RULE_PUT_IF_ABSENT] = { "put-if-absent", "a PUT of an entry replaces what is there", NULL },
@@ -42,18 +42,21 @@ static const struct model_rule rules[] = {
     { NULL, NULL, NULL },
 };
 
-/* writers, entries, transactions, entries of a chunk, table */
+/* writers, entries, transactions, entries of a chunk, table, early snapshots */
 static const struct model_run runs[] = {
-    { "two entries", false, { 2, 2, 2, 1, 0 }, 1500000, 0, 0 },
-    { "with the table", false, { 2, 2, 2, 1, 1 }, 1500000, 0, 0 },
-    { "three entries", false, { 2, 3, 2, 1, 0 }, 1000000, 0, 0 },
-    { "walks", false, { 4, 6, 2, 1, 1 }, 0, 1000, 200 },
-    { "two entries, more", true, { 2, 2, 2, 1, 0 }, 0, 0, 0 },
-    { "with the table, more", true, { 2, 2, 2, 1, 1 }, 0, 0, 0 },
-    { "three writers", true, { 3, 3, 1, 1, 0 }, 0, 0, 0 },
-    { "three writers, table", true, { 3, 2, 1, 1, 1 }, 0, 0, 0 },
-    { "chunks of two", true, { 2, 4, 2, 2, 0 }, 0, 0, 0 },
-    { "long walks", true, { 3, 6, 3, 2, 1 }, 0, 100000, 200 },
+    { "two entries", false, { 2, 2, 2, 1, 0, 0 }, 1500000, 0, 0 },
+    { "with the table", false, { 2, 2, 2, 1, 1, 0 }, 1500000, 0, 0 },
+    { "three entries", false, { 2, 3, 2, 1, 0, 0 }, 1000000, 0, 0 },
+    { "early", false, { 2, 3, 2, 2, 0, 1 }, 1000000, 0, 0 },
+    { "walks", false, { 4, 6, 2, 1, 1, 0 }, 0, 1000, 200 },
+    { "early walks", false, { 3, 6, 2, 3, 1, 1 }, 0, 1000, 200 },
+    { "two entries, more", true, { 2, 2, 2, 1, 0, 0 }, 0, 0, 0 },
+    { "with the table, more", true, { 2, 2, 2, 1, 1, 0 }, 0, 0, 0 },
+    { "three writers", true, { 3, 3, 1, 1, 0, 0 }, 0, 0, 0 },
+    { "three writers, table", true, { 3, 2, 1, 1, 1, 0 }, 0, 0, 0 },
+    { "chunks of two", true, { 2, 4, 2, 2, 0, 0 }, 0, 0, 0 },
+    { "early, more", true, { 2, 3, 2, 2, 0, 1 }, 0, 0, 0 },
+    { "long walks", true, { 3, 6, 3, 2, 1, 1 }, 0, 100000, 200 },
     { NULL, false, { 0 }, 0, 0, 0 },
 };
 
@@ -318,6 +321,7 @@ start(void *state, const int *given)
     meta_bounds.chunk = given[BOUND_CHUNK];
     meta_bounds.chunks = meta_bounds.entries / meta_bounds.chunk;
     meta_bounds.has_table = given[BOUND_TABLE] != 0;
+    meta_bounds.has_early = given[BOUND_EARLY] != 0;
     meta_bounds.ids = meta_bounds.writers * meta_bounds.transactions * 2;
 }
 

@@ -16,7 +16,14 @@
 #define ENTRIES_MAX 6
 #define TRANSACTIONS_MAX 3
 
-enum meta_bound { BOUND_WRITERS, BOUND_ENTRIES, BOUND_TRANSACTIONS, BOUND_CHUNK, BOUND_TABLE };
+enum meta_bound {
+    BOUND_WRITERS,
+    BOUND_ENTRIES,
+    BOUND_TRANSACTIONS,
+    BOUND_CHUNK,
+    BOUND_TABLE,
+    BOUND_EARLY
+};
 
 enum meta_rule {
     RULE_PUT_IF_ABSENT,
@@ -60,6 +67,7 @@ struct meta_state {
     uint32_t sent[ENTRIES_MAX + 1]; /* ids of PUTs sent, as bits */
     uint8_t entries[ENTRIES_MAX + 1];
     uint8_t snapshots, snapshots_sent, marks;
+    uint8_t early; /* places within chunks whose snapshot may be there at any time from now on */
     uint8_t single_mark, single_mark_sent; /* instead of marks (their rule is off) */
     struct writer writers[WRITERS_MAX];
 
@@ -70,7 +78,7 @@ struct meta_state {
 
 struct meta_bounds {
     int writers, entries, transactions, chunk, chunks, ids;
-    bool has_table;
+    bool has_table, has_early;
 };
 
 extern struct meta_bounds meta_bounds;

@@ -266,18 +266,31 @@ check_mark(struct meta_state *next, int w, struct model_search *search)
 }
 
 static void
-load(const struct meta_state *state, int w, int chunk, struct model_search *search)
+load(const struct meta_state *state, int w, int end, struct model_search *search)
 {
     struct meta_state next = *state;
     struct writer *writer = &next.writers[w];
 
     forget(writer);
-    if (chunk >= 0) {
-        memcpy(writer->history + 1, state->truth + 1, (size_t) chunk_end(chunk));
-        writer->valid = writer->read = (uint8_t) chunk_end(chunk);
-    }
+    memcpy(writer->history + 1, state->truth + 1, (size_t) end);
+    writer->valid = writer->read = (uint8_t) end;
     writer->phase = READING;
-    model_reach(search, &next, "writer %d: starts from snapshot %d", w, chunk);
+    model_reach(search, &next, "writer %d: starts from the snapshot of %d entries", w, end);
+}
+
+/* From none, or from any that is there. */
+static void
+load_any(const struct meta_state *state, int w, struct model_search *search)
+{
+    load(state, w, 0, search);
+    for (int place = 1; place <= meta_bounds.entries; place++) {
+        bool is_there = place == chunk_end(chunk_of(place)) ? has(state->snapshots, chunk_of(place))
+                                                            : has(state->early, place);
+
+        if (is_there) {
+            load(state, w, place, search);
+        }
+    }
 }
 
 static void
@@ -300,11 +313,7 @@ go_on(const struct meta_state *state, int w, struct model_search *search)
         model_reach(search, &next, "writer %d: time-out, looks", w);
         break;
     case LOADING:
-        for (int chunk = -1; chunk < meta_bounds.chunks; chunk++) {
-            if (chunk < 0 || has(state->snapshots, chunk)) {
-                load(state, w, chunk, search);
-            }
-        }
+        load_any(state, w, search);
         break;
     default:
         begin(state, w, SWAP, search);
@@ -333,6 +342,27 @@ make_snapshots(const struct meta_state *state, int w, struct model_search *searc
     }
 }
 
+/* Whether its PUT has acted, acts again or the object is gone again: all of that at any time. */
+static void
+make_early(const struct meta_state *state, int w, struct model_search *search)
+{
+    const struct writer *writer = &state->writers[w];
+    int known = model_obeys(RULE_SNAPSHOT_OF_VALID) ? writer->valid : writer->read;
+
+    for (int place = 1; place <= known; place++) {
+        struct meta_state next = *state;
+
+        if (place == chunk_end(chunk_of(place)) || has(state->early, place)) {
+            continue;
+        }
+        if (!is_replay(state, w, place)) {
+            model_break(search, "an early snapshot that isn't the replay of the log");
+        }
+        next.early = (uint8_t) (state->early | 1u << place);
+        model_reach(search, &next, "writer %d: PUT of the early snapshot of %d entries", w, place);
+    }
+}
+
 static void
 stop(const struct meta_state *state, int w, struct model_search *search)
 {
@@ -358,5 +388,8 @@ meta_model_writer(const struct meta_state *state, int writer, struct model_searc
 {
     go_on(state, writer, search);
     make_snapshots(state, writer, search);
+    if (meta_bounds.has_early) {
+        make_early(state, writer, search);
+    }
     stop(state, writer, search);
 }

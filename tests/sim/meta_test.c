@@ -10,9 +10,23 @@
 #include <stdlib.h>
 
 static const char *const event_names[KS_META_LOG_EVENT_COUNT] = {
-    "looks",      "entries sent",     "entries sent again", "own entries found",     "slots lost",
-    "looks void", "creates void",     "void committed",     "void nothing",          "void unknown",
-    "loads",      "snapshots missed", "chunks trimmed",     "chunks left by others",
+    "looks",
+    "entries sent",
+    "entries sent again",
+    "own entries found",
+    "slots lost",
+    "looks void",
+    "creates void",
+    "void committed",
+    "void nothing",
+    "void unknown",
+    "loads",
+    "snapshots missed",
+    "chunks trimmed",
+    "chunks left by others",
+    "early snapshots",
+    "early loads",
+    "listed in vain",
 };
 
 static uint64_t

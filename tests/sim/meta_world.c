@@ -431,6 +431,7 @@ start_broker(struct broker *broker)
     struct ks_meta_log_options options = {
         .ns = "sim",
         .chunk_entries = w->options->chunk_entries,
+        .step_entries = 1 + w->options->chunk_entries / 4,
         .retry_ms = 20,
         .retry_ms_max = 200,
         .timeout_ms = 4000,

@@ -313,7 +313,9 @@ process_new(const struct process_options *options)
     struct ks_endpoint endpoint = { .host = "127.0.0.1", .port = 9092 };
     struct ks_meta_log_options meta_options = { .ns = options->broker.ns,
                                                 .operations_max = options->meta_operations_max,
-                                                .chunk_entries = options->meta_chunk_entries };
+                                                .chunk_entries = options->meta_chunk_entries,
+                                                .step_entries =
+                                                    1 + options->meta_chunk_entries / 4 };
     struct kafscale_store (*link)(struct ks_env *, struct virtual_env *, struct ks_store *,
                                   struct store_link **) =
         options->is_lax ? store_link_new_lax : store_link_new;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A partition of many segments, MANY_SEGMENTS of them (2,000): a broker starts on it with as many
- * requests as on an empty one, and the first fetch anywhere and the first search for a time take
- * few. A whole broker on a virtual clock writes each record into a segment of its own.
+ * A partition of many segments, MANY_SEGMENTS of them (2,000): a broker starts on it as fast and
+ * with almost as few requests as on an empty one, and the first fetch anywhere and the first search
+ * for a time take few. A whole broker on a virtual clock writes each record into a segment of its
+ * own.
  */
 #include "support/client.h"
 #include "support/main.h"
@@ -16,14 +17,24 @@
 #define AT_ONCE 10 /* of a burst */
 #define PLACES 24
 #define REQUESTS_MAX 20
-#define QUIET_MS 3600000   /* until nothing is left to be tidied up */
-#define START_MORE_MAX 520 /* the newest index, and the metadata since its last snapshot (512) */
+#define QUIET_MS 3600000 /* until nothing is left to be tidied up */
+/* The newest snapshot, the mark before, 16 entries, and what it takes to open a partition. */
+#define START_MORE_MAX 24
+#define ROUND_TRIP_MS 50
+#define START_ROUND_TRIPS_MORE 5
+#define STARTS 8
 #define LIST_OFFSETS_VERSION 5
 
 static struct broker_fixture fixture;
 static struct test_broker *broker;
 static int64_t first_ms;
 static const char *retention_ms;
+
+static uint64_t
+larger_of(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
 
 static int64_t
 segment_count(void)
@@ -34,7 +45,7 @@ segment_count(void)
 }
 
 static void
-start(void)
+begin(void)
 {
     struct ks_broker_options options;
 
@@ -45,8 +56,20 @@ start(void)
                      KAFSCALE_OK);
     broker = test_broker_begin(&fixture, &options);
     ks_topic_config_deinit(&options.topic_defaults);
+}
+
+static void
+wait_for_start(void)
+{
     ck_assert(virtual_env_run_until(&fixture.v, &broker->is_started, 600000));
     ck_assert_int_eq(broker->start_status, KAFSCALE_OK);
+}
+
+static void
+start(void)
+{
+    begin();
+    wait_for_start();
 }
 
 static void
@@ -88,14 +111,51 @@ fill(int64_t count)
     }
 }
 
-/* Requests from nothing to the first acknowledgement, of a partition with so many records. */
-static uint64_t
-requests_of_start(int64_t records)
+struct start_costs {
+    uint64_t requests;
+    int64_t ms;
+};
+
+/* Killed: it is cut off from the store before it could release anything. */
+static void
+end_run(bool is_killed)
 {
-    virtual_env_run_for(&fixture.v, QUIET_MS);
-    restart();
-    produce(records);
-    return test_broker_store_requests(broker);
+    struct ks_fate away = { .fault = KS_FAULT_UNAVAILABLE };
+
+    if (is_killed) {
+        ks_fault_store_next(broker->faults, KS_STORE_OPERATION_COUNT, NULL, away, UINT32_MAX);
+    }
+    test_broker_stop(broker);
+}
+
+/*
+ * The most from nothing to the first acknowledgement, of a partition with `*records` records, when
+ * each request takes a while. The starts differ in what was written to the metadata log since it
+ * was last summed up.
+ */
+static struct start_costs
+cost_of_starts(int64_t *records, int starts, bool is_killed)
+{
+    struct ks_fate far = { .effect_ms = ROUND_TRIP_MS / 2, .answer_ms = ROUND_TRIP_MS / 2 };
+    struct start_costs most = { 0 };
+
+    for (int i = 0; i < starts; i++) {
+        int64_t begun_ms;
+        int64_t spent_ms;
+
+        virtual_env_run_for(&fixture.v, QUIET_MS);
+        end_run(is_killed);
+        begun_ms = fixture.v.now_ms;
+        begin();
+        ks_fault_store_next(broker->faults, KS_STORE_OPERATION_COUNT, NULL, far, UINT32_MAX);
+        wait_for_start();
+        produce((*records)++);
+        spent_ms = fixture.v.now_ms - begun_ms;
+        most.ms = spent_ms > most.ms ? spent_ms : most.ms;
+        most.requests = larger_of(most.requests, test_broker_store_requests(broker));
+        ks_fault_store_clear(broker->faults);
+    }
+    return most;
 }
 
 static void
@@ -139,12 +199,6 @@ struct costs {
     uint64_t both;   /* for a time, and then a fetch there */
 };
 
-static uint64_t
-larger_of(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
-
 /* What a broker needs that has just started and been left alone until it had nothing to do. */
 static void
 measure(int64_t offset, struct costs *most)
@@ -167,11 +221,11 @@ measure(int64_t offset, struct costs *most)
     most->both = larger_of(most->both, test_broker_store_requests(broker) - begun);
 }
 
-/* Before the first, between the last segment and the one record after it, and after that. */
+/* Before the first, at the end of what was written first, and after the last. */
 static void
-measure_outside(int64_t count, struct costs *most)
+measure_outside(int64_t count, int64_t records, struct costs *most)
 {
-    const int64_t times[] = { 0, first_ms - 1, time_of(count) - 1, time_of(count) + 1 };
+    const int64_t times[] = { 0, first_ms - 1, time_of(count) - 1, time_of(records - 1) + 1 };
     const int64_t offsets[] = { 0, 0, count, -1 };
 
     for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
@@ -185,38 +239,60 @@ measure_outside(int64_t count, struct costs *most)
     }
 }
 
-START_TEST(start_and_first_fetch_take_few_requests_however_many_segments)
+/* A broker on a bucket with one topic that has no records. */
+static void
+begin_world(int64_t count)
 {
-    int64_t count = segment_count();
-    struct costs most = { 0 };
-    uint64_t empty;
-    uint64_t full;
-
-    retention_ms = "-1";
     broker_fixture_init(&fixture, 1);
     start();
     ck_assert_int_eq(client_create(broker, "t", 1), KAFKA_ERROR_NONE);
     first_ms = ks_env_wall_ms(&fixture.v.env) - (count / BURST + 1) * WEEK_MS;
-    empty = requests_of_start(0);
+}
+
+static void
+end_world(void)
+{
     test_broker_stop(broker);
     broker_fixture_deinit(&fixture);
+}
 
-    broker_fixture_init(&fixture, 1);
-    start();
-    ck_assert_int_eq(client_create(broker, "t", 1), KAFKA_ERROR_NONE);
-    first_ms = ks_env_wall_ms(&fixture.v.env) - (count / BURST + 1) * WEEK_MS;
-    fill(count);
-    full = requests_of_start(count);
-    printf("# start and first acknowledgement: %llu requests, of an empty one %llu\n",
-           (unsigned long long) full, (unsigned long long) empty);
-    ck_assert_uint_le(full, empty + START_MORE_MAX);
+static struct start_costs
+cost_on_empty(bool is_killed)
+{
+    struct start_costs costs;
+    int64_t records = 0;
+
+    begin_world(0);
+    costs = cost_of_starts(&records, 1, is_killed);
+    end_world();
+    return costs;
+}
+
+static void
+expect_start_as_on_empty(int64_t *records, bool is_killed, const struct start_costs *empty)
+{
+    struct start_costs full = cost_of_starts(records, STARTS, is_killed);
+
+    printf("# start after a %s, to the first acknowledgement: %llu requests, %lld ms; on an empty "
+           "bucket %llu, %lld ms\n",
+           is_killed ? "kill" : "stop", (unsigned long long) full.requests, (long long) full.ms,
+           (unsigned long long) empty->requests, (long long) empty->ms);
+    ck_assert_uint_le(full.requests, empty->requests + START_MORE_MAX);
+    ck_assert_int_le(full.ms, empty->ms + (int64_t) START_ROUND_TRIPS_MORE * ROUND_TRIP_MS);
+}
+
+static void
+expect_few_requests(int64_t count, int64_t records)
+{
+    struct costs most = { 0 };
+
     measure(0, &most);
     measure(count / 2, &most);
     measure(count - 1, &most);
     for (int i = 0; i < PLACES; i++) {
         measure((int64_t) (ks_env_random_u64(&fixture.v.env) % (uint64_t) count), &most);
     }
-    measure_outside(count, &most);
+    measure_outside(count, records, &most);
     printf("# %lld segments; at most %llu requests for the first fetch, %llu to find a time, %llu "
            "for both\n",
            (long long) count, (unsigned long long) most.fetch, (unsigned long long) most.search,
@@ -224,8 +300,24 @@ START_TEST(start_and_first_fetch_take_few_requests_however_many_segments)
     ck_assert_uint_le(most.fetch, REQUESTS_MAX);
     ck_assert_uint_le(most.both, REQUESTS_MAX);
     ck_assert_uint_le(most.search, REQUESTS_MAX);
-    test_broker_stop(broker);
-    broker_fixture_deinit(&fixture);
+}
+
+START_TEST(start_and_first_fetch_take_few_requests_however_many_segments)
+{
+    int64_t count = segment_count();
+    int64_t records = count;
+    struct start_costs stopped;
+    struct start_costs killed;
+
+    retention_ms = "-1";
+    stopped = cost_on_empty(false);
+    killed = cost_on_empty(true);
+    begin_world(count);
+    fill(count);
+    expect_start_as_on_empty(&records, false, &stopped);
+    expect_start_as_on_empty(&records, true, &killed);
+    expect_few_requests(count, records);
+    end_world();
 }
 END_TEST
 

@@ -40,16 +40,24 @@ open_broker(struct fixture *f, struct broker *broker)
 }
 
 static struct fixture *
-begin(uint32_t chunk_entries)
+begin_steps(uint32_t chunk_entries, uint32_t step_entries)
 {
     struct fixture *f = &fixture;
 
-    *f = (struct fixture){ .options = { .ns = "ns", .chunk_entries = chunk_entries } };
+    *f = (struct fixture){
+        .options = { .ns = "ns", .chunk_entries = chunk_entries, .step_entries = step_entries }
+    };
     virtual_env_init(&f->v, 3);
     f->bucket = ks_memory_bucket_new();
     open_broker(f, &f->a);
     open_broker(f, &f->b);
     return f;
+}
+
+static struct fixture *
+begin(uint32_t chunk_entries)
+{
+    return begin_steps(chunk_entries, 0);
 }
 
 static void
@@ -184,7 +192,7 @@ START_TEST(fresh_read_costs_two_gets_and_a_stale_one_nothing)
     ck_assert_uint_eq(all_requests(&f->a), before);
     ck_assert_str_eq(meta_client_get(&f->a.client, "k", true).text, "1");
     ck_assert_uint_eq(all_requests(&f->a), before + 2);
-    ck_assert_uint_eq(requests(&f->a, KS_STORE_LIST), 0);
+    ck_assert_uint_eq(requests(&f->a, KS_STORE_LIST), 1); /* of the start */
     end(f);
 }
 END_TEST
@@ -336,6 +344,135 @@ START_TEST(entries_that_a_dead_trimmer_left_are_removed_by_the_next_start)
     ck_assert(!exists(f, "ns/__kafscale/meta/log/00000000000000000001"));
     ck_assert(!exists(f, "ns/__kafscale/meta/log/00000000000000000002"));
     open_broker(f, &f->a);
+    end(f);
+}
+END_TEST
+
+/* --- Snapshots within a chunk ----------------------------------------------------------------- */
+
+static void
+put_many(struct fixture *f, int count)
+{
+    for (int i = 0; i < count; i++) {
+        meta_client_put(&f->a.client, "k", i + 1 < count ? "v" : "last");
+    }
+    virtual_env_run_until_idle(&f->v, META_CLIENT_LIMIT_MS);
+}
+
+static void
+expect_last_is_read(struct fixture *f)
+{
+    ck_assert_str_eq(meta_client_get(&f->b.client, "k", true).text, "last");
+}
+
+/* The mark before the chunk, the snapshot, what may have been written since, and the mark. */
+START_TEST(start_within_a_chunk_reads_what_came_since_the_early_snapshot)
+{
+    struct fixture *f = begin(64);
+    uint64_t before;
+
+    put_many(f, 100);
+    ck_assert(exists(f, "ns/__kafscale/meta/snapshot/1.80"));
+    ck_assert(exists(f, "ns/__kafscale/meta/snapshot/1.96"));
+    ck_assert(!exists(f, "ns/__kafscale/meta/snapshot/1.95"));
+    before = requests(&f->b, KS_STORE_GET);
+    expect_last_is_read(f);
+    ck_assert_uint_eq(requests(&f->b, KS_STORE_GET), before + 1 + 1 + 16 + 1);
+    ck_assert_uint_eq(requests(&f->b, KS_STORE_LIST), 1);
+    ck_assert_uint_eq(ks_meta_log_counts(&f->b.log)[KS_META_LOG_EARLY_LOADS], 1);
+    end(f);
+}
+END_TEST
+
+START_TEST(early_snapshots_go_with_their_chunk)
+{
+    struct fixture *f = begin_steps(8, 2);
+
+    put_many(f, 11);
+    ck_assert(exists(f, "ns/__kafscale/meta/snapshot/0"));
+    for (int i = 1; i < 8; i++) {
+        char key[64];
+
+        snprintf(key, sizeof key, "ns/__kafscale/meta/snapshot/0.%d", i);
+        ck_assert(!exists(f, key));
+    }
+    ck_assert(exists(f, "ns/__kafscale/meta/snapshot/1.10"));
+    /* Besides the snapshots the mark and three entries. */
+    ck_assert_uint_eq(ks_memory_bucket_object_count(f->bucket), 2 + 1 + 3);
+    end(f);
+}
+END_TEST
+
+START_TEST(early_snapshots_that_a_dead_trimmer_left_are_removed_by_the_next_start)
+{
+    struct fixture *f = begin_steps(8, 2);
+
+    fate_of_next(&f->a, KS_STORE_REMOVE, NULL, KS_FAULT_UNAVAILABLE, UINT32_MAX);
+    for (int i = 0; i < 11; i++) {
+        meta_client_put(&f->a.client, "k", "last");
+    }
+    virtual_env_run_for(&f->v, 1000);
+    crash(&f->a);
+    ck_assert(exists(f, "ns/__kafscale/meta/snapshot/0.6"));
+    expect_last_is_read(f);
+    virtual_env_run_until_idle(&f->v, META_CLIENT_LIMIT_MS);
+    ck_assert(!exists(f, "ns/__kafscale/meta/snapshot/0.6"));
+    ck_assert(exists(f, "ns/__kafscale/meta/snapshot/1.10"));
+    open_broker(f, &f->a);
+    end(f);
+}
+END_TEST
+
+/* Without LIST, with less than all of it, or with what can't be read, the marks are looked for. */
+START_TEST(start_needs_no_list_and_no_early_snapshot)
+{
+    static const enum ks_fault faults[] = { KS_FAULT_UNAVAILABLE, KS_FAULT_DAMAGE, KS_FAULT_SHORT,
+                                            KS_FAULT_NONE };
+    struct fixture *f = begin_steps(8, 2);
+
+    put_many(f, 29);
+    if (faults[_i] == KS_FAULT_NONE) {
+        overwrite(f, "ns/__kafscale/meta/snapshot/3.28", "rubbish");
+    } else {
+        fate_of_next(&f->b, KS_STORE_LIST, NULL, faults[_i], UINT32_MAX);
+    }
+    expect_last_is_read(f);
+    end(f);
+}
+END_TEST
+
+/* The state is trimmed far beyond what LIST shows. */
+START_TEST(start_is_not_misled_by_an_old_early_snapshot)
+{
+    struct fixture *f = begin_steps(4, 2);
+
+    put_many(f, 16);
+    overwrite(f, "ns/__kafscale/meta/snapshot/1.6", "rubbish");
+    overwrite(f, "ns/__kafscale/meta/snapshot/7.30", "rubbish");
+    overwrite(f, "ns/__kafscale/meta/snapshot/7.99", "rubbish");
+    overwrite(f, "ns/__kafscale/meta/snapshot/99999999999999999999.1", "rubbish");
+    overwrite(f, "ns/__kafscale/meta/snapshot/x", "rubbish");
+    expect_last_is_read(f);
+    ck_assert_uint_eq(ks_meta_log_counts(&f->b.log)[KS_META_LOG_LISTED_IN_VAIN], 1);
+    end(f);
+}
+END_TEST
+
+START_TEST(large_state_has_fewer_early_snapshots)
+{
+    struct fixture *f = begin(512);
+    char *value = ks_alloc_zero(1, 40001);
+    char key[16];
+
+    memset(value, 'v', 40000);
+    for (int i = 0; i < 8; i++) {
+        snprintf(key, sizeof key, "k%d", i);
+        meta_client_put(&f->a.client, key, value);
+    }
+    put_many(f, 24);
+    ck_assert(!exists(f, "ns/__kafscale/meta/snapshot/0.16"));
+    ck_assert(exists(f, "ns/__kafscale/meta/snapshot/0.32"));
+    ks_free(value);
     end(f);
 }
 END_TEST
@@ -602,6 +739,12 @@ suite_new(void)
     tcase_add_test(tcase, trimmed_chunks_leave_marks_and_the_newest_snapshot);
     tcase_add_test(tcase, chunk_of_a_dead_broker_is_trimmed_by_another);
     tcase_add_test(tcase, entries_that_a_dead_trimmer_left_are_removed_by_the_next_start);
+    tcase_add_test(tcase, start_within_a_chunk_reads_what_came_since_the_early_snapshot);
+    tcase_add_test(tcase, early_snapshots_go_with_their_chunk);
+    tcase_add_test(tcase, early_snapshots_that_a_dead_trimmer_left_are_removed_by_the_next_start);
+    tcase_add_loop_test(tcase, start_needs_no_list_and_no_early_snapshot, 0, 4);
+    tcase_add_test(tcase, start_is_not_misled_by_an_old_early_snapshot);
+    tcase_add_test(tcase, large_state_has_fewer_early_snapshots);
     tcase_add_test(tcase, lost_answer_of_a_put_is_resolved_by_its_nonce);
     tcase_add_test(tcase, put_that_did_not_happen_is_sent_again);
     tcase_add_test(tcase, put_that_acts_after_its_slot_was_trimmed_is_resolved_by_the_snapshot);
