@@ -125,53 +125,16 @@ item_bytes(const struct ks_meta_item *item)
     return strlen(item->key) + item->value_size;
 }
 
-/*
- * Makes room for `more` elements behind `count`; the new array, or NULL with the old one
- * untouched.
- */
-static void *
-reserve(void *array, size_t count, size_t more, size_t *capacity, size_t element_bytes)
-{
-    size_t wanted = *capacity < 16 ? 16 : *capacity;
-    void *grown;
-
-    if (array != NULL && more <= *capacity - count) {
-        return array;
-    }
-    while (wanted - count < more) {
-        wanted *= 2;
-    }
-    grown = ks_realloc(array, wanted * element_bytes);
-    if (grown != NULL) {
-        *capacity = wanted;
-    }
-    return grown;
-}
-
 static bool
 reserve_items(struct ks_meta_state *state, size_t more)
 {
-    void *items =
-        reserve(state->items, state->item_count, more, &state->item_capacity, sizeof *state->items);
-
-    if (items == NULL) {
-        return false;
-    }
-    state->items = items;
-    return true;
+    return KS_RESERVE(state->items, state->item_capacity, state->item_count + more);
 }
 
 static bool
 reserve_writer(struct ks_meta_state *state)
 {
-    void *writers = reserve(state->writers, state->writer_count, 1, &state->writer_capacity,
-                            sizeof *state->writers);
-
-    if (writers == NULL) {
-        return false;
-    }
-    state->writers = writers;
-    return true;
+    return KS_RESERVE(state->writers, state->writer_capacity, state->writer_count + 1);
 }
 
 static struct ks_meta_writer *
