@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Blocks grow with use; a request larger than a block gets one of its own. */
+/* A request larger than a block gets one of its own. */
 #include "base/arena.h"
 
 #include "base/memory.h"
@@ -45,7 +45,7 @@ block_new(struct ks_arena *arena, size_t size_bytes)
     if (size > arena->size_bytes_max - arena->size_bytes) {
         size = size_bytes;
     }
-    if (size > arena->size_bytes_max - arena->size_bytes) {
+    if (size > arena->size_bytes_max - arena->size_bytes || size > SIZE_MAX - sizeof *block) {
         return NULL;
     }
     block = ks_alloc(sizeof *block + size);

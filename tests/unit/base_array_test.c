@@ -140,6 +140,18 @@ START_TEST(an_array_in_a_full_arena_stays_as_it_is)
 }
 END_TEST
 
+/* Tools have arenas without a cap, and numbers from a bucket. */
+START_TEST(an_arena_without_a_cap_has_no_room_for_all_there_is)
+{
+    struct ks_arena arena;
+
+    ks_arena_init(&arena, SIZE_MAX);
+    ck_assert_ptr_null(ks_arena_alloc(&arena, SIZE_MAX - 20));
+    ck_assert(ks_arena_failed(&arena));
+    ks_arena_deinit(&arena);
+}
+END_TEST
+
 Suite *
 suite_new(void)
 {
@@ -153,6 +165,7 @@ suite_new(void)
     tcase_add_test(tests, more_than_any_memory_holds_is_refused);
     tcase_add_test(tests, an_array_in_an_arena_grows_with_zeroes);
     tcase_add_test(tests, an_array_in_a_full_arena_stays_as_it_is);
+    tcase_add_test(tests, an_arena_without_a_cap_has_no_room_for_all_there_is);
     suite_add_tcase(suite, tests);
     return suite;
 }
