@@ -134,23 +134,22 @@ on_batch(void *arg, const struct ks_survey_batch *batch)
 /* --- Segments --- */
 
 static enum kafscale_status
+decode_index(void *arg, struct kafscale_slice bytes, struct kafscale_error *error)
+{
+    return ks_index_decode(bytes, arg, error);
+}
+
+static enum kafscale_status
 read_index(struct ks_found *found, const struct ks_segment_home *home, int64_t base_offset,
            struct ks_index *index_out, struct kafscale_error *error)
 {
-    char key[KS_SEGMENT_KEY_BYTES];
     struct kafscale_blob *body;
     enum kafscale_status status;
 
     status = ks_segment_object_get(found->survey.session, home, base_offset, KS_SEGMENT_INDEX,
-                                   &body, error);
-    if (status != KAFSCALE_OK) {
-        return status;
-    }
-    status = ks_index_decode(kafscale_blob_slice(body), index_out, error);
-    kafscale_blob_unref(body);
-    if (status != KAFSCALE_OK) {
-        ks_segment_key(home, base_offset, KS_SEGMENT_INDEX, key);
-        ks_error_wrap(error, "'%s'", key);
+                                   decode_index, index_out, &body, error);
+    if (status == KAFSCALE_OK) {
+        kafscale_blob_unref(body);
     }
     return status;
 }

@@ -22,11 +22,45 @@ struct segment_walk {
 /* --- Segments --- */
 
 static enum kafscale_status
-get_object(struct segment_walk *walk, int64_t base_offset, enum ks_segment_kind kind,
-           struct kafscale_blob **body_out, struct kafscale_error *error)
+look_at(struct segment_walk *walk, int64_t base_offset, enum ks_segment_kind kind,
+        ks_segment_object_take *take, void *arg, struct kafscale_error *error)
 {
-    return ks_segment_object_get(walk->survey->session, &walk->home, base_offset, kind, body_out,
-                                 error);
+    struct kafscale_blob *body;
+    enum kafscale_status status = ks_segment_object_get(walk->survey->session, &walk->home,
+                                                        base_offset, kind, take, arg, &body, error);
+
+    if (status == KAFSCALE_OK) {
+        kafscale_blob_unref(body);
+    }
+    return status;
+}
+
+/* What is made of a segment. */
+struct index_of {
+    int64_t base_offset;
+    struct ks_index *index;
+};
+
+static enum kafscale_status
+take_index(void *arg, struct kafscale_slice bytes, struct kafscale_error *error)
+{
+    const struct index_of *of = arg;
+
+    return ks_index_decode(bytes, of->index, error);
+}
+
+static enum kafscale_status
+rebuild_index(void *arg, struct kafscale_slice bytes, struct kafscale_error *error)
+{
+    const struct index_of *of = arg;
+
+    return ks_index_rebuild(bytes, of->base_offset, of->index, error);
+}
+
+static enum kafscale_status
+check_against(void *arg, struct kafscale_slice bytes, struct kafscale_error *error)
+{
+    return ks_segment_check(bytes, arg, error);
 }
 
 /* The index as stored or, where there is none, as made from the body; what is wrong is told. */
@@ -34,19 +68,13 @@ static bool
 load_index(struct segment_walk *walk, const struct ks_survey_segment *segment, const char *key,
            struct ks_index *index_out)
 {
-    enum ks_segment_kind kind = segment->has_index ? KS_SEGMENT_INDEX : KS_SEGMENT_BODY;
+    struct index_of of = { .base_offset = segment->base_offset, .index = index_out };
     struct kafscale_error error = { 0 };
-    struct kafscale_blob *body;
-    enum kafscale_status status;
+    enum kafscale_status status =
+        segment->has_index
+            ? look_at(walk, of.base_offset, KS_SEGMENT_INDEX, take_index, &of, &error)
+            : look_at(walk, of.base_offset, KS_SEGMENT_BODY, rebuild_index, &of, &error);
 
-    status = get_object(walk, segment->base_offset, kind, &body, &error);
-    if (status == KAFSCALE_OK) {
-        status = kind == KS_SEGMENT_INDEX
-                     ? ks_index_decode(kafscale_blob_slice(body), index_out, &error)
-                     : ks_index_rebuild(kafscale_blob_slice(body), segment->base_offset, index_out,
-                                        &error);
-        kafscale_blob_unref(body);
-    }
     if (status != KAFSCALE_OK) {
         ks_survey_find(walk->survey, KAFSCALE_FINDING_DAMAGE, key, "index: %s", error.text);
     }
@@ -60,35 +88,26 @@ find_last_offset(struct segment_walk *walk, const struct ks_survey_segment *segm
 {
     struct kafscale_error error = { 0 };
     struct ks_index rebuilt;
-    struct kafscale_blob *body;
-    bool is_right;
+    struct index_of of = { .base_offset = segment->base_offset, .index = &rebuilt };
 
     if (index->is_ours || !segment->has_index) {
         *last_offset_out = index->last_offset;
         return true;
     }
-    if (get_object(walk, segment->base_offset, KS_SEGMENT_BODY, &body, &error) != KAFSCALE_OK) {
+    if (look_at(walk, of.base_offset, KS_SEGMENT_BODY, rebuild_index, &of, &error) != KAFSCALE_OK) {
         ks_survey_find(walk->survey, KAFSCALE_FINDING_DAMAGE, key, "%s", error.text);
         return false;
     }
-    is_right = ks_index_rebuild(kafscale_blob_slice(body), segment->base_offset, &rebuilt,
-                                &error) == KAFSCALE_OK;
-    if (is_right) {
-        *last_offset_out = rebuilt.last_offset;
-        ks_index_deinit(&rebuilt);
-    } else {
-        ks_survey_find(walk->survey, KAFSCALE_FINDING_DAMAGE, key, "%s", error.text);
-    }
-    kafscale_blob_unref(body);
-    return is_right;
+    *last_offset_out = rebuilt.last_offset;
+    ks_index_deinit(&rebuilt);
+    return true;
 }
 
 static void
 check_body(struct segment_walk *walk, const struct ks_survey_segment *segment, const char *key,
-           const struct ks_index *index)
+           struct ks_index *index)
 {
     struct kafscale_error error = { 0 };
-    struct kafscale_blob *body;
 
     if (!segment->has_body) {
         ks_survey_find(walk->survey, KAFSCALE_FINDING_DAMAGE, key, "an index without its segment");
@@ -97,14 +116,10 @@ check_body(struct segment_walk *walk, const struct ks_survey_segment *segment, c
     if (walk->is_quick || !segment->has_index) {
         return;
     }
-    if (get_object(walk, segment->base_offset, KS_SEGMENT_BODY, &body, &error) != KAFSCALE_OK) {
-        ks_survey_find(walk->survey, KAFSCALE_FINDING_DAMAGE, key, "%s", error.text);
-        return;
-    }
-    if (ks_segment_check(kafscale_blob_slice(body), index, &error) != KAFSCALE_OK) {
+    if (look_at(walk, segment->base_offset, KS_SEGMENT_BODY, check_against, index, &error) !=
+        KAFSCALE_OK) {
         ks_survey_find(walk->survey, KAFSCALE_FINDING_DAMAGE, key, "%s", error.text);
     }
-    kafscale_blob_unref(body);
 }
 
 /* Whether it is of this topic's life, or imported. */
@@ -123,7 +138,7 @@ is_of_partition(const struct segment_walk *walk, const struct ks_index *index)
 
 static void
 check_segment(struct segment_walk *walk, const struct ks_survey_segment *segment, const char *key,
-              const struct ks_index *index)
+              struct ks_index *index)
 {
     const struct ks_register *reg = &walk->partition->reg;
     int64_t last_offset;

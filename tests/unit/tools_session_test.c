@@ -2,6 +2,7 @@
 /* Waiting calls on a store that fails now and then: the answer is the one a patient caller gets. */
 #include "support/main.h"
 #include "support/virtual_env.h"
+#include "tools/segment_object.h"
 #include "tools/tools.h"
 
 #include <stdio.h>
@@ -113,6 +114,42 @@ START_TEST(what_is_not_there_is_not_asked_for_twice)
     ck_assert_int_eq(ks_session_get(&f->session, &get, &body, &object_bytes, &f->error),
                      KAFSCALE_NOT_FOUND);
     ck_assert_uint_eq(ks_store_counters(f->session.store)->requests[KS_STORE_GET], 1);
+    fixture_free(f);
+}
+END_TEST
+
+static enum kafscale_status
+take_value(void *arg, struct kafscale_slice bytes, struct kafscale_error *error)
+{
+    bool is_value = bytes.size == 5 && memcmp(bytes.data, "value", 5) == 0;
+
+    ++*(int *) arg;
+    return is_value ? KAFSCALE_OK : ks_error_set(error, KAFSCALE_CORRUPT, "damaged");
+}
+
+/* It may be damaged on its way: only one that comes so again and again is called damaged. */
+START_TEST(a_segment_that_comes_damaged_is_read_again)
+{
+    struct fixture *f = fixture_new();
+    struct ks_segment_home home = { .ns = "default", .prefix = "topic", .partition = 3 };
+    struct kafscale_blob *body;
+    char key[KS_SEGMENT_KEY_BYTES];
+    int taken = 0;
+
+    ks_segment_key(&home, 7, KS_SEGMENT_BODY, key);
+    create(f, key, "value");
+    fail_next(f, KS_STORE_GET, KS_FAULT_DAMAGE, 2);
+    ck_assert_int_eq(ks_segment_object_get(&f->session, &home, 7, KS_SEGMENT_BODY, take_value,
+                                           &taken, &body, &f->error),
+                     KAFSCALE_OK);
+    ck_assert_int_eq(taken, 3);
+    kafscale_blob_unref(body);
+    fail_next(f, KS_STORE_GET, KS_FAULT_DAMAGE, 1000);
+    ck_assert_int_eq(ks_segment_object_get(&f->session, &home, 7, KS_SEGMENT_BODY, take_value,
+                                           &taken, &body, &f->error),
+                     KAFSCALE_CORRUPT);
+    ck_assert_int_eq(taken, 6);
+    ck_assert_ptr_nonnull(strstr(f->error.text, key));
     fixture_free(f);
 }
 END_TEST
@@ -242,6 +279,7 @@ suite_new(void)
     tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, a_get_is_repeated_until_the_store_is_back);
     tcase_add_test(tcase, what_is_not_there_is_not_asked_for_twice);
+    tcase_add_test(tcase, a_segment_that_comes_damaged_is_read_again);
     tcase_add_test(tcase, a_creation_whose_answer_was_lost_finds_itself);
     tcase_add_test(tcase, a_listing_goes_over_pages_and_through_faults);
     tcase_add_test(tcase, a_listing_ends_when_it_is_told_so);
