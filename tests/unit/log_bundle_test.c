@@ -8,6 +8,7 @@
 #include "unit/log_fixture.h"
 
 #define SLOTS 4
+#define OVERTAKEN 8
 
 static const struct ks_bundle_name first_bundle = { .last = SLOTS - 1 };
 
@@ -181,6 +182,31 @@ START_TEST(producers_are_stored_from_bundles)
     log_fixture_expect_records(f, SLOTS + 2, 2 * SLOTS + 2, 1000);
     log_fixture_succeed(f);
     log_fixture_expect_records(f, SLOTS + 2, 2 * SLOTS + 2, 1000);
+    log_fixture_free(f);
+}
+END_TEST
+
+/*
+ * Each time that a write-ahead object below the start is read, a bundle has been made of it and it
+ * is gone. The next reading begins where that bundle ends, so this comes to an end.
+ */
+START_TEST(a_start_rises_while_bundles_overtake_what_it_reads)
+{
+    struct ks_fate slow_put = { .fault = KS_FAULT_NONE, .effect_ms = 3000 };
+    struct ks_fate slower_get = { .fault = KS_FAULT_NONE, .effect_ms = 4000 };
+    struct log_fixture *f = log_fixture_new();
+
+    f->options.bundle_slots = SLOTS;
+    f->options.cache_bytes_max = 1 << 20; /* bundles are made without a GET */
+    log_fixture_restart(f);
+    ks_fault_store_next(f->faults, KS_STORE_PUT, "/bundle/", slow_put, UINT32_MAX);
+    ks_fault_store_next(f->faults, KS_STORE_GET, "/wal/", slower_get, UINT32_MAX);
+    log_fixture_append_apart(f, OVERTAKEN * SLOTS, 10);
+    ck_assert_uint_eq(log_fixture_counters(f).bundles_made, 0);
+    log_fixture_raise_start(f, OVERTAKEN * SLOTS - 1);
+    ck_assert_uint_eq(log_fixture_counters(f).bundles_made, OVERTAKEN);
+    log_fixture_succeed(f);
+    log_fixture_expect_records(f, OVERTAKEN * SLOTS - 1, OVERTAKEN * SLOTS, 1000);
     log_fixture_free(f);
 }
 END_TEST
@@ -664,6 +690,7 @@ suite_new(void)
     tcase_add_test(tests, a_bundle_goes_when_all_in_it_is_below_the_start);
     tcase_add_test(tests, bundles_of_a_deleted_topic_go);
     tcase_add_test(tests, producers_are_stored_from_bundles);
+    tcase_add_test(tests, a_start_rises_while_bundles_overtake_what_it_reads);
     tcase_add_test(tests, the_batch_that_the_start_lies_in_keeps_its_producer);
     tcase_add_test(tests, sizes_and_times_count_bundles);
     tcase_add_test(tests, a_store_that_fails_delays_bundles_and_no_more);
