@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A partition of many segments, MANY_SEGMENTS of them (2,000): a broker starts on it as fast and
- * with almost as few requests as on an empty one, and the first fetch anywhere and the first search
- * for a time take few. A whole broker on a virtual clock writes each record into a segment of its
- * own.
+ * A partition of many segments, MANY_SEGMENTS of them (2,000): a broker starts on it with a few
+ * requests and round trips more than on an empty one, however many there are, and the first fetch
+ * anywhere and the first search for a time take few. A whole broker on a virtual clock writes each
+ * record into a segment of its own.
  */
 #include "support/client.h"
 #include "support/main.h"
