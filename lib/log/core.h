@@ -130,6 +130,7 @@ struct ks_log {
     struct ks_list bundle_entries; /* of sections, kept for the next reader */
     size_t bundle_entries_count;
     struct ks_list looks;
+    struct ks_list rereads;
     struct ks_list releases; /* of partitions */
     struct ks_changes changes;
     struct ks_list raises; /* of log starts */

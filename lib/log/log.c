@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The life of a log and its partitions; what each step does stands in the files beside this one. */
+#include "log/reread.h"
 #include "log/trim.h"
 
 #include <assert.h>
@@ -86,6 +87,7 @@ ks_log_new(struct ks_env *env, struct ks_store *store, struct ks_meta *meta,
     ks_list_init(&log->cache);
     ks_list_init(&log->readings);
     ks_list_init(&log->bundle_readings);
+    ks_list_init(&log->rereads);
     ks_list_init(&log->bundle_entries);
     ks_list_init(&log->looks);
     ks_list_init(&log->releases);
@@ -134,6 +136,7 @@ ks_log_free(struct ks_log *log)
     silence(log);
     ks_readings_silence(log);
     ks_bundle_readings_silence(log);
+    ks_rereads_silence(log);
     ks_compact_silence(log);
     ks_cold_silence(log);
     ks_releases_silence(log);
@@ -152,6 +155,7 @@ ks_log_abandon(struct ks_log *log)
     }
     assert(!log->is_freed);
     silence(log);
+    ks_rereads_drop(log);
     ks_readings_drop(log);
     ks_bundle_readings_drop(log);
     ks_cold_drop(log);

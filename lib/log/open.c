@@ -544,6 +544,7 @@ static void
 forget_dead_logs(struct ks_opening *opening)
 {
     ks_opening_free_dead_logs(opening);
+    opening->has_old_logs = false;
     opening->has_read_again = false;
     opening->has_states = false;
 }
@@ -561,7 +562,7 @@ ks_opening_move_on(struct ks_opening *opening)
         read_later(opening);
         return;
     }
-    if (has_items(opening, KS_ITEM_READ)) {
+    if (has_items(opening, KS_ITEM_READ) || opening->has_old_logs) {
         /* Other claims may name other logs. */
         forget_dead_logs(opening);
     }

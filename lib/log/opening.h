@@ -73,6 +73,7 @@ struct ks_opening {
     struct ks_list *dead_next; /* the first that was not begun */
     size_t dead_logs_under_way;
     struct ks_list state_reads; /* under way */
+    bool has_old_logs;          /* bundles have gone since the dead logs were read */
     bool has_states;
     uint32_t states_missing; /* how often a bundle with them was not there */
     bool had_dead_logs;

@@ -111,6 +111,7 @@ on_states(void *arg, enum kafscale_status status, struct kafscale_blob *body, ui
     struct ks_state_read *read = arg;
     struct ks_opening *opening = read->opening;
     struct ks_env *env = opening->log->env;
+    bool is_missing;
 
     (void) object_bytes;
     (void) error;
@@ -120,13 +121,17 @@ on_states(void *arg, enum kafscale_status status, struct kafscale_blob *body, ui
         status = take_states(read, body);
     }
     read->damaged_reads += status == KAFSCALE_CORRUPT;
-    opening->states_missing += status == KAFSCALE_NOT_FOUND;
-    if (status == KAFSCALE_FAILED || read->damaged_reads >= READS_MAX ||
-        opening->states_missing >= READS_MAX) {
+    is_missing = status == KAFSCALE_NOT_FOUND || read->damaged_reads >= READS_MAX;
+    opening->states_missing += is_missing;
+    if (status == KAFSCALE_FAILED || opening->states_missing >= READS_MAX) {
         lose(read, status == KAFSCALE_FAILED ? status : KAFSCALE_CORRUPT);
-    } else if (status == KAFSCALE_NOT_FOUND) {
-        /* Others have compacted what was in it, or opened the partition: the registers know. */
+    } else if (is_missing) {
+        /*
+         * What was in it was compacted or merged, or others have opened the partition: the
+         * registers know. Another bundle of the same slots, made too late, may be under its key.
+         */
         opening->must_read = true;
+        opening->has_old_logs = true;
         opening->has_states = false;
     } else if (status != KAFSCALE_OK && status != KAFSCALE_STOPPED) {
         read->retry = (struct ks_timer){ .on_due = submit, .arg = read };

@@ -5,6 +5,7 @@
  * against length and checksum of the directory.
  */
 #include "log/bundle_read.h"
+#include "log/reread.h"
 #include "log/stored_batch.h"
 #include "log/trim.h"
 
@@ -116,6 +117,7 @@ struct reading {
     struct kafscale_get get;
     char mark_key[KS_REGISTER_KEY_BYTES];
     struct kafscale_meta_read mark_read;
+    struct ks_reread_wait reread;
     struct ks_timer retry;
     uint32_t attempts;
     bool is_gone;     /* its partition was forgotten: nobody minds that objects go */
@@ -165,7 +167,7 @@ is_trimmed(const struct ks_log *log, uint32_t source, uint64_t sequence)
 {
     const struct ks_trail *trail = ks_trail_find(log, source);
 
-    return trail != NULL && sequence < trail->mark;
+    return trail != NULL && (sequence < trail->mark || sequence < trail->moved_to);
 }
 
 static void
@@ -180,10 +182,41 @@ read_elsewhere(struct reading *reading)
     ks_log_end(log);
 }
 
-/*
- * An object that isn't there, or isn't itself, was trimmed by another broker, which serves the
- * partition now; or it is lost.
- */
+/* Without a bundle of it what the slot held lies in segments: another broker went on with them. */
+static void
+on_reread(struct ks_reread_wait *wait, enum kafscale_status status)
+{
+    struct reading *reading = KS_CONTAINER(wait, struct reading, reread);
+    struct ks_log *log = reading->log;
+
+    if (log->is_stopped || log->is_freed || reading->is_gone) {
+        finish(reading, KAFSCALE_STOPPED);
+    } else if (status != KAFSCALE_OK) {
+        finish(reading, KAFSCALE_UNAVAILABLE);
+    } else if (is_trimmed(log, reading->source, reading->sequence)) {
+        read_elsewhere(reading);
+    } else {
+        finish(reading, KAFSCALE_FENCED);
+    }
+}
+
+/* Another broker has trimmed the slot: what is still needed is in a bundle. */
+static void
+find_bundle(struct reading *reading)
+{
+    struct ks_log *log = reading->log;
+
+    if (log->is_stopped || log->is_freed || reading->is_gone) {
+        finish(reading, KAFSCALE_STOPPED);
+        return;
+    }
+    reading->reread.done = on_reread;
+    if (ks_reread_start(log, reading->source, &reading->reread) != KAFSCALE_OK) {
+        finish(reading, KAFSCALE_UNAVAILABLE);
+    }
+}
+
+/* An object that isn't there, or isn't itself, was trimmed by another broker; or it is lost. */
 static void
 on_mark(void *arg, enum kafscale_status status, const struct kafscale_meta_entry *entries,
         size_t entry_count, uint64_t revision, const struct kafscale_error *error)
@@ -195,7 +228,7 @@ on_mark(void *arg, enum kafscale_status status, const struct kafscale_meta_entry
     if (status != KAFSCALE_OK) {
         finish(reading, KAFSCALE_UNAVAILABLE);
     } else if (ks_trim_mark_of(entries, entry_count) > reading->sequence) {
-        finish(reading, KAFSCALE_FENCED);
+        find_bundle(reading);
     } else {
         ks_log(&reading->log->env->logger, KAFSCALE_LOG_ERROR, "object '%s' is missing or damaged",
                reading->key);
@@ -398,6 +431,16 @@ ks_log_read_on(struct ks_log *log, struct ks_log_read *read)
     }
 }
 
+/* Of a place that was trimmed, and that no bundle has. */
+static enum kafscale_status
+status_of_moved(const struct ks_log *log, const struct ks_place *place)
+{
+    bool is_others = place->sequence >= ks_trail_find(log, place->source)->mark;
+
+    /* Another broker has gone on with it; or the log starts above by now. */
+    return is_others ? KAFSCALE_FENCED : KAFSCALE_UNAVAILABLE;
+}
+
 static bool
 is_cached(const struct ks_partition *partition, size_t index, int64_t offset)
 {
@@ -444,8 +487,7 @@ ks_log_read(struct ks_log *log, struct ks_log_read *read, enum kafscale_status *
     }
     if (is_trimmed(log, ks_partition_place(partition, first)->source,
                    ks_partition_place(partition, first)->sequence)) {
-        /* The log starts above by now, or another broker has gone on with it. */
-        *status_out = KAFSCALE_UNAVAILABLE;
+        *status_out = status_of_moved(log, ks_partition_place(partition, first));
         return true;
     }
     *status_out = read_back(log, read, first, count);

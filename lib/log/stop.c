@@ -4,6 +4,7 @@
  * partitions. If that takes too long it leaves without: the next start seals.
  */
 #include "log/core.h"
+#include "log/reread.h"
 
 #include <assert.h>
 
@@ -41,6 +42,7 @@ complete(struct ks_log *log)
     ks_log_begin(log);
     ks_readings_silence(log);
     ks_bundle_readings_silence(log);
+    ks_rereads_silence(log);
     ks_compact_silence(log);
     ks_cold_silence(log);
     ks_log_end(log);

@@ -41,6 +41,7 @@ struct ks_trail {
     int64_t bundled_after_ms; /* it is not tried before */
     uint64_t mark;
     uint64_t mark_version;       /* of the register; 0: it does not exist */
+    uint64_t moved_to;           /* by another broker, which has bundled the slots below */
     uint64_t end;                /* slots from `mark` on below it are committed */
     struct ks_trail_slot *slots; /* the first `slot_gap` are void */
     size_t slot_gap;
