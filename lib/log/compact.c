@@ -373,13 +373,25 @@ start_job(struct ks_log *log, struct ks_partition *partition)
     }
 }
 
+static bool
+may_start(const struct ks_log *log)
+{
+    return !is_over(log) && log->compactor.job_count < JOBS_MAX &&
+           !ks_list_is_empty(&log->compactor.due);
+}
+
 static void
 start_jobs(void *arg)
 {
     struct ks_log *log = arg;
     struct ks_compactor *compactor = &log->compactor;
+    int64_t again_ms;
 
-    while (!is_over(log) && compactor->job_count < JOBS_MAX && !ks_list_is_empty(&compactor->due)) {
+    if (may_start(log) && ks_pace_gives_way(&log->pace, ks_env_now_ms(log->env), &again_ms)) {
+        ks_env_set_timer(log->env, &compactor->pause, again_ms);
+        return;
+    }
+    while (may_start(log)) {
         struct ks_partition *partition =
             KS_CONTAINER(compactor->due.next, struct ks_partition, compaction.link);
 
@@ -393,7 +405,7 @@ start_jobs(void *arg)
 static void
 poke(struct ks_log *log)
 {
-    if (!ks_list_is_empty(&log->compactor.due) && log->compactor.job_count < JOBS_MAX) {
+    if (may_start(log) && !ks_env_timer_is_set(&log->compactor.pause)) {
         ks_env_defer(log->env, &log->compactor.task);
     }
 }
@@ -409,6 +421,7 @@ ks_compactor_init(struct ks_log *log)
     ks_list_init(&compactor->due);
     ks_list_init(&compactor->jobs);
     compactor->timer = (struct ks_timer){ .on_due = on_timer, .arg = log };
+    compactor->pause = (struct ks_timer){ .on_due = start_jobs, .arg = log };
     compactor->task = (struct ks_task){ .run = start_jobs, .arg = log };
 }
 
@@ -450,6 +463,7 @@ ks_compact_silence(struct ks_log *log)
     struct ks_list *node = log->compactor.jobs.next;
 
     ks_env_cancel_timer(log->env, &log->compactor.timer);
+    ks_env_cancel_timer(log->env, &log->compactor.pause);
     ks_env_cancel_task(&log->compactor.task);
     while (node != &log->compactor.jobs) {
         struct ks_compact_job *job = KS_CONTAINER(node, struct ks_compact_job, link);
@@ -465,6 +479,7 @@ void
 ks_compact_drop(struct ks_log *log)
 {
     ks_env_cancel_timer(log->env, &log->compactor.timer);
+    ks_env_cancel_timer(log->env, &log->compactor.pause);
     ks_env_cancel_task(&log->compactor.task);
     while (!ks_list_is_empty(&log->compactor.jobs)) {
         job_free(KS_CONTAINER(log->compactor.jobs.next, struct ks_compact_job, link));

@@ -207,6 +207,7 @@ read_more(struct ks_compact_job *job)
                                           .offset = job->next,
                                           .bytes_max = READ_BYTES,
                                           .is_first_whole = true,
+                                          .can_wait = true,
                                           .done = on_read,
                                           .arg = job };
         if (!ks_log_read(job->log, &job->read, &status)) {

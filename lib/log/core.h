@@ -5,13 +5,15 @@
  * incarnations, open.c claims, replays and activates partitions, read.c serves batches, look.c
  * tells whether the log is sealed, release.c gives partitions away, changes.c moves marks in their
  * registers, log_start.c lets old batches go, retention.c and retention_segments.c say which,
- * trim.c and garbage.c delete the objects that nobody needs any more, stop.c ends it.
+ * trim.c and garbage.c delete the objects that nobody needs any more, reread.c finds what other
+ * brokers have bundled meanwhile, pace.c says when such work waits for clients, stop.c ends it.
  */
 #ifndef KS_LOG_CORE_H
 #define KS_LOG_CORE_H
 
 #include "log/block_cache.h"
 #include "log/object_read.h"
+#include "log/pace.h"
 #include "log/partition.h"
 #include "log/segment.h"
 
@@ -97,6 +99,7 @@ struct ks_compactor {
     struct ks_list jobs;
     size_t job_count;
     struct ks_timer timer; /* when the first of the young ones is due */
+    struct ks_timer pause; /* those that are due give way to clients until then */
     struct ks_task task;
 };
 
@@ -121,16 +124,17 @@ struct ks_log {
     uint64_t sequence_next;
     uint32_t chain; /* of the object sent last */
     size_t unflushed_bytes;
+    struct ks_pace pace; /* of what can wait */
     struct ks_task cut_task;
     struct ks_timer cut_timer;
 
     struct ks_list answers;  /* appends whose answer is on its way through the loop */
     struct ks_list readings; /* from objects */
     struct ks_list bundle_readings;
+    struct ks_list rereads;
     struct ks_list bundle_entries; /* of sections, kept for the next reader */
     size_t bundle_entries_count;
     struct ks_list looks;
-    struct ks_list rereads;
     struct ks_list releases; /* of partitions */
     struct ks_changes changes;
     struct ks_list raises; /* of log starts */

@@ -322,6 +322,7 @@ struct ks_log_read {
     int64_t offset;
     size_t bytes_max;
     bool is_first_whole;
+    bool can_wait; /* no client waits for it */
     void (*done)(struct ks_log_read *read, enum kafscale_status status);
     void *arg;
 

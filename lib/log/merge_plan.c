@@ -149,7 +149,7 @@ take_run(struct ks_merge_plan *plan, const struct ks_list *node, const struct ks
     return true;
 }
 
-bool
+enum kafscale_status
 ks_merge_plan_find(struct ks_merge_plan *plan, const struct ks_trail *trail, size_t count)
 {
     const struct ks_list *first;
@@ -159,13 +159,16 @@ ks_merge_plan_find(struct ks_merge_plan *plan, const struct ks_trail *trail, siz
 
     *plan = (struct ks_merge_plan){ .log = trail->log };
     first = find_run(trail, count, &end);
-    if (first == NULL || !take_run(plan, first, end)) {
-        return false;
+    if (first == NULL) {
+        return KAFSCALE_NOT_FOUND;
+    }
+    if (!take_run(plan, first, end)) {
+        return KAFSCALE_NO_MEMORY;
     }
     for (size_t i = 0; i < plan->input_count; i++) {
         settle(plan, &plan->inputs[i]);
     }
-    return true;
+    return KAFSCALE_OK;
 }
 
 void

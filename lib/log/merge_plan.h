@@ -63,10 +63,12 @@ struct ks_merge_plan {
 };
 
 /*
- * Finds the oldest run of `count` bundles of a level whose sections are short enough. False: there
- * is none, or no memory for it. The plan is to be freed then, too.
+ * Finds the oldest run of `count` bundles of a level whose sections are short enough. NOT_FOUND:
+ * there is none. The plan is to be freed in any case.
  */
-bool ks_merge_plan_find(struct ks_merge_plan *plan, const struct ks_trail *trail, size_t count);
+KAFSCALE_MUST_CHECK enum kafscale_status ks_merge_plan_find(struct ks_merge_plan *plan,
+                                                            const struct ks_trail *trail,
+                                                            size_t count);
 void ks_merge_plan_deinit(struct ks_merge_plan *plan);
 
 /*

@@ -145,10 +145,18 @@ discard(struct ks_merger *merger)
 
 /* For want of memory, mostly: it is tried again, but not at once. */
 static void
+put_off(struct ks_trimmer *trimmer)
+{
+    struct ks_trail *own = trimmer->own;
+
+    own->merged_after_ms = ks_env_now_ms(trimmer->log->env) + FAILURE_PAUSE_MS;
+    ks_trimmer_step_at(trimmer, own->merged_after_ms);
+}
+
+static void
 fail(struct ks_merger *merger)
 {
-    merger->trail->merged_after_ms = ks_env_now_ms(merger->trimmer->log->env) + FAILURE_PAUSE_MS;
-    ks_trimmer_step_at(merger->trimmer, merger->trail->merged_after_ms);
+    put_off(merger->trimmer);
     discard(merger);
 }
 
@@ -676,20 +684,40 @@ run_count(const struct ks_log *log)
     return operations_max > 0 && count >= operations_max ? operations_max - 1 : count;
 }
 
+static bool
+may_start(struct ks_trimmer *trimmer)
+{
+    const struct ks_log *log = trimmer->log;
+    const struct ks_trail *own = trimmer->own;
+
+    return own != NULL && !own->is_lost && !own->is_merge_over && trimmer->merger == NULL &&
+           !log->is_draining && !ks_list_is_empty(&own->bundles) && run_count(log) >= 2 &&
+           !ks_trimmer_gives_way(trimmer);
+}
+
 void
 ks_merger_start_if_due(struct ks_trimmer *trimmer)
 {
     struct ks_log *log = trimmer->log;
-    struct ks_trail *own = trimmer->own;
     struct ks_merge_plan plan;
-    size_t count = run_count(log);
+    enum kafscale_status status;
 
-    if (own == NULL || own->is_lost || own->is_merge_over || trimmer->merger != NULL || count < 2 ||
-        log->is_draining || ks_env_now_ms(log->env) < own->merged_after_ms) {
+    if (!may_start(trimmer)) {
         return;
     }
-    if (!ks_merge_plan_find(&plan, own, count) || !start(trimmer, &plan)) {
+    if (ks_env_now_ms(log->env) < trimmer->own->merged_after_ms) {
+        ks_trimmer_step_at(trimmer, trimmer->own->merged_after_ms);
+        return;
+    }
+    status = ks_merge_plan_find(&plan, trimmer->own, run_count(log));
+    if (status == KAFSCALE_OK && !start(trimmer, &plan)) {
+        status = KAFSCALE_NO_MEMORY;
+    }
+    if (status != KAFSCALE_OK) {
         ks_merge_plan_deinit(&plan);
+    }
+    if (status == KAFSCALE_NO_MEMORY) {
+        put_off(trimmer);
     }
 }
 

@@ -450,8 +450,8 @@ is_cached(const struct ks_partition *partition, size_t index, int64_t offset)
     return place != NULL && place->base_offset <= offset && place->cached != NULL;
 }
 
-bool
-ks_log_read(struct ks_log *log, struct ks_log_read *read, enum kafscale_status *status_out)
+static bool
+begin_read(struct ks_log *log, struct ks_log_read *read, enum kafscale_status *status_out)
 {
     struct ks_partition *partition = read->partition;
     size_t first = ks_partition_find_place(partition, read->offset);
@@ -492,6 +492,18 @@ ks_log_read(struct ks_log *log, struct ks_log_read *read, enum kafscale_status *
     }
     *status_out = read_back(log, read, first, count);
     return *status_out != KAFSCALE_OK;
+}
+
+bool
+ks_log_read(struct ks_log *log, struct ks_log_read *read, enum kafscale_status *status_out)
+{
+    bool is_done = begin_read(log, read, status_out);
+
+    if (!is_done && !read->can_wait &&
+        ks_store_counters(log->store)->in_flight > ks_store_window(log->store)) {
+        ks_pace_press(&log->pace, ks_env_now_ms(log->env));
+    }
+    return is_done;
 }
 
 void

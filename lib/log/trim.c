@@ -15,8 +15,6 @@
 
 /* How often the metadata store is asked about partitions that aren't open here. */
 #define LOOK_INTERVAL_MS 1000
-/* Beyond so many what is known is forgotten, and read again when needed. */
-#define KNOWN_MAX 10000
 
 static void step(void *arg);
 static void read_mark(void *arg);
@@ -43,17 +41,6 @@ ks_trimmer_new(struct ks_log *log)
     return trimmer;
 }
 
-static void
-forget_known(struct ks_trimmer *trimmer)
-{
-    struct ks_table_node *node;
-
-    while ((node = ks_table_next(&trimmer->known, NULL)) != NULL) {
-        ks_table_remove(&trimmer->known, node);
-        ks_free(KS_CONTAINER(node, struct ks_known, node));
-    }
-}
-
 void
 ks_trimmer_free(struct ks_trimmer *trimmer)
 {
@@ -65,7 +52,7 @@ ks_trimmer_free(struct ks_trimmer *trimmer)
     ks_bundler_drop(trimmer->bundler);
     ks_merger_drop(trimmer->merger);
     ks_garbage_drop(trimmer);
-    forget_known(trimmer);
+    ks_known_forget(trimmer);
     ks_table_deinit(&trimmer->known);
     while (!ks_list_is_empty(&trimmer->trails)) {
         ks_trail_free(KS_CONTAINER(trimmer->trails.next, struct ks_trail, link));
@@ -156,44 +143,6 @@ ks_trimmer_silence(struct ks_log *log)
     ks_bundler_silence(log->trimmer->bundler);
     ks_merger_silence(log->trimmer->merger);
     ks_garbage_silence(log->trimmer);
-}
-
-/* --- What is known ----------------------------------------------------------------------- */
-
-const struct ks_known *
-ks_known_find(const struct ks_trimmer *trimmer, const struct ks_partition_name *name)
-{
-    struct ks_table_node *node = ks_table_find(&trimmer->known, ks_slice(name, sizeof *name));
-
-    return node == NULL ? NULL : KS_CONTAINER(node, struct ks_known, node);
-}
-
-void
-ks_known_note(struct ks_trimmer *trimmer, const struct ks_partition_name *name, bool is_gone,
-              int64_t compacted_upto)
-{
-    struct ks_known *known = (struct ks_known *) ks_known_find(trimmer, name);
-
-    if (known == NULL && trimmer->known.count >= KNOWN_MAX) {
-        forget_known(trimmer);
-    }
-    if (known == NULL) {
-        known = ks_alloc_zero(1, sizeof *known);
-        if (known == NULL) {
-            return;
-        }
-        known->name = *name;
-        if (ks_table_insert(&trimmer->known, &known->node,
-                            ks_slice(&known->name, sizeof known->name)) != KAFSCALE_OK) {
-            ks_free(known);
-            return;
-        }
-    }
-    known->is_gone |= is_gone;
-    known->round = trimmer->round;
-    if (compacted_upto > known->compacted_upto) {
-        known->compacted_upto = compacted_upto;
-    }
 }
 
 /* --- Steps ------------------------------------------------------------------------------- */
@@ -373,6 +322,19 @@ ks_trimmer_step_at(struct ks_trimmer *trimmer, int64_t due_ms)
     if (!ks_env_timer_is_set(&trimmer->retry)) {
         wait_until(trimmer, due_ms, step);
     }
+}
+
+bool
+ks_trimmer_gives_way(struct ks_trimmer *trimmer)
+{
+    const struct ks_log *log = trimmer->log;
+    int64_t again_ms;
+
+    if (!ks_pace_gives_way(&log->pace, ks_env_now_ms(log->env), &again_ms)) {
+        return false;
+    }
+    ks_trimmer_step_at(trimmer, again_ms);
+    return true;
 }
 
 /* False: later, since the last look is not long ago; other things can be done meanwhile. */
@@ -696,6 +658,9 @@ bundle_slots(struct ks_trimmer *trimmer, struct ks_trail *trail)
         return begin_look(trimmer, &name);
     }
     if (end == trail->mark) {
+        return false;
+    }
+    if (ks_trail_can_wait(trail) && ks_trimmer_gives_way(trimmer)) {
         return false;
     }
     if (ks_env_now_ms(trimmer->log->env) < trail->bundled_after_ms ||

@@ -100,6 +100,9 @@ bool ks_trimmer_is_over(const struct ks_log *log);
 /* Has it look again then, if nothing else does before. */
 void ks_trimmer_step_at(struct ks_trimmer *trimmer, int64_t due_ms);
 
+/* Clients need the store, and what could begin waits. */
+bool ks_trimmer_gives_way(struct ks_trimmer *trimmer);
+
 /* A step that goes on elsewhere has ended. */
 void ks_trimmer_step_done(struct ks_trimmer *trimmer);
 
@@ -110,11 +113,13 @@ void ks_trimmer_step_done(struct ks_trimmer *trimmer);
 void ks_trimmer_adopt(struct ks_trimmer *trimmer, struct ks_trail *trail, struct ks_bundle *bundle,
                       uint64_t version);
 
+/* --- known.c --- */
 /* What a fresh read has told. Without memory nothing is noted. */
 void ks_known_note(struct ks_trimmer *trimmer, const struct ks_partition_name *name, bool is_gone,
                    int64_t compacted_upto);
 const struct ks_known *ks_known_find(const struct ks_trimmer *trimmer,
                                      const struct ks_partition_name *name);
+void ks_known_forget(struct ks_trimmer *trimmer);
 
 /* --- trim_due.c --- */
 /*
@@ -124,6 +129,8 @@ const struct ks_known *ks_known_find(const struct ks_trimmer *trimmer,
 bool ks_trail_is_worth_moving(const struct ks_trail *trail);
 /* Whether there is enough for a bundle; of a log that doesn't grow any more less is enough. */
 bool ks_trail_is_worth_bundling(const struct ks_trail *trail);
+/* Whether bundling may give way to clients: the next start would not read too much. */
+bool ks_trail_can_wait(const struct ks_trail *trail);
 /*
  * How far a bundle would go: a whole one, or as far as the states stand already. At the mark: no
  * bundle can be made. UNKNOWN out: it must be looked at `name_out` first.

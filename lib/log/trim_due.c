@@ -8,6 +8,8 @@
 #define BUNDLE_BYTES (32u << 20)
 /* Directories in memory: so many small batches make a bundle whatever the number of objects. */
 #define HEAD_BYTES_MAX (8u << 20)
+/* The slots of so many may lie there before clients have to share the store. */
+#define WAIT_BUNDLES 4
 
 static bool
 is_idle(const struct ks_log *log)
@@ -30,6 +32,13 @@ ks_trail_is_worth_bundling(const struct ks_trail *trail)
     return count >= log->options.bundle_slots || trail->body_bytes >= bundle_bytes(log) ||
            trail->head_bytes >= HEAD_BYTES_MAX ||
            (!trail->is_own && count >= 2 && count * 8 >= log->options.bundle_slots);
+}
+
+bool
+ks_trail_can_wait(const struct ks_trail *trail)
+{
+    return trail->end - trail->mark < (uint64_t) WAIT_BUNDLES * trail->log->options.bundle_slots &&
+           trail->head_bytes < HEAD_BYTES_MAX;
 }
 
 /*

@@ -463,6 +463,9 @@ void
 ks_writer_schedule(struct ks_log *log)
 {
     if (log->status == KAFSCALE_OK && is_full(log)) {
+        if (log->slot_count >= (ks_store_window(log->store) + 1) / 2) {
+            ks_pace_press(&log->pace, ks_env_now_ms(log->env));
+        }
         (void) cut(log);
         return;
     }
