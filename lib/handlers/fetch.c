@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Fetch: waits until there is enough to read over all partitions, or the client's patience ends,
- * then reads partition after partition in the order of the request. Batches are referenced from
- * the cache to the socket, never copied. What is read is claimed first: while there is no memory
- * for it, the answer waits, and says that there is nothing when that takes too long.
+ * then reads partition after partition in the order of the request, several at once where the store
+ * is asked. Batches are referenced from the cache to the socket, never copied. What is read is
+ * claimed first: while there is no memory for it, the answer waits, and says that there is nothing
+ * when that takes too long.
  *
  * Sessions are declined, as the protocol allows: every answer carries session id 0 and every
  * request is a full one.
@@ -16,6 +17,7 @@
 #define TOPIC_IDS_VERSION 13
 #define ISOLATION_READ_COMMITTED 1
 #define MEMORY_LOOK_MS 20
+#define READS_AT_ONCE 8
 #define MEMORY_WAIT_MS_MIN 1000 /* also for clients that want no wait: they'd come back at once */
 
 /* One partition of the request. */
@@ -28,6 +30,7 @@ struct fetch_entry {
     int16_t code;
     bool has_ends; /* of the log, in the answer */
     struct ks_log_read read;
+    size_t reserved_bytes; /* while it is under way */
 };
 
 struct fetch {
@@ -37,12 +40,14 @@ struct fetch {
     struct fetch_entry *entries;
     size_t entry_count;
     size_t next;       /* to be read */
-    size_t bytes_left; /* of what the answer may have */
+    size_t under_way;  /* reads */
+    size_t bytes_left; /* of what the answer may have, without what reads under way may bring */
     size_t bytes_read;
     size_t part_count;
     bool is_waiting;
-    bool has_no_memory;    /* nothing is read */
-    bool is_cold;          /* something was read from the store */
+    bool has_no_memory; /* nothing is read */
+    bool is_cold;       /* something was read from the store */
+    bool is_one_by_one;
     int64_t memory_due_ms; /* how long to wait for memory */
     struct ks_waiter waiter;
 };
@@ -193,30 +198,57 @@ on_read(struct ks_log_read *read, enum kafscale_status status)
     struct fetch_entry *entry = KS_CONTAINER(read, struct fetch_entry, read);
     struct fetch *fetch = read->arg;
 
-    take_read(fetch, entry, status);
-    fetch->next++;
+    fetch->under_way--;
+    fetch->bytes_left += entry->reserved_bytes;
+    if (status == KAFSCALE_OK) {
+        entry->code = gone_code(fetch, entry);
+    }
+    if (entry->code == KAFKA_ERROR_NONE) {
+        take_read(fetch, entry, status);
+    } else {
+        ks_log_read_release(read);
+    }
     read_on(fetch);
 }
 
-static void
-begin_read(struct fetch *fetch, struct fetch_entry *entry)
+/* No more than there is, so that other partitions have the rest; at least a batch if it fits. */
+static size_t
+choose_bytes_max(const struct fetch *fetch, const struct fetch_entry *entry)
 {
+    const struct ks_partition *log = entry->partition->log;
+    int64_t offset = entry->asked->fetch_offset;
     int32_t asked_max = entry->asked->partition_max_bytes;
     size_t bytes_max = asked_max < 0 ? 0 : (size_t) asked_max;
+    size_t batch_bytes = ks_partition_batch_bytes(log, offset);
+    size_t bytes;
 
+    if (bytes_max > fetch->bytes_left) {
+        bytes_max = fetch->bytes_left;
+    }
+    bytes = ks_partition_bytes_from(log, offset, bytes_max);
+    if (bytes < batch_bytes) {
+        bytes = batch_bytes < bytes_max ? batch_bytes : bytes_max;
+    }
+    return bytes;
+}
+
+/* The first batch of an answer comes whole (KIP-74): only while nothing else may bring one. */
+static void
+prepare_read(struct fetch *fetch, struct fetch_entry *entry)
+{
+    ks_log_read_release(&entry->read);
     entry->read = (struct ks_log_read){
         .partition = entry->partition->log,
         .offset = entry->asked->fetch_offset,
-        .bytes_max = bytes_max < fetch->bytes_left ? bytes_max : fetch->bytes_left,
-        .is_first_whole = fetch->bytes_read == 0,
+        .bytes_max = choose_bytes_max(fetch, entry),
+        .is_first_whole = fetch->bytes_read == 0 && fetch->under_way == 0,
         .done = on_read,
         .arg = fetch,
     };
 }
 
-/* True: done with this one. */
-static bool
-read_entry(struct fetch *fetch, struct fetch_entry *entry)
+static void
+begin_read(struct fetch *fetch, struct fetch_entry *entry)
 {
     struct ks_request *request = fetch->request;
     enum kafscale_status status = KAFSCALE_OK;
@@ -227,25 +259,43 @@ read_entry(struct fetch *fetch, struct fetch_entry *entry)
     }
     if (entry->code != KAFKA_ERROR_NONE || fetch->has_no_memory ||
         (fetch->bytes_left == 0 && fetch->bytes_read > 0)) {
-        return true;
+        return;
     }
-    begin_read(fetch, entry);
-    if (!ks_log_read(ks_broker_log(request->broker), &entry->read, &status)) {
-        fetch->is_cold = true;
-        return false;
+    prepare_read(fetch, entry);
+    if (ks_log_read(ks_broker_log(request->broker), &entry->read, &status)) {
+        take_read(fetch, entry, status);
+        return;
     }
-    take_read(fetch, entry, status);
-    return true;
+    fetch->is_cold = true;
+    fetch->under_way++;
+    entry->reserved_bytes = entry->read.bytes_max;
+    fetch->bytes_left -= entry->reserved_bytes;
+}
+
+static bool
+may_read_more(const struct fetch *fetch)
+{
+    size_t count_max = fetch->is_one_by_one ? 1 : READS_AT_ONCE;
+
+    return fetch->next < fetch->entry_count && fetch->under_way < count_max &&
+           (fetch->under_way == 0 || fetch->bytes_left > 0);
 }
 
 static void
 read_on(struct fetch *fetch)
 {
-    while (fetch->next < fetch->entry_count) {
-        if (!read_entry(fetch, &fetch->entries[fetch->next])) {
-            return;
-        }
-        fetch->next++;
+    while (may_read_more(fetch)) {
+        begin_read(fetch, &fetch->entries[fetch->next++]);
+    }
+    if (fetch->under_way > 0) {
+        return;
+    }
+    if (fetch->bytes_read == 0 && fetch->is_cold && !fetch->is_one_by_one) {
+        /* There may be a batch that is too long for all but the first that is read. */
+        fetch->is_one_by_one = true;
+        fetch->next = 0;
+        read_on(fetch);
+        return;
     }
     answer(fetch);
 }

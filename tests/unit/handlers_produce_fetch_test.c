@@ -164,7 +164,7 @@ START_TEST(a_fetch_that_is_reading_tells_of_a_topic_that_goes_meanwhile)
     batch.partition = 1;
     ck_assert_int_eq(client_produce(broker, &batch, NULL), KAFKA_ERROR_NONE);
     forget_cached_records();
-    ks_fault_store_next(broker->faults, KS_STORE_GET, "/wal/", slow, 1);
+    ks_fault_store_next(broker->faults, KS_STORE_GET, "/wal/", slow, 2);
     fetch = client_fetch_two_begin(broker, "a", 0, 0);
     ck_assert_int_eq(client_delete(broker, "a"), KAFKA_ERROR_NONE);
     fetched = client_fetched_two(fetch);
@@ -172,6 +172,30 @@ START_TEST(a_fetch_that_is_reading_tells_of_a_topic_that_goes_meanwhile)
     ck_assert_int_eq(fetched[0].error_code, KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION);
     ck_assert_uint_eq(client_count_records(&fetched[0].records), 0);
     ck_assert_int_eq(fetched[1].error_code, KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION);
+    call_free(fetch);
+}
+END_TEST
+
+/* Two answers of the store take as long as one. */
+START_TEST(partitions_are_read_from_the_store_at_once)
+{
+    struct ks_fate slow = { .fault = KS_FAULT_NONE, .effect_ms = 5000 };
+    struct client_batch batch = client_batch("a", 0);
+    const struct kafka_fetch_response_topic_partition *fetched;
+    struct test_call *fetch;
+    int64_t begun_ms;
+
+    ck_assert_int_eq(client_produce(broker, &batch, NULL), KAFKA_ERROR_NONE);
+    batch.partition = 1;
+    ck_assert_int_eq(client_produce(broker, &batch, NULL), KAFKA_ERROR_NONE);
+    forget_cached_records();
+    ks_fault_store_next(broker->faults, KS_STORE_GET, "/wal/", slow, 2);
+    begun_ms = ks_env_now_ms(&fixture.v.env);
+    fetch = client_fetch_two_begin(broker, "a", 0, 0);
+    fetched = client_fetched_two(fetch);
+    ck_assert_int_lt(ks_env_now_ms(&fixture.v.env) - begun_ms, 6000);
+    ck_assert_uint_eq(client_count_records(&fetched[0].records), 1);
+    ck_assert_uint_eq(client_count_records(&fetched[1].records), 1);
     call_free(fetch);
 }
 END_TEST
@@ -425,6 +449,7 @@ suite_new(void)
     tcase_add_test(tests, a_waiting_fetch_ends_when_its_client_leaves);
     tcase_add_test(tests, a_waiting_fetch_ends_when_its_topic_is_deleted);
     tcase_add_test(tests, a_fetch_that_is_reading_tells_of_a_topic_that_goes_meanwhile);
+    tcase_add_test(tests, partitions_are_read_from_the_store_at_once);
     tcase_add_test(tests, offsets_outside_the_log_are_out_of_range);
     tcase_add_test(tests, unknown_partitions_are_refused);
     tcase_add_test(tests, a_produce_times_out_while_its_batch_stays);
