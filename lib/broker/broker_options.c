@@ -21,7 +21,7 @@ ks_broker_options_init(struct ks_broker_options *options)
                                            .cache_bytes_max = 32u << 20,
                                            .segment_bytes = 8u << 20,
                                            .compact_interval_ms = 6 * HOUR_MS,
-                                           .cold_gets_max = 16,
+                                           .cold_gets_max = 32,
                                            .read_ahead_bytes_max = READ_AHEAD_BYTES_MAX,
                                            .bundle_slots = 64,
                                            .merge_count = 16,

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is kept is decided by last use. Blocks on their way count when they have come, so a block
- * greater than the budget is still given to those who wait for it.
+ * What is kept is decided by last use. What was prepared goes last, for it would always be older
+ * than what was read meanwhile, but not when nobody has come for it in a long time. Blocks on their
+ * way count when they have come, so a block greater than the budget is still given to those who
+ * wait for it.
  */
 #include "log/block_cache.h"
 
@@ -9,12 +11,16 @@
 
 #include <assert.h>
 
+#define STALE_MS 10000
+#define FAR 10
+
 void
 ks_block_cache_init(struct ks_block_cache *cache, uint64_t seed, size_t bytes_max)
 {
     *cache = (struct ks_block_cache){ .bytes_max = bytes_max };
     ks_table_init(&cache->table, seed);
     ks_list_init(&cache->by_use);
+    ks_list_init(&cache->prepared);
 }
 
 static void
@@ -40,8 +46,8 @@ drop(struct ks_block *block)
     assert(!block->is_dropped);
     note_used(block);
     ks_table_remove(&cache->table, &block->node);
-    if (ks_list_is_linked(&block->by_use)) {
-        ks_list_remove(&block->by_use);
+    if (ks_list_is_linked(&block->link)) {
+        ks_list_remove(&block->link);
         cache->bytes -= kafscale_blob_size(block->bytes);
     }
     block->is_dropped = true;
@@ -72,11 +78,32 @@ ks_block_distrust(struct ks_block *block)
     }
 }
 
+static struct ks_block *
+first_of(const struct ks_list *list)
+{
+    return ks_list_is_empty(list) ? NULL : KS_CONTAINER(list->next, struct ks_block, link);
+}
+
+/* Whoever they were prepared for has gone. */
+static void
+drop_stale(struct ks_block_cache *cache)
+{
+    struct ks_block *block;
+
+    while ((block = first_of(&cache->prepared)) != NULL &&
+           block->prepared_ms + STALE_MS <= ks_env_now_ms(block->log->env)) {
+        drop(block);
+    }
+}
+
 static void
 evict(struct ks_block_cache *cache)
 {
-    while (cache->bytes > cache->bytes_max && !ks_list_is_empty(&cache->by_use)) {
-        drop(KS_CONTAINER(cache->by_use.next, struct ks_block, by_use));
+    drop_stale(cache);
+    while (cache->bytes > cache->bytes_max) {
+        struct ks_block *block = first_of(&cache->by_use);
+
+        drop(block != NULL ? block : first_of(&cache->prepared));
     }
 }
 
@@ -94,7 +121,7 @@ on_got(void *arg, enum kafscale_status status, struct kafscale_blob *body, uint6
     block->is_told = true;
     if (status == KAFSCALE_OK) {
         block->bytes = kafscale_blob_ref(body);
-        ks_list_append(&cache->by_use, &block->by_use);
+        ks_list_append(block->prepared_bytes > 0 ? &cache->prepared : &cache->by_use, &block->link);
         cache->bytes += kafscale_blob_size(body);
     } else {
         drop(block);
@@ -155,8 +182,8 @@ begin(struct ks_log *log, const char *id, size_t id_bytes, uint64_t position, si
 static void
 touch(struct ks_block *block)
 {
-    ks_list_remove(&block->by_use);
-    ks_list_append(&block->log->blocks.by_use, &block->by_use);
+    ks_list_remove(&block->link);
+    ks_list_append(&block->log->blocks.by_use, &block->link);
 }
 
 enum kafscale_status
@@ -193,21 +220,38 @@ ks_block_at_hand(struct ks_log *log, const char *key, uint64_t position)
     return block != NULL && block->bytes != NULL ? block : NULL;
 }
 
+/*
+ * Three quarters of the cache for those that come next, ever less for those after, and always room
+ * for two blocks that are being read.
+ */
+static bool
+has_room(const struct ks_block_cache *cache, size_t size, uint32_t between)
+{
+    size_t part = cache->bytes_max / 16;
+    size_t prepared_max = between < FAR ? part * 12 - part * between : part * 2;
+
+    return cache->prepared_bytes + size <= prepared_max &&
+           cache->prepared_bytes + 3 * size <= cache->bytes_max;
+}
+
 void
-ks_block_prepare(struct ks_log *log, const char *key, uint64_t position, size_t size)
+ks_block_prepare(struct ks_log *log, const char *key, uint64_t position, size_t size,
+                 uint32_t between)
 {
     struct ks_block_cache *cache = &log->blocks;
     char id[KS_BLOCK_ID_BYTES];
     size_t id_bytes = make_id(key, position, id);
     struct ks_block *block;
 
-    if (!ks_object_reads_are_idle(log) || cache->prepared_bytes + size > cache->bytes_max / 2 ||
+    drop_stale(cache);
+    if (!ks_object_reads_are_idle(log) || !has_room(cache, size, between) ||
         find(cache, id, id_bytes) != NULL) {
         return;
     }
     block = begin(log, id, id_bytes, position, size);
     if (block != NULL) {
         block->prepared_bytes = size;
+        block->prepared_ms = ks_env_now_ms(log->env);
         cache->prepared_bytes += size;
     }
 }

@@ -17,7 +17,7 @@
  */
 struct ks_block {
     struct ks_table_node node;
-    struct ks_list by_use; /* once read */
+    struct ks_list link; /* once read: with those in use, or those prepared */
     struct ks_log *log;
     struct kafscale_blob *bytes;
     bool is_told;          /* goes when all who waited have been told */
@@ -25,6 +25,7 @@ struct ks_block {
     bool is_checked;       /* its users': what it holds was looked at and is right */
     uint32_t ahead;        /* its users': how many blocks were read ahead of it */
     size_t prepared_bytes; /* its size, if nobody has asked for it yet */
+    int64_t prepared_ms;
     struct ks_list waits;
     struct ks_object_read read;
     char id[]; /* the object's key, a zero and the position */
@@ -33,8 +34,9 @@ struct ks_block {
 /* Of one log. */
 struct ks_block_cache {
     struct ks_table table;
-    struct ks_list by_use; /* oldest first */
-    size_t bytes;
+    struct ks_list by_use;   /* oldest first */
+    struct ks_list prepared; /* read, and nobody has asked for them yet; oldest first */
+    size_t bytes;            /* of both */
     size_t bytes_max;
     size_t prepared_bytes; /* of blocks that nobody has asked for yet, on their way or here */
 };
@@ -64,10 +66,12 @@ KAFSCALE_MUST_CHECK enum kafscale_status ks_block_get(struct ks_log *log, const 
 struct ks_block *ks_block_at_hand(struct ks_log *log, const char *key, uint64_t position);
 
 /*
- * Begins to read a block that will be asked for, if that takes no request from others and no more
- * than half of the cache holds such blocks: else they'd push each other out before they are used.
+ * Begins to read the block that will be asked for after `between` others, if that takes no request
+ * from others and leaves room: only those that come next may take all that prepared blocks may
+ * have, so that nobody reads far ahead while others have to wait.
  */
-void ks_block_prepare(struct ks_log *log, const char *key, uint64_t position, size_t size);
+void ks_block_prepare(struct ks_log *log, const char *key, uint64_t position, size_t size,
+                      uint32_t between);
 
 /* It doesn't hold what it must: it goes, and will be read again. */
 void ks_block_distrust(struct ks_block *block);

@@ -125,7 +125,7 @@ ks_object_reads_are_idle(const struct ks_log *log)
 {
     const struct ks_object_reads *reads = &log->object_reads;
 
-    return ks_list_is_empty(&reads->waiting) && reads->count <= reads->count_max / 2;
+    return ks_list_is_empty(&reads->waiting) && reads->count * 4 < reads->count_max * 3;
 }
 
 /* The next one that no completion will come for; those that wait count as under way to end. */

@@ -49,7 +49,7 @@ void ks_object_read_start(struct ks_object_read *read, struct ks_log *log, const
  */
 void ks_object_reads_distrust(struct ks_log *log);
 
-/* Whether another one would begin at once and leave half of the places free. */
+/* Whether another one would begin at once and leave a quarter of the places free. */
 bool ks_object_reads_are_idle(const struct ks_log *log);
 
 /* For a log that is going: waits for nothing but requests under way. */

@@ -157,24 +157,28 @@ choose_ahead(const struct cold_read *cold, const struct span *span)
     return before * 2 < ahead_max ? before * 2 : ahead_max;
 }
 
-/* Begins with the block at this entry; how many blocks are left to prepare. */
+/*
+ * Up to `ahead` blocks, from the one at this entry on; how many were come by in all, with `between`
+ * before.
+ */
 static uint32_t
-prepare_blocks(struct ks_log *log, const struct ks_segment *segment, size_t entry, uint32_t ahead)
+prepare_blocks(struct ks_log *log, const struct ks_segment *segment, size_t entry, uint32_t between,
+               uint32_t ahead)
 {
     const struct ks_index *index = &segment->index;
 
-    for (; ahead > 0 && entry < index->entry_count; ahead--) {
+    for (; between < ahead && entry < index->entry_count; between++) {
         struct span next = span_of(index, entry);
 
-        ks_block_prepare(log, ks_segment_body_key(segment), next.position, next.bytes);
+        ks_block_prepare(log, ks_segment_body_key(segment), next.position, next.bytes, between);
         entry = next.end;
     }
-    return ahead;
+    return between;
 }
 
 /* The next segment's index, or, once that is here, its blocks. */
 static void
-prepare_next_segment(const struct cold_read *cold, uint32_t ahead)
+prepare_next_segment(const struct cold_read *cold, uint32_t between, uint32_t ahead)
 {
     const struct ks_partition *partition = ks_log_find(cold->log, &cold->name);
     int64_t base = cold->segment->index.last_offset + 1;
@@ -185,7 +189,7 @@ prepare_next_segment(const struct cold_read *cold, uint32_t ahead)
     }
     next = ks_segment_at_hand(cold->log, &cold->name, base);
     if (next != NULL) {
-        prepare_blocks(cold->log, next, 0, ahead);
+        prepare_blocks(cold->log, next, 0, between, ahead);
     } else if (ks_object_reads_are_idle(cold->log)) {
         ks_segment_prepare(cold->log, &cold->search.owner, base);
     }
@@ -194,9 +198,10 @@ prepare_next_segment(const struct cold_read *cold, uint32_t ahead)
 static void
 read_ahead(const struct cold_read *cold, const struct span *span, uint32_t ahead)
 {
-    ahead = prepare_blocks(cold->log, cold->segment, span->end, ahead);
-    if (ahead > 0) {
-        prepare_next_segment(cold, ahead);
+    uint32_t between = prepare_blocks(cold->log, cold->segment, span->end, 0, ahead);
+
+    if (between < ahead) {
+        prepare_next_segment(cold, between, ahead);
     }
 }
 

@@ -252,6 +252,61 @@ START_TEST(what_the_cache_has_no_room_for_is_not_read_ahead)
 }
 END_TEST
 
+/* Reads a batch and waits for what that has begun; whether it was at hand. */
+static bool
+was_at_hand(struct log_fixture *f, int64_t offset)
+{
+    struct segments_reading reading;
+    bool is_done;
+
+    segments_begin_read(f, &reading, offset, 1);
+    is_done = reading.is_done;
+    segments_end_read(f, &reading, KAFSCALE_OK);
+    ks_log_read_release(&reading.read);
+    virtual_env_run_for(&f->v, 100);
+    return is_done;
+}
+
+/* Reads the index of the next segment ahead, and then its block. */
+static void
+read_ahead_of_the_first(struct log_fixture *f)
+{
+    ck_assert(!was_at_hand(f, 0));
+    ck_assert(was_at_hand(f, 1));
+}
+
+/* Three segments fit: what is read meanwhile goes before what was read ahead. */
+START_TEST(what_was_read_ahead_stays_until_it_is_used)
+{
+    struct log_fixture *f = world_with_segments();
+
+    f->options.block_cache_bytes_max = 9 * BATCH_BYTES;
+    segments_succeed(f);
+    read_ahead_of_the_first(f);
+    ck_assert(!was_at_hand(f, 9));
+    ck_assert(!was_at_hand(f, 6));
+    ck_assert(!was_at_hand(f, 0));
+    ck_assert(!was_at_hand(f, 9));
+    ck_assert(was_at_hand(f, 3));
+    log_fixture_free(f);
+}
+END_TEST
+
+START_TEST(what_was_read_ahead_goes_when_nobody_comes_for_it)
+{
+    for (int i = 0; i < 2; i++) {
+        struct log_fixture *f = world_with_segments();
+
+        segments_succeed(f);
+        read_ahead_of_the_first(f);
+        virtual_env_run_for(&f->v, i == 0 ? 5000 : 20000);
+        ck_assert(!was_at_hand(f, 9));
+        ck_assert_int_eq(was_at_hand(f, 3), i == 0);
+        log_fixture_free(f);
+    }
+}
+END_TEST
+
 START_TEST(answers_outlive_the_cache_and_the_log)
 {
     struct log_fixture *f = world_with_segments();
@@ -609,6 +664,8 @@ suite_new(void)
     tcase_add_test(tests, a_block_is_read_once_however_many_wait);
     tcase_add_test(tests, who_reads_on_finds_the_next_segment_ready);
     tcase_add_test(tests, what_the_cache_has_no_room_for_is_not_read_ahead);
+    tcase_add_test(tests, what_was_read_ahead_stays_until_it_is_used);
+    tcase_add_test(tests, what_was_read_ahead_goes_when_nobody_comes_for_it);
     tcase_add_test(tests, answers_outlive_the_cache_and_the_log);
     tcase_add_test(tests, a_freed_log_answers_no_reader);
     tcase_add_test(tests, times_are_found_from_indexes_alone);
