@@ -23,6 +23,7 @@ GIB = 1 << 30
 OBJECT_BYTES = 4 << 20
 PARTITIONS = 32
 CONNECTIONS = 2
+WRITERS = 16  # with 2 MiB under way each, as much as a bare client has
 BATCH_BYTES = 256 << 10
 RECORD_BYTES = 1024
 PUT_MS = 50
@@ -131,7 +132,7 @@ def one_pair(bench, server, round_number):
     daemon = daemon_on(bench, server, name)
     bench.load(daemon, "create", "bench", PARTITIONS)
     begun = daemon.cpu_seconds()
-    produced = bench.load(daemon, "produce", "bench", PARTITIONS, CONNECTIONS, BATCH_BYTES,
+    produced = bench.load(daemon, "produce", "bench", PARTITIONS, WRITERS, BATCH_BYTES,
                           RECORD_BYTES, total_mib)
     consumed = bench.load(daemon, "consume", "bench", PARTITIONS, CONNECTIONS)
     cpu = daemon.cpu_seconds() - begun
