@@ -236,7 +236,7 @@ check_content(struct witness *witness, const struct witness_object *object,
                    object->key);
 }
 
-/* No other program's reader may find a segment without its index. */
+/* No other program's reader may find a segment without its index, while its topic is there. */
 static void
 check_index_first(struct witness *witness, const struct witness_object *body)
 {
@@ -247,6 +247,7 @@ check_index_first(struct witness *witness, const struct witness_object *body)
     snprintf(key, sizeof key, "%.*s.index", (int) (strlen(body->key) - strlen(".kfs")), body->key);
     index = witness_find(witness, key);
     if ((index != NULL && index->exists) || ks_id_is_zero(&body->name.topic) ||
+        !witness_topic_lives(witness, &body->name.topic) ||
         !witness_part(witness, &body->name, &reg)) {
         return;
     }
