@@ -41,8 +41,10 @@ struct kafscale_part {
 };
 
 /*
- * PUT. With `if_absent` the status is KAFSCALE_EXISTS when the key is taken. KAFSCALE_UNKNOWN
- * means it may have happened, or may still happen; the same bytes may then be sent again.
+ * PUT. With `if_absent` the status is KAFSCALE_EXISTS when the key is taken, which may be by this
+ * very request: a store may send one twice when its answer is late, and the second then meets the
+ * first. Who needs to know reads the object. KAFSCALE_UNKNOWN means it may have happened, or may
+ * still happen; the same bytes may then be sent again.
  * KAFSCALE_UNAVAILABLE means that it certainly did not and will not happen.
  */
 struct kafscale_put {

@@ -50,8 +50,11 @@ start_signed(struct store_client *client)
 }
 
 static const struct store_factory factories[] = {
-    { .name = "s3", .start = start_plain, .stop = plugin_store_free },
-    { .name = "s3, signed payload", .start = start_signed, .stop = plugin_store_free },
+    { .name = "s3", .start = start_plain, .stop = plugin_store_free, .sends_twice = true },
+    { .name = "s3, signed payload",
+      .start = start_signed,
+      .stop = plugin_store_free,
+      .sends_twice = true },
 };
 
 /* --- What the contract of all stores does not have -------------------------------------------- */
@@ -117,7 +120,7 @@ START_TEST(large_objects_at_once_are_stored_and_read_whole)
         large[i].parts[0] = (struct kafscale_part){ { bytes.data, 1000003 }, blob };
         large[i].parts[1] =
             (struct kafscale_part){ { bytes.data + 1000003, bytes.size - 1000003 }, blob };
-        large[i].put = (struct kafscale_put){ large[i].key, large[i].parts, 2, true };
+        large[i].put = (struct kafscale_put){ large[i].key, large[i].parts, 2, false };
         large[i].left = &left;
         large[i].all_done = &all_done;
         ks_store_put(client.store, &large[i].put, on_large_put, &large[i]);
@@ -187,7 +190,7 @@ START_TEST(crowd_of_keys_is_listed_in_pages_and_removed_together)
     crowd->left = CROWD;
     for (size_t i = 0; i < CROWD; i++) {
         (void) snprintf(crowd->keys[i], sizeof crowd->keys[i], "crowd/%05zu", i);
-        crowd->puts[i] = (struct kafscale_put){ .key = crowd->keys[i], .if_absent = true };
+        crowd->puts[i] = (struct kafscale_put){ .key = crowd->keys[i] };
         ks_store_put(client.store, &crowd->puts[i], on_crowd, crowd);
     }
     client.run(client.run_arg, &crowd->all_done);

@@ -18,6 +18,7 @@ struct store_factory {
     void *(*start)(struct store_client *client);
     void (*stop)(void *state);
     bool lacks_spaces; /* keys with spaces can't be stored, and are refused */
+    bool sends_twice;  /* a PUT that is late, so that EXISTS may be its own doing */
 };
 
 /* Adds the tests for each factory. The table stays valid as long as the suite. */
