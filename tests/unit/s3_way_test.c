@@ -4,59 +4,9 @@
  * sent a second time, how many are under way at once, where keys come from, and the end.
  */
 #include "support/main.h"
-#include "support/s3_script.h"
+#include "unit/s3_fixture.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-
-#define SERVER "http://127.0.0.1:9000"
-
-static struct s3_script *script;
-
-static void
-teardown(void)
-{
-    s3_script_free(script);
-    script = NULL;
-}
-
-static void
-setup(void)
-{
-    script = s3_script_new(NULL);
-}
-
-static void
-setup_as(void (*change)(struct ks_s3_settings *settings))
-{
-    teardown();
-    script = s3_script_new(change);
-}
-
-static enum kafscale_status
-create(const char *key)
-{
-    return store_client_put_if_absent(&script->client, key, "text");
-}
-
-static void
-expect_request(size_t index, const char *text)
-{
-    ck_assert_uint_lt(index, script->request_count);
-    ck_assert_str_eq(script->requests[index].text, text);
-}
-
-static void
-expect_count(size_t count)
-{
-    ck_assert_uint_eq(script->request_count, count);
-}
-
-static int64_t
-gap_ms(size_t index)
-{
-    return script->requests[index + 1].at_ms - script->requests[index].at_ms;
-}
 
 static enum kafscale_status
 read_key(const char *key)
@@ -76,7 +26,7 @@ get_used_to(int64_t delay_ms)
 {
     script->otherwise.delay_ms = delay_ms;
     for (int i = 0; i < 30; i++) {
-        ck_assert_int_eq(create("k"), KAFSCALE_OK);
+        ck_assert_int_eq(s3_create("k"), KAFSCALE_OK);
     }
     script->request_count = 0;
     script->answer_count = 0;
@@ -89,14 +39,14 @@ START_TEST(late_put_is_sent_again_and_the_faster_one_counts)
     get_used_to(40);
     start_ms = s3_script_now_ms(script);
     s3_script_add(script, (struct s3_answer){ .delay_ms = 9000 });
-    ck_assert_int_eq(create("slow"), KAFSCALE_OK);
+    ck_assert_int_eq(s3_create("slow"), KAFSCALE_OK);
 
-    expect_count(2);
-    expect_request(1, "PUT " SERVER "/b/slow");
+    s3_expect_count(2);
+    s3_expect_request(1, "PUT " SERVER "/b/slow");
     ck_assert_str_eq(script->requests[1].condition, "*");
     ck_assert(script->requests[1].is_fresh);
-    ck_assert_int_ge(gap_ms(0), 40);
-    ck_assert_int_le(gap_ms(0), 55);
+    ck_assert_int_ge(s3_gap_ms(0), 40);
+    ck_assert_int_le(s3_gap_ms(0), 55);
     ck_assert_int_lt(s3_script_now_ms(script) - start_ms, 120);
     ck_assert_uint_eq(s3_script_counters(script)->hedges, 1);
     ck_assert_uint_eq(script->cancelled, 1);
@@ -108,7 +58,7 @@ START_TEST(put_without_a_condition_is_never_sent_twice_for_lateness)
     get_used_to(40);
     s3_script_add(script, (struct s3_answer){ .delay_ms = 9000 });
     ck_assert_int_eq(store_client_put(&script->client, "slow", "x"), KAFSCALE_OK);
-    expect_count(1);
+    s3_expect_count(1);
 }
 END_TEST
 
@@ -131,8 +81,8 @@ START_TEST(both_answers_may_raise_the_same_question)
     ck_assert_int_eq(store_client_get(&script->client, "k", 10, 5, &text, &object_bytes),
                      KAFSCALE_OK);
     ck_assert_uint_eq(object_bytes, 10);
-    expect_count(3);
-    expect_request(2, "HEAD " SERVER "/b/k");
+    s3_expect_count(3);
+    s3_expect_request(2, "HEAD " SERVER "/b/k");
     free(text);
 }
 END_TEST
@@ -142,7 +92,7 @@ START_TEST(extra_sendings_are_few)
     get_used_to(40);
     for (int i = 0; i < 400; i++) {
         script->otherwise.delay_ms = 40 + i;
-        ck_assert_int_eq(create("k"), KAFSCALE_OK);
+        ck_assert_int_eq(s3_create("k"), KAFSCALE_OK);
     }
     ck_assert_uint_ge(s3_script_counters(script)->hedges, 8);
     ck_assert_uint_le(s3_script_counters(script)->hedges, 8 + (430 * 5 + 99) / 100);
@@ -155,8 +105,8 @@ START_TEST(failure_of_one_of_two_waits_for_the_other)
     get_used_to(40);
     s3_script_add(script, (struct s3_answer){ .delay_ms = 200, .status = 500 });
     s3_script_add(script, (struct s3_answer){ .delay_ms = 500 });
-    ck_assert_int_eq(create("k"), KAFSCALE_OK);
-    expect_count(2);
+    ck_assert_int_eq(s3_create("k"), KAFSCALE_OK);
+    s3_expect_count(2);
 }
 END_TEST
 
@@ -220,7 +170,7 @@ START_TEST(writes_go_before_reads_but_not_for_ever)
 {
     struct many many = { .count = 0 };
 
-    setup_as(be_narrow);
+    s3_setup_as(be_narrow);
     script->otherwise.delay_ms = 10;
     start_gets(&many, 3);
     start_puts(&many, 8);
@@ -243,12 +193,12 @@ START_TEST(server_that_is_too_busy_is_told_of_until_it_takes_what_there_is)
     ck_assert(!is_slowed());
     script->otherwise = (struct s3_answer){ .status = 503, .code = "SlowDown" };
     for (int i = 0; i < 6; i++) {
-        ck_assert_int_eq(create("k"), KAFSCALE_UNAVAILABLE);
+        ck_assert_int_eq(s3_create("k"), KAFSCALE_UNAVAILABLE);
         ck_assert(is_slowed());
         virtual_env_run_for(&script->v, 1001);
     }
     script->otherwise = (struct s3_answer){ .delay_ms = 10 };
-    ck_assert_int_eq(create("k"), KAFSCALE_OK);
+    ck_assert_int_eq(s3_create("k"), KAFSCALE_OK);
     ck_assert(!is_slowed());
     start_puts(&many, 20); /* more than are let in now */
     virtual_env_run_for(&script->v, 15);
@@ -269,7 +219,7 @@ START_TEST(server_that_is_too_busy_gets_fewer_at_once_and_then_more_again)
         script->answer_count = script->request_count;
         script->answers[script->answer_count++] =
             (struct s3_answer){ .status = 503, .code = "SlowDown" };
-        ck_assert_int_eq(create("k"), KAFSCALE_OK);
+        ck_assert_int_eq(s3_create("k"), KAFSCALE_OK);
         virtual_env_run_for(&script->v, 1001);
     }
     script->in_flight_max = 0;
@@ -278,7 +228,7 @@ START_TEST(server_that_is_too_busy_gets_fewer_at_once_and_then_more_again)
     ck_assert_uint_le(script->in_flight_max, 8);
     ck_assert_uint_eq(s3_script_counters(script)->slow_downs, 6);
     for (int i = 0; i < 300; i++) {
-        ck_assert_int_eq(create("k"), KAFSCALE_OK);
+        ck_assert_int_eq(s3_create("k"), KAFSCALE_OK);
     }
     script->in_flight_max = 0;
     start_puts(&later, 20);
@@ -310,29 +260,29 @@ have_container(struct ks_s3_settings *settings)
 
 START_TEST(keys_are_asked_for_first_and_again_when_they_are_refused)
 {
-    setup_as(have_container);
+    s3_setup_as(have_container);
     s3_script_add(script, (struct s3_answer){ .body = KEYS("one") });
     s3_script_add(script, (struct s3_answer){ .body = NULL });
     s3_script_add(script, (struct s3_answer){ .status = 400, .code = "ExpiredToken" });
     s3_script_add(script, (struct s3_answer){ .body = KEYS("two") });
-    ck_assert_int_eq(create("k"), KAFSCALE_OK);
+    ck_assert_int_eq(s3_create("k"), KAFSCALE_OK);
     virtual_env_run_for(&script->v, 10000);
-    ck_assert_int_eq(create("l"), KAFSCALE_OK);
+    ck_assert_int_eq(s3_create("l"), KAFSCALE_OK);
 
-    expect_request(0, "GET http://127.0.0.1/keys");
+    s3_expect_request(0, "GET http://127.0.0.1/keys");
     ck_assert_str_eq(script->requests[1].token, "one");
-    expect_request(2, "PUT " SERVER "/b/l");
-    expect_request(3, "GET http://127.0.0.1/keys");
-    expect_request(4, "PUT " SERVER "/b/l");
+    s3_expect_request(2, "PUT " SERVER "/b/l");
+    s3_expect_request(3, "GET http://127.0.0.1/keys");
+    s3_expect_request(4, "PUT " SERVER "/b/l");
     ck_assert_str_eq(script->requests[4].token, "two");
 }
 END_TEST
 
 START_TEST(without_keys_nothing_is_sent_and_the_reason_is_told)
 {
-    setup_as(have_container);
+    s3_setup_as(have_container);
     script->otherwise = (struct s3_answer){ .status = 500 };
-    ck_assert_int_eq(create("k"), KAFSCALE_UNAVAILABLE);
+    ck_assert_int_eq(s3_create("k"), KAFSCALE_UNAVAILABLE);
     ck_assert_uint_eq(s3_script_counters(script)->requests, 0);
     ck_assert_str_ne(script->log, "");
 }
@@ -363,7 +313,7 @@ START_TEST(closing_ends_what_is_under_way_with_what_is_known_of_it)
     struct ended removed = { 0 };
     int64_t start_ms;
 
-    setup_as(be_narrow);
+    s3_setup_as(be_narrow);
     script->otherwise.delay_ms = 100000;
     ks_store_put(script->client.store, &put, on_ended, &sent);
     ks_store_put(script->client.store, &waiting, on_ended, &unsent);
@@ -376,13 +326,13 @@ START_TEST(closing_ends_what_is_under_way_with_what_is_known_of_it)
     ck_assert(sent.is_done && sent.status == KAFSCALE_UNKNOWN);
     ck_assert(unsent.is_done && unsent.status == KAFSCALE_UNAVAILABLE);
     ck_assert(removed.is_done && removed.status == KAFSCALE_UNAVAILABLE);
-    expect_count(1);
+    s3_expect_count(1);
 }
 END_TEST
 
 START_TEST(store_at_rest_has_nothing_to_wake_up_for)
 {
-    ck_assert_int_eq(create("k"), KAFSCALE_OK);
+    ck_assert_int_eq(s3_create("k"), KAFSCALE_OK);
     ck_assert_int_eq(read_key("k"), KAFSCALE_OK);
     ck_assert_int_eq(store_client_remove(&script->client, "k"), KAFSCALE_OK);
     ck_assert_int_eq(ks_env_next_due_ms(&script->v.env), INT64_MAX);
@@ -399,14 +349,14 @@ START_TEST(no_memory_at_any_allocation_is_a_status)
         script->answer_count = 0;
         script->request_count = 0;
         ks_alloc_fail_once_after(k);
-        status = create("k");
+        status = s3_create("k");
         ks_alloc_fail_after(UINT64_MAX);
         ck_assert_msg(status == KAFSCALE_OK || status == KAFSCALE_NO_MEMORY ||
                           status == KAFSCALE_UNAVAILABLE || status == KAFSCALE_UNKNOWN,
                       "%d", (int) status);
         ck_assert(status != KAFSCALE_NO_MEMORY || script->request_count == 0);
     }
-    ck_assert_int_eq(create("k"), KAFSCALE_OK);
+    ck_assert_int_eq(s3_create("k"), KAFSCALE_OK);
 }
 END_TEST
 
@@ -414,9 +364,8 @@ Suite *
 suite_new(void)
 {
     Suite *suite = suite_create("s3 way");
-    TCase *cases = tcase_create("way");
+    TCase *cases = s3_new_case(suite, "way");
 
-    tcase_add_checked_fixture(cases, setup, teardown);
     tcase_add_test(cases, late_put_is_sent_again_and_the_faster_one_counts);
     tcase_add_test(cases, put_without_a_condition_is_never_sent_twice_for_lateness);
     tcase_add_test(cases, both_answers_may_raise_the_same_question);
@@ -430,6 +379,5 @@ suite_new(void)
     tcase_add_test(cases, closing_ends_what_is_under_way_with_what_is_known_of_it);
     tcase_add_test(cases, store_at_rest_has_nothing_to_wake_up_for);
     tcase_add_test(cases, no_memory_at_any_allocation_is_a_status);
-    suite_add_tcase(suite, cases);
     return suite;
 }
