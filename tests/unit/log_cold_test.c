@@ -24,9 +24,9 @@ START_TEST(a_missing_index_is_made_again_in_memory)
 
     segments_erase(f, segments_key(3, KS_SEGMENT_INDEX));
     segments_erase(f, segments_key(9, KS_SEGMENT_INDEX));
-    segments_succeed(f);
+    log_fixture_succeed(f);
     segments_expect_records(f, 0, 12, 1);
-    ck_assert_uint_ge(segments_counters(f).indexes_rebuilt, 2);
+    ck_assert_uint_ge(log_fixture_counters(f).indexes_rebuilt, 2);
     ck_assert(!segments_has(f, 3, KS_SEGMENT_INDEX));
     log_fixture_free(f);
 }
@@ -39,7 +39,7 @@ START_TEST(a_lost_producer_state_is_computed_from_the_one_before)
 
     segments_erase(f, segments_key(6, KS_SEGMENT_INDEX));
     segments_erase(f, segments_key(9, KS_SEGMENT_INDEX));
-    segments_succeed(f);
+    log_fixture_succeed(f);
     segments_append(f, 10, 2);
     ck_assert_int_eq(f->appends[f->append_count - 1].base_offset, 11);
     ck_assert_int_eq(ks_partition_high_watermark(log_fixture_partition(f)), 12);
@@ -88,7 +88,7 @@ START_TEST(producers_outlive_the_deletion_of_all_that_was_compacted)
     virtual_env_run_for(&f->v, 600000);
     ck_assert_int_eq(status, KAFSCALE_OK);
     ck_assert(!segments_has(f, 9, KS_SEGMENT_INDEX));
-    segments_succeed(f);
+    log_fixture_succeed(f);
     segments_append(f, 10, 2);
     ck_assert_int_eq(f->appends[f->append_count - 1].base_offset, 11);
     ck_assert_int_eq(ks_partition_high_watermark(log_fixture_partition(f)), 12);
@@ -102,10 +102,10 @@ START_TEST(what_comes_damaged_is_read_again)
     struct ks_fate damaged = { .fault = KS_FAULT_DAMAGE };
     struct log_fixture *f = world_with_segments();
 
-    segments_succeed(f);
+    log_fixture_succeed(f);
     ks_fault_store_next(f->faults, KS_STORE_GET, ".index", damaged, 2);
     segments_expect_records(f, 0, 12, 1);
-    ck_assert_uint_eq(segments_counters(f).indexes_rebuilt, 0);
+    ck_assert_uint_eq(log_fixture_counters(f).indexes_rebuilt, 0);
     segments_erase(f, segments_key(6, KS_SEGMENT_INDEX));
     segments_erase(f, segments_key(9, KS_SEGMENT_INDEX));
     log_fixture_crash(f);
@@ -132,7 +132,7 @@ START_TEST(a_damaged_index_is_made_again_and_a_damaged_segment_is_said)
     bytes.data[100] ^= 1;
     segments_put(f, segments_key(6, KS_SEGMENT_BODY), ks_buffer_slice(&bytes));
     ks_buffer_deinit(&bytes);
-    segments_succeed(f);
+    log_fixture_succeed(f);
     segments_expect_records(f, 0, 6, 1);
     ck_assert_int_eq(segments_read_status(f, 6), KAFSCALE_CORRUPT);
     ck_assert_int_eq(segments_read_status(f, 9), KAFSCALE_OK);
@@ -150,7 +150,7 @@ START_TEST(a_segment_that_is_not_the_one_of_its_index_is_said)
     bytes.data[KS_SEGMENT_HEADER_BYTES + 15] ^= 1;
     segments_put(f, segments_key(3, KS_SEGMENT_BODY), ks_buffer_slice(&bytes));
     ks_buffer_deinit(&bytes);
-    segments_succeed(f);
+    log_fixture_succeed(f);
     ck_assert_int_eq(segments_read_status(f, 2), KAFSCALE_OK);
     ck_assert_int_eq(segments_read_status(f, 3), KAFSCALE_CORRUPT);
     log_fixture_free(f);
@@ -169,7 +169,7 @@ START_TEST(an_index_that_came_damaged_is_asked_for_again)
     ck_assert_ptr_nonnull(log_fixture_open(f));
     segments_expect_records(f, 0, 12, 1);
     ck_assert_uint_eq(ks_fault_store_count(f->faults, KS_FAULT_DAMAGE), 3);
-    ck_assert_uint_eq(segments_counters(f).indexes_rebuilt, 0);
+    ck_assert_uint_eq(log_fixture_counters(f).indexes_rebuilt, 0);
     log_fixture_free(f);
 }
 END_TEST
@@ -180,7 +180,7 @@ START_TEST(a_missing_segment_is_said_and_never_skipped)
 
     segments_erase(f, segments_key(3, KS_SEGMENT_INDEX));
     segments_erase(f, segments_key(3, KS_SEGMENT_BODY));
-    segments_succeed(f);
+    log_fixture_succeed(f);
     ck_assert_int_eq(segments_read_status(f, 2), KAFSCALE_OK);
     ck_assert_int_eq(segments_read_status(f, 3), KAFSCALE_CORRUPT);
     ck_assert_int_eq(segments_read_status(f, 6), KAFSCALE_OK);
@@ -196,9 +196,9 @@ START_TEST(a_block_is_read_once_however_many_wait)
     struct segments_reading readings[8];
     uint64_t gets;
 
-    segments_succeed(f);
+    log_fixture_succeed(f);
     ck_assert_int_eq(segments_read_status(f, 0), KAFSCALE_OK);
-    segments_succeed(f);
+    log_fixture_succeed(f);
     gets = ks_store_counters(f->store)->requests[KS_STORE_GET];
     for (int i = 0; i < 8; i++) {
         segments_begin_read(f, &readings[i], 9 + i % 3, 1 << 20);
@@ -218,7 +218,7 @@ START_TEST(who_reads_on_finds_the_next_segment_ready)
 {
     struct log_fixture *f = world_with_segments();
 
-    segments_succeed(f);
+    log_fixture_succeed(f);
     for (int64_t offset = 0; offset < 12; offset++) {
         struct segments_reading reading;
 
@@ -228,7 +228,7 @@ START_TEST(who_reads_on_finds_the_next_segment_ready)
         ks_log_read_release(&reading.read);
         virtual_env_run_for(&f->v, 100);
     }
-    ck_assert_uint_eq(segments_counters(f).cold_reads, 12);
+    ck_assert_uint_eq(log_fixture_counters(f).cold_reads, 12);
     log_fixture_free(f);
 }
 END_TEST
@@ -240,7 +240,7 @@ START_TEST(what_the_cache_has_no_room_for_is_not_read_ahead)
     uint64_t gets;
 
     f->options.block_cache_bytes_max = 4 * BATCH_BYTES;
-    segments_succeed(f);
+    log_fixture_succeed(f);
     gets = ks_store_counters(f->store)->requests[KS_STORE_GET];
     for (int64_t offset = 0; offset < 12; offset++) {
         ck_assert_int_eq(segments_read_status(f, offset), KAFSCALE_OK);
@@ -281,7 +281,7 @@ START_TEST(what_was_read_ahead_stays_until_it_is_used)
     struct log_fixture *f = world_with_segments();
 
     f->options.block_cache_bytes_max = 9 * BATCH_BYTES;
-    segments_succeed(f);
+    log_fixture_succeed(f);
     read_ahead_of_the_first(f);
     ck_assert(!was_at_hand(f, 9));
     ck_assert(!was_at_hand(f, 6));
@@ -297,7 +297,7 @@ START_TEST(what_was_read_ahead_goes_when_nobody_comes_for_it)
     for (int i = 0; i < 2; i++) {
         struct log_fixture *f = world_with_segments();
 
-        segments_succeed(f);
+        log_fixture_succeed(f);
         read_ahead_of_the_first(f);
         virtual_env_run_for(&f->v, i == 0 ? 5000 : 20000);
         ck_assert(!was_at_hand(f, 9));
@@ -312,7 +312,7 @@ START_TEST(answers_outlive_the_cache_and_the_log)
     struct log_fixture *f = world_with_segments();
     struct segments_reading reading;
 
-    segments_succeed(f);
+    log_fixture_succeed(f);
     segments_begin_read(f, &reading, 3, 1 << 20);
     segments_end_read(f, &reading, KAFSCALE_OK);
     ks_log_free(f->log);
@@ -330,7 +330,7 @@ START_TEST(a_freed_log_answers_no_reader)
         struct ks_fault_rates rates = { .slow = 1000000, .slow_ms_max = 10 };
         struct segments_reading reading;
 
-        segments_succeed(f);
+        log_fixture_succeed(f);
         ks_fault_store_set_rates(f->faults, &rates, 1 + (uint64_t) wait_ms);
         segments_begin_read(f, &reading, 3, 1 << 20);
         virtual_env_run_for(&f->v, wait_ms);
@@ -396,7 +396,7 @@ world_with_times(void)
         segments_append(f, i, 1);
     }
     ck_assert_int_eq(segments_register(f)->compacted_upto, TIMES);
-    segments_succeed(f);
+    log_fixture_succeed(f);
     return f;
 }
 
@@ -500,7 +500,7 @@ START_TEST(a_late_time_that_was_deleted_hides_nothing)
         segments_append(f, i, 1);
     }
     raise_start(f, 6);
-    segments_succeed(f);
+    log_fixture_succeed(f);
     ck_assert_int_eq(find_time(f, 1000 + 100 * 15, &same), 14);
     ck_assert_int_eq(find_time(f, 500000, &same), -1);
     log_fixture_free(f);
@@ -545,12 +545,12 @@ START_TEST(any_offset_takes_a_few_requests)
     for (int64_t offset = 0; offset < FAR; offset += 37) {
         uint64_t requests;
 
-        segments_succeed(f);
+        log_fixture_succeed(f);
         requests = ks_store_counters(f->store)->requests[KS_STORE_GET];
         ck_assert_int_eq(segments_read_status(f, offset), KAFSCALE_OK);
         requests = ks_store_counters(f->store)->requests[KS_STORE_GET] - requests;
         requests_max = requests > requests_max ? requests : requests_max;
-        ck_assert_uint_eq(segments_counters(f).segment_lists, 0);
+        ck_assert_uint_eq(log_fixture_counters(f).segment_lists, 0);
     }
     ck_assert_uint_le(requests_max, 6);
     log_fixture_free(f);
@@ -568,14 +568,14 @@ search_far_times(struct log_fixture *f)
         uint64_t requests;
         int64_t same;
 
-        segments_succeed(f);
+        log_fixture_succeed(f);
         requests = ks_store_counters(f->store)->requests[KS_STORE_GET];
         ck_assert_int_eq(find_time(f, timestamp_ms, &same), offset < FAR ? offset : -1);
         requests = ks_store_counters(f->store)->requests[KS_STORE_GET] - requests;
         requests_max = requests > requests_max ? requests : requests_max;
         ck_assert_int_eq(find_time(f, timestamp_ms - 1, &same),
                          offset < FAR ? offset - (offset % 70 == 0 ? 0 : 10) : FAR - 10);
-        ck_assert_uint_eq(segments_counters(f).segment_lists, 0);
+        ck_assert_uint_eq(log_fixture_counters(f).segment_lists, 0);
     }
     return requests_max;
 }
@@ -636,11 +636,11 @@ START_TEST(without_ancestors_the_store_is_asked)
 
     segments_append(f, 0, 40);
     segments_erase(f, segments_key(38, KS_SEGMENT_INDEX));
-    segments_succeed(f);
+    log_fixture_succeed(f);
     segments_expect_records(f, 0, 40, 1);
-    segments_succeed(f);
+    log_fixture_succeed(f);
     ck_assert_int_eq(segments_read_status(f, 11), KAFSCALE_OK);
-    ck_assert_uint_ge(segments_counters(f).segment_lists, 1);
+    ck_assert_uint_ge(log_fixture_counters(f).segment_lists, 1);
     log_fixture_free(f);
 }
 END_TEST

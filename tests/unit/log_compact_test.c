@@ -24,7 +24,7 @@ START_TEST(enough_bytes_become_a_segment)
     ck_assert_int_eq(segments_register(f)->segment_base, 6);
     segments_expect(f, 3, 5);
     segments_expect(f, 6, 8);
-    ck_assert_uint_eq(segments_counters(f).segments_written, 3);
+    ck_assert_uint_eq(log_fixture_counters(f).segments_written, 3);
     segments_expect_records(f, 0, 10, 1);
     log_fixture_free(f);
 }
@@ -87,13 +87,13 @@ START_TEST(bytes_grow_old_while_brokers_come_and_go)
     segments_append(f, 0, 2);
     for (int i = 0; i < 4; i++) {
         virtual_env_run_for(&f->v, INTERVAL_MS / 4 - 2 * SETTLE_MS);
-        segments_succeed(f);
+        log_fixture_succeed(f);
         segments_append(f, 2 + i, 1);
         ck_assert_int_eq(segments_register(f)->compacted_upto, 0);
     }
     virtual_env_run_for(&f->v, 8 * SETTLE_MS);
     ck_assert_int_eq(segments_register(f)->compacted_upto, 6);
-    segments_succeed(f);
+    log_fixture_succeed(f);
     segments_append(f, 6, 1);
     segments_expect_records(f, 0, 7, 1);
     ck_assert_int_eq(segments_register(f)->compacted_upto, 6);
@@ -136,11 +136,11 @@ START_TEST(a_later_owner_reads_all_from_segments)
     struct log_fixture *f = segments_world_new(3 * BATCH_BYTES);
 
     segments_append(f, 0, 20);
-    segments_succeed(f);
+    log_fixture_succeed(f);
     ck_assert_int_eq(ks_partition_high_watermark(log_fixture_partition(f)), 20);
     segments_expect_records(f, 0, 20, 1);
-    ck_assert_uint_gt(segments_counters(f).cold_reads, 0);
-    segments_succeed(f);
+    ck_assert_uint_gt(log_fixture_counters(f).cold_reads, 0);
+    log_fixture_succeed(f);
     segments_expect_records(f, 0, 20, 1 << 20);
     for (int64_t offset = 19; offset >= 0; offset--) {
         ck_assert_int_eq(segments_read_status(f, offset), KAFSCALE_OK);
@@ -156,14 +156,14 @@ START_TEST(the_write_ahead_log_below_is_not_needed)
     struct ks_id incarnation = f->options.incarnation;
 
     segments_append(f, 0, 9);
-    segments_succeed(f);
+    log_fixture_succeed(f);
     for (uint64_t slot = 0; slot < 9; slot++) {
         char key[KS_WAL_KEY_BYTES];
 
         ks_wal_key("unit", &incarnation, slot, key);
         segments_erase(f, key);
     }
-    segments_succeed(f);
+    log_fixture_succeed(f);
     ck_assert_int_eq(ks_partition_high_watermark(log_fixture_partition(f)), 9);
     segments_append(f, 9, 4);
     segments_expect_records(f, 0, 13, 1);
@@ -179,7 +179,7 @@ START_TEST(producers_are_known_from_the_index)
 
     segments_append(f, 0, 6);
     ck_assert_int_eq(segments_register(f)->compacted_upto, 6);
-    segments_succeed(f);
+    log_fixture_succeed(f);
     acknowledged = f->acknowledged;
     segments_append(f, 4, 2);
     ck_assert_uint_eq(f->acknowledged, acknowledged + 2);
@@ -201,7 +201,7 @@ START_TEST(leader_epochs_are_known_from_the_index)
 
     for (int32_t i = 0; i < 5; i++) {
         segments_append(f, i, 1);
-        segments_succeed(f);
+        log_fixture_succeed(f);
     }
     ck_assert_int_eq(segments_register(f)->compacted_upto, 5);
     for (int32_t i = 0; i < 5; i++) {
@@ -222,8 +222,8 @@ START_TEST(opening_takes_as_many_requests_however_long_the_log)
         struct log_fixture *f = segments_world_new(BATCH_BYTES);
 
         segments_append(f, 0, i == 0 ? 4 : 40);
-        segments_succeed(f);
-        segments_succeed(f);
+        log_fixture_succeed(f);
+        log_fixture_succeed(f);
         gets[i] = ks_store_counters(f->store)->requests[KS_STORE_GET];
         ck_assert_int_eq(segments_register(f)->compacted_upto, i == 0 ? 4 : 40);
         log_fixture_free(f);
@@ -247,9 +247,9 @@ START_TEST(the_range_of_a_found_index_is_taken_over)
     ck_assert(segments_has(f, 0, KS_SEGMENT_INDEX));
     ck_assert(!segments_has(f, 0, KS_SEGMENT_BODY));
     ks_fault_store_clear(f->faults);
-    segments_succeed(f);
+    log_fixture_succeed(f);
     segments_append(f, 2, 3);
-    ck_assert_uint_eq(segments_counters(f).indexes_adopted, 1);
+    ck_assert_uint_eq(log_fixture_counters(f).indexes_adopted, 1);
     segments_expect(f, 0, 1);
     ck_assert_int_eq(segments_register(f)->compacted_upto, 2);
     log_fixture_free(f);
@@ -264,7 +264,7 @@ START_TEST(a_segment_that_is_there_is_adopted)
     ks_fault_store_next(f->faults, KS_STORE_PUT, ".kfs",
                         (struct ks_fate){ .fault = KS_FAULT_ERROR_AFTER }, 1);
     segments_append(f, 0, 2);
-    ck_assert_uint_eq(segments_counters(f).segments_adopted, 1);
+    ck_assert_uint_eq(log_fixture_counters(f).segments_adopted, 1);
     ck_assert_int_eq(segments_register(f)->compacted_upto, 2);
     segments_expect(f, 0, 1);
     log_fixture_free(f);
@@ -295,14 +295,14 @@ expect_alarm(enum ks_segment_kind kind, const char *bytes)
 
     segments_put(f, segments_key(0, kind), ks_slice_of_text(bytes));
     segments_append(f, 0, 6);
-    ck_assert_uint_eq(segments_counters(f).compaction_alarms, 1);
+    ck_assert_uint_eq(log_fixture_counters(f).compaction_alarms, 1);
     ck_assert_int_eq(segments_register(f)->compacted_upto, 0);
     ck_assert(segments_get(f, segments_key(0, kind), &found));
     ck_assert(ks_slice_equals(ks_buffer_slice(&found), ks_slice_of_text(bytes)));
     ks_buffer_deinit(&found);
     segments_expect_records(f, 0, 6, 1);
     virtual_env_run_for(&f->v, 3 * (int64_t) INTERVAL_MS);
-    ck_assert_uint_eq(segments_counters(f).compaction_alarms, 1);
+    ck_assert_uint_eq(log_fixture_counters(f).compaction_alarms, 1);
     log_fixture_free(f);
 }
 
@@ -317,7 +317,7 @@ world_with_index_alone(void)
     segments_append(f, 0, 2);
     ck_assert(segments_has(f, 0, KS_SEGMENT_INDEX));
     ck_assert(!segments_has(f, 0, KS_SEGMENT_BODY));
-    segments_succeed(f);
+    log_fixture_succeed(f);
     return f;
 }
 
@@ -325,8 +325,8 @@ static void
 expect_adopted(struct log_fixture *f)
 {
     virtual_env_run_for(&f->v, 20 * SETTLE_MS);
-    ck_assert_uint_eq(segments_counters(f).compaction_alarms, 0);
-    ck_assert_uint_ge(segments_counters(f).indexes_adopted, 1);
+    ck_assert_uint_eq(log_fixture_counters(f).compaction_alarms, 0);
+    ck_assert_uint_ge(log_fixture_counters(f).indexes_adopted, 1);
     ck_assert_int_eq(segments_register(f)->compacted_upto, 2);
     segments_expect(f, 0, 1);
 }
@@ -352,8 +352,8 @@ START_TEST(a_segment_that_is_found_and_comes_damaged_is_read_again)
     ks_fault_store_next(f->faults, KS_STORE_GET, ".kfs", damaged, 2);
     segments_append(f, 0, 2);
     virtual_env_run_for(&f->v, 20 * SETTLE_MS);
-    ck_assert_uint_eq(segments_counters(f).compaction_alarms, 0);
-    ck_assert_uint_eq(segments_counters(f).segments_adopted, 1);
+    ck_assert_uint_eq(log_fixture_counters(f).compaction_alarms, 0);
+    ck_assert_uint_eq(log_fixture_counters(f).segments_adopted, 1);
     ck_assert_int_eq(segments_register(f)->compacted_upto, 2);
     log_fixture_free(f);
 }
@@ -411,10 +411,10 @@ START_TEST(a_death_at_any_moment_loses_and_repeats_nothing)
             is_alive = virtual_env_step(&f->v);
         }
         deaths += segments_register(f)->compacted_upto < 6;
-        segments_succeed(f);
+        log_fixture_succeed(f);
         virtual_env_run_for(&f->v, SETTLE_MS);
         segments_expect_records(f, 0, ks_partition_high_watermark(log_fixture_partition(f)), 1);
-        ck_assert_uint_eq(segments_counters(f).compaction_alarms, 0);
+        ck_assert_uint_eq(log_fixture_counters(f).compaction_alarms, 0);
         if (segments_register(f)->compacted_upto == 6 && turns > 300) {
             log_fixture_free(f);
             break;
@@ -447,7 +447,7 @@ START_TEST(compaction_survives_a_bad_store)
             virtual_env_run_for(&f->v, 30);
             if (i % 8 == 7) {
                 virtual_env_run_for(&f->v, 3000);
-                segments_succeed(f);
+                log_fixture_succeed(f);
                 ks_fault_store_set_rates(f->faults, &rates, seed + 1000);
             }
         }
@@ -455,7 +455,7 @@ START_TEST(compaction_survives_a_bad_store)
         ks_fault_store_clear(f->faults);
         virtual_env_run_for(&f->v, 20 * SETTLE_MS);
         ck_assert_int_eq(segments_register(f)->compacted_upto, 18);
-        ck_assert_uint_eq(segments_counters(f).compaction_alarms, 0);
+        ck_assert_uint_eq(log_fixture_counters(f).compaction_alarms, 0);
         segments_expect_records(f, 0, 20, 1);
         log_fixture_free(f);
     }
@@ -478,7 +478,7 @@ START_TEST(a_segment_may_begin_in_the_middle_of_a_batch)
     virtual_env_run_for(&f->v, INTERVAL_MS + SETTLE_MS);
     ck_assert_int_eq(segments_register(f)->compacted_upto, 12);
     segments_expect(f, 6, 11);
-    segments_succeed(f);
+    log_fixture_succeed(f);
     ck_assert_int_eq(segments_read_status(f, 6), KAFSCALE_OK);
     ck_assert_int_eq(segments_read_status(f, 11), KAFSCALE_OK);
     segments_append(f, 8, 1);
@@ -495,7 +495,7 @@ START_TEST(a_start_may_be_raised_above_the_segments)
     segments_append(f, 0, 5);
     ck_assert_int_eq(segments_register(f)->compacted_upto, 3);
     log_fixture_raise_start(f, 5);
-    segments_succeed(f);
+    log_fixture_succeed(f);
     ck_assert_int_eq(ks_partition_log_start(log_fixture_partition(f)), 5);
     for (int32_t sequence = 0; sequence < 6; sequence++) {
         segments_append(f, sequence, 1);

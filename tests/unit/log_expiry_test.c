@@ -27,7 +27,7 @@ world_of_four(const int64_t ages_ms[4])
     }
     append(f, 12, 1, 0);
     ck_assert_int_eq(segments_register(f)->compacted_upto, 12);
-    segments_succeed(f);
+    log_fixture_succeed(f);
     return f;
 }
 
@@ -45,7 +45,7 @@ START_TEST(segments_go_when_they_are_too_old)
     ck_assert_int_eq(log_fixture_log_start(f), 0);
     virtual_env_run_for(&f->v, 2 * MINUTE_MS);
     ck_assert_int_eq(log_fixture_log_start(f), 6);
-    ck_assert_uint_eq(segments_counters(f).starts_raised, 1);
+    ck_assert_uint_eq(log_fixture_counters(f).starts_raised, 1);
     ck_assert(!segments_has(f, 0, KS_SEGMENT_BODY));
     ck_assert(!segments_has(f, 3, KS_SEGMENT_INDEX));
     ck_assert(segments_has(f, 6, KS_SEGMENT_BODY));
@@ -57,7 +57,7 @@ START_TEST(segments_go_when_they_are_too_old)
     ck_assert_int_eq(log_fixture_log_start(f), 9);
     virtual_env_run_for(&f->v, 40 * MINUTE_MS);
     ck_assert_int_eq(log_fixture_log_start(f), 13);
-    ck_assert_uint_eq(segments_counters(f).starts_raised, 3);
+    ck_assert_uint_eq(log_fixture_counters(f).starts_raised, 3);
     ck_assert(!segments_has(f, 9, KS_SEGMENT_BODY));
     log_fixture_free(f);
 }
@@ -100,7 +100,7 @@ START_TEST(segments_go_when_there_is_too_much)
     log_fixture_limit(f, -1, 5 * BATCH_BYTES);
     virtual_env_run_for(&f->v, 2 * CHECK_MS);
     ck_assert_int_eq(log_fixture_log_start(f), 6);
-    ck_assert_uint_eq(segments_counters(f).starts_raised, 1);
+    ck_assert_uint_eq(log_fixture_counters(f).starts_raised, 1);
     virtual_env_run_for(&f->v, 10 * CHECK_MS);
     ck_assert_int_eq(log_fixture_log_start(f), 6);
     /* What comes later counts, compacted or not. */
@@ -135,7 +135,7 @@ START_TEST(what_is_not_known_is_not_counted)
     log_fixture_limit(f, -1, 8 * BATCH_BYTES);
     virtual_env_run_for(&f->v, 2 * CHECK_MS);
     ck_assert_int_eq(log_fixture_log_start(f), 3);
-    segments_succeed(f);
+    log_fixture_succeed(f);
     segments_erase(f, segments_key(3, KS_SEGMENT_INDEX));
     log_fixture_limit(f, -1, 5 * BATCH_BYTES);
     virtual_env_run_for(&f->v, 2 * CHECK_MS);
@@ -171,12 +171,12 @@ START_TEST(all_that_is_too_old_goes_at_once)
         struct log_fixture *f = world_of_tiers(100 * MINUTE_MS);
 
         if (is_restarted) {
-            segments_succeed(f);
+            log_fixture_succeed(f);
         }
         log_fixture_limit(f, 60 * MINUTE_MS, -1);
         virtual_env_run_for(&f->v, CHECK_MS + MINUTE_MS);
         ck_assert_int_eq(log_fixture_log_start(f), 10);
-        ck_assert_uint_eq(segments_counters(f).starts_raised, 1);
+        ck_assert_uint_eq(log_fixture_counters(f).starts_raised, 1);
         segments_expect_records(f, 10, 11, 1);
         log_fixture_free(f);
     }
@@ -196,7 +196,7 @@ START_TEST(the_size_is_that_of_all_tiers)
     log_fixture_limit(f, -1, 3 * BATCH_BYTES);
     virtual_env_run_for(&f->v, 2 * CHECK_MS);
     ck_assert_int_eq(log_fixture_log_start(f), 8);
-    segments_succeed(f);
+    log_fixture_succeed(f);
     ck_assert_int_eq(log_fixture_log_start(f), 8);
     segments_expect_records(f, 8, 11, 1);
     log_fixture_free(f);
@@ -234,7 +234,7 @@ START_TEST(after_a_restart_the_time_is_found_again)
 
     log_fixture_limit(f, 120 * MINUTE_MS, -1);
     virtual_env_run_for(&f->v, 2 * CHECK_MS);
-    segments_succeed(f);
+    log_fixture_succeed(f);
     before = log_fixture_requests(f);
     log_fixture_limit(f, 120 * MINUTE_MS, -1);
     virtual_env_run_for(&f->v, 2 * CHECK_MS);
@@ -327,11 +327,9 @@ end_at_any_moment(bool is_death)
         }
         ended += f->log->retention.walk_count > 0;
         if (is_death) {
-            segments_succeed(f);
+            log_fixture_succeed(f);
         } else {
-            ks_log_free(f->log);
-            ck_assert(log_fixture_new_log(f));
-            ck_assert_ptr_nonnull(log_fixture_open(f));
+            log_fixture_restart(f);
         }
         log_fixture_limit(f, 60 * MINUTE_MS, -1);
         virtual_env_run_for(&f->v, 2 * CHECK_MS);
@@ -366,7 +364,7 @@ START_TEST(the_partition_may_go_meanwhile)
     ks_log_forget(f->log, log_fixture_partition(f));
     virtual_env_run_for(&f->v, 2 * CHECK_MS);
     ck_assert_uint_eq(f->log->retention.walk_count, 0);
-    ck_assert_uint_eq(segments_counters(f).starts_raised, 0);
+    ck_assert_uint_eq(log_fixture_counters(f).starts_raised, 0);
     log_fixture_free(f);
 }
 END_TEST
@@ -389,7 +387,7 @@ START_TEST(a_stop_waits_for_no_walk)
     ck_assert_uint_eq(f->log->retention.walk_count, 1);
     ks_log_stop(f->log, 60000, on_stopped, &is_stopped);
     ck_assert(virtual_env_run_until(&f->v, &is_stopped, 5000));
-    ck_assert_uint_eq(segments_counters(f).starts_raised, 0);
+    ck_assert_uint_eq(log_fixture_counters(f).starts_raised, 0);
     log_fixture_free(f);
 }
 END_TEST

@@ -4,8 +4,6 @@
 #include "support/main.h"
 #include "unit/log_fixture.h"
 
-#include <stdlib.h>
-
 #define SLOTS 4
 
 static bool
@@ -80,11 +78,9 @@ with_pressing_clients(int count)
     struct ks_fate slow = { .fault = KS_FAULT_NONE, .effect_ms = 250 };
     struct log_fixture *f = log_fixture_new();
 
-    ks_log_free(f->log);
     f->options.bundle_slots = SLOTS;
     f->options.flush_bytes = 1;
-    ck_assert(log_fixture_new_log(f));
-    ck_assert_ptr_nonnull(log_fixture_open(f));
+    log_fixture_restart(f);
     ks_fault_store_next(f->faults, KS_STORE_PUT, "/wal/", slow, UINT32_MAX);
     for (int32_t i = 0; i < count; i++) {
         log_fixture_append(f, log_fixture_partition(f), i);

@@ -4,8 +4,6 @@
 #include "support/main.h"
 #include "unit/log_fixture.h"
 
-#include <stdlib.h>
-
 #define SLOTS 3
 
 struct two {

@@ -101,15 +101,13 @@ END_TEST
 START_TEST(what_is_in_bundles_goes_too)
 {
     struct log_fixture *f = with_partition();
-    struct ks_log_counters counters;
 
     f->options.bundle_slots = 2;
     log_fixture_restart(f);
     for (int64_t age = 10; age > 3; age--) {
         append(f, age * 10 * MINUTE_MS);
     }
-    ks_log_get_counters(f->log, &counters);
-    ck_assert_uint_eq(counters.bundles_made, 3);
+    ck_assert_uint_eq(log_fixture_counters(f).bundles_made, 3);
     log_fixture_limit(f, 65 * MINUTE_MS, -1);
     virtual_env_run_for(&f->v, 2 * CHECK_MS);
     ck_assert_int_eq(log_fixture_log_start(f), 4);

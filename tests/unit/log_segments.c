@@ -22,10 +22,8 @@ segments_world_new(size_t segment_bytes)
 {
     struct log_fixture *f = log_fixture_new();
 
-    ks_log_free(f->log);
     set_options(f, segment_bytes);
-    ck_assert(log_fixture_new_log(f));
-    ck_assert_ptr_nonnull(log_fixture_open(f));
+    log_fixture_restart(f);
     return f;
 }
 
@@ -38,23 +36,6 @@ segments_append(struct log_fixture *f, int32_t first, int32_t count)
         virtual_env_run_for(&f->v, 20);
     }
     virtual_env_run_for(&f->v, SETTLE_MS);
-}
-
-void
-segments_succeed(struct log_fixture *f)
-{
-    log_fixture_crash(f);
-    ck_assert(log_fixture_new_log(f));
-    ck_assert_ptr_nonnull(log_fixture_open(f));
-}
-
-struct ks_log_counters
-segments_counters(const struct log_fixture *f)
-{
-    struct ks_log_counters found;
-
-    ks_log_get_counters(f->log, &found);
-    return found;
 }
 
 const struct ks_register *

@@ -23,8 +23,6 @@ struct segments_reading {
 
 struct log_fixture *segments_world_new(size_t segment_bytes);
 void segments_append(struct log_fixture *f, int32_t first, int32_t count);
-void segments_succeed(struct log_fixture *f);
-struct ks_log_counters segments_counters(const struct log_fixture *f);
 const struct ks_register *segments_register(struct log_fixture *f);
 bool segments_get(struct log_fixture *f, const char *key, struct ks_buffer *out);
 void segments_put(struct log_fixture *f, const char *key, struct kafscale_slice bytes);
