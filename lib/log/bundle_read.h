@@ -23,4 +23,16 @@ struct ks_bundle_entries {
 bool ks_bundle_read(struct ks_log *log, struct ks_log_read *read, struct ks_bundle *bundle,
                     const struct ks_bundle_section *section, enum kafscale_status *status_out);
 
+/* Frees the entries that are kept. */
+void ks_bundle_entries_drop(struct ks_log *log);
+
+/* The partition is forgotten: nobody minds that its objects go. */
+void ks_bundle_readings_forget(struct ks_log *log, const struct ks_partition *partition);
+
+/* For a log that is going: waits for nothing but requests under way. */
+void ks_bundle_readings_silence(struct ks_log *log);
+
+/* For ks_log_abandon. */
+void ks_bundle_readings_drop(struct ks_log *log);
+
 #endif

@@ -128,8 +128,8 @@ struct ks_log {
     struct ks_task cut_task;
     struct ks_timer cut_timer;
 
-    struct ks_list answers;  /* appends whose answer is on its way through the loop */
-    struct ks_list readings; /* from objects */
+    struct ks_list answers; /* appends whose answer is on its way through the loop */
+    struct ks_list wal_readings;
     struct ks_list bundle_readings;
     struct ks_list rereads;
     struct ks_list bundle_entries; /* of sections, kept for the next reader */
@@ -226,6 +226,7 @@ const struct ks_bundle_section *ks_log_section_at(const struct ks_log *log,
                                                   int64_t offset, struct ks_bundle **bundle_out);
 /* As ks_log_read, for one that is under way and finds its batches moved: `done` comes. */
 void ks_log_read_on(struct ks_log *log, struct ks_log_read *read);
+/* The partition is forgotten: nobody minds that its objects go. */
 void ks_readings_forget(struct ks_log *log, const struct ks_partition *partition);
 /* For a log that is going: nothing is asked again. */
 void ks_readings_silence(struct ks_log *log);
@@ -312,13 +313,6 @@ void ks_sweeps_silence(struct ks_log *log);
 void ks_openings_silence(struct ks_log *log);
 /* The log drains: what is being opened gives up without waiting for its timer. */
 void ks_openings_hurry(struct ks_log *log);
-
-/* --- bundle_read.c: as those of read.c --- */
-void ks_bundle_readings_forget(struct ks_log *log, const struct ks_partition *partition);
-void ks_bundle_readings_silence(struct ks_log *log);
-void ks_bundle_readings_drop(struct ks_log *log);
-/* Frees the entries that are kept. */
-void ks_bundle_entries_drop(struct ks_log *log);
 
 /* --- trim.c --- */
 /* Begins the log's own trail. */

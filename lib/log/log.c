@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The life of a log and its partitions; what each step does stands in the files beside this one. */
+#include "log/bundle_read.h"
 #include "log/reread.h"
 #include "log/trim.h"
 
@@ -85,7 +86,7 @@ ks_log_new(struct ks_env *env, struct ks_store *store, struct ks_meta *meta,
     ks_table_init(&log->partitions, ks_env_random_u64(env));
     ks_writer_init(log);
     ks_list_init(&log->cache);
-    ks_list_init(&log->readings);
+    ks_list_init(&log->wal_readings);
     ks_list_init(&log->bundle_readings);
     ks_list_init(&log->rereads);
     ks_list_init(&log->bundle_entries);
@@ -135,7 +136,6 @@ ks_log_free(struct ks_log *log)
     ks_log_begin(log);
     silence(log);
     ks_readings_silence(log);
-    ks_bundle_readings_silence(log);
     ks_rereads_silence(log);
     ks_compact_silence(log);
     ks_cold_silence(log);
@@ -157,7 +157,6 @@ ks_log_abandon(struct ks_log *log)
     silence(log);
     ks_rereads_drop(log);
     ks_readings_drop(log);
-    ks_bundle_readings_drop(log);
     ks_cold_drop(log);
     ks_looks_drop(log);
     ks_releases_drop(log);

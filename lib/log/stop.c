@@ -41,7 +41,6 @@ complete(struct ks_log *log)
     ks_env_defer(log->env, &log->stop_task);
     ks_log_begin(log);
     ks_readings_silence(log);
-    ks_bundle_readings_silence(log);
     ks_rereads_silence(log);
     ks_compact_silence(log);
     ks_cold_silence(log);

@@ -86,6 +86,14 @@ ks_trail_find(const struct ks_log *log, uint32_t source)
     return NULL;
 }
 
+bool
+ks_trail_is_trimmed(const struct ks_log *log, uint32_t source, uint64_t sequence)
+{
+    const struct ks_trail *trail = ks_trail_find(log, source);
+
+    return trail != NULL && (sequence < trail->mark || sequence < trail->moved_to);
+}
+
 /* --- Slots ------------------------------------------------------------------------------- */
 
 struct ks_trail_slot *

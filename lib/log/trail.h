@@ -78,6 +78,9 @@ void ks_trail_free(struct ks_trail *trail);
 /* The trail of this log, or NULL. */
 struct ks_trail *ks_trail_find(const struct ks_log *log, uint32_t source);
 
+/* Whether a slot is below its log's trim mark: what is needed of it is elsewhere. */
+bool ks_trail_is_trimmed(const struct ks_log *log, uint32_t source, uint64_t sequence);
+
 /* The next slot is committed. Without memory the trail is lost. */
 void ks_trail_add(struct ks_trail *trail, uint64_t sequence, struct kafscale_slice head);
 
