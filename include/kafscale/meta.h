@@ -31,8 +31,8 @@ struct kafscale_meta_entry {
 
 /*
  * One read. `is_prefix`: all keys that begin with `key`, ascending; else the one key. `is_fresh`
- * false allows an answer from what is known already (it may be stale, never wrong); true demands
- * a linearizable one.
+ * false allows an answer from what is known already: it may be stale, but not older than anything
+ * that an earlier completion has told. True demands a linearizable one.
  */
 struct kafscale_meta_read {
     const char *key;

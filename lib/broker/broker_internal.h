@@ -58,7 +58,7 @@ struct ks_broker {
     struct ks_task begin;
     bool is_sole_sent;
     uint64_t sole_version;
-    int64_t topics_asked_ms;
+    int64_t sole_asked_ms; /* what is known is as new as this, once it was written */
     struct kafscale_meta_read read;
     struct kafscale_meta_operation operation;
     struct kafscale_meta_txn txn;

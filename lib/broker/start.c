@@ -189,6 +189,7 @@ on_sole_read(void *arg, enum kafscale_status status, const struct kafscale_meta_
 static void
 step_sole(struct ks_broker *broker)
 {
+    broker->sole_asked_ms = ks_env_now_ms(broker->env);
     if (!broker->is_sole_sent) {
         write_sole(broker);
         return;
@@ -208,7 +209,6 @@ on_topics(void *arg, enum kafscale_status status, const struct kafscale_error *e
 static void
 step_topics(struct ks_broker *broker)
 {
-    broker->topics_asked_ms = ks_env_now_ms(broker->env);
     ks_topics_load(&broker->topics, on_topics, broker);
 }
 
@@ -307,7 +307,7 @@ step_open(struct ks_broker *broker)
                                                              .fenced = on_look_fenced,
                                                              .failed = on_look_failed };
     ks_freshness_init(&broker->freshness, broker->env, broker->meta, broker->log,
-                      &broker->incarnation, broker->topics_asked_ms, options->freshness_ms,
+                      &broker->incarnation, broker->sole_asked_ms, options->freshness_ms,
                       options->is_single_writer, &broker->freshness_events);
     ks_appender_init(&broker->appender, broker->env, broker->log, options->unflushed_bytes_max);
     ks_opener_start(&broker->opener, broker->log, broker->sole_version);

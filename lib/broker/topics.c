@@ -327,8 +327,7 @@ ks_topics_load(struct ks_topics *topics,
 {
     topics->load_done = done;
     topics->load_arg = arg;
-    topics->read =
-        (struct kafscale_meta_read){ .key = "topic/", .is_prefix = true, .is_fresh = true };
+    topics->read = (struct kafscale_meta_read){ .key = "topic/", .is_prefix = true };
     ks_meta_read(topics->meta, &topics->read, on_loaded, topics);
 }
 

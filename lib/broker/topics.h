@@ -87,7 +87,10 @@ void ks_topics_init(struct ks_topics *topics, struct ks_env *env, struct ks_stor
 /* Drops all topics; no operation may be under way. */
 void ks_topics_deinit(struct ks_topics *topics);
 
-/* Reads all topics; may be repeated after a failure. The watch must have been set before. */
+/*
+ * Reads all topics that are known; may be repeated after a failure. The watch, which tells of all
+ * others, must have been set before.
+ */
 void ks_topics_load(struct ks_topics *topics,
                     void (*done)(void *arg, enum kafscale_status status,
                                  const struct kafscale_error *error),

@@ -5,9 +5,10 @@
  * needed by nobody. A bundle that a register names and that is gone was covered or merged
  * meanwhile: mark and registers are read again, and only if they still say the same it is lost.
  *
- * Before the registers are read the log gets a register of its own that says that it has readers.
- * Its owner compares that there is none when it merges bundles, so what is read here isn't merged
- * later, and stays where it is as long as it is needed.
+ * Before the registers count the log gets a register of its own that says that it has readers. Its
+ * owner compares that there is none when it merges bundles, so what is read here isn't merged
+ * later, and stays where it is as long as it is needed. A log without bundles needs none: what is
+ * bundled from now on is found when its slots are missed.
  */
 #include "log/dead_log.h"
 
@@ -31,6 +32,7 @@ struct ks_dead_bundle {
 };
 
 static void read_registers(void *arg);
+static void tell_readers(void *arg);
 
 static void
 free_asked(struct ks_dead_log *dead)
@@ -264,6 +266,12 @@ note_registers(struct ks_dead_log *dead, const struct kafscale_meta_entry *entri
     return status;
 }
 
+static bool
+must_tell(const struct ks_dead_log *dead)
+{
+    return !dead->has_told && !ks_id_equals(&dead->incarnation, &dead->log->options.incarnation);
+}
+
 static void
 on_registers(void *arg, enum kafscale_status status, const struct kafscale_meta_entry *entries,
              size_t entry_count, uint64_t revision, const struct kafscale_error *error)
@@ -276,6 +284,8 @@ on_registers(void *arg, enum kafscale_status status, const struct kafscale_meta_
         ks_dead_give_up(dead, KAFSCALE_STOPPED);
     } else if (status != KAFSCALE_OK) {
         ks_dead_wait(dead, &dead->retry, read_registers, dead, dead->attempts++);
+    } else if (entry_count > 0 && must_tell(dead)) {
+        tell_readers(dead);
     } else {
         status = note_registers(dead, entries, entry_count);
         dead->is_bundle_missing = false;
@@ -288,22 +298,19 @@ on_registers(void *arg, enum kafscale_status status, const struct kafscale_meta_
     ks_dead_end(dead);
 }
 
+/* What is known is at least as new as the trim mark, and as what was told of readers. */
 static void
 read_registers(void *arg)
 {
     struct ks_dead_log *dead = arg;
 
     ks_bundle_register_prefix(&dead->incarnation, dead->bundle_prefix);
-    dead->trim_read = (struct kafscale_meta_read){ .key = dead->bundle_prefix,
-                                                   .is_prefix = true,
-                                                   .is_fresh = true };
+    dead->trim_read = (struct kafscale_meta_read){ .key = dead->bundle_prefix, .is_prefix = true };
     ks_dead_begin(dead);
     ks_meta_read(dead->log->meta, &dead->trim_read, on_registers, dead);
 }
 
 /* --- That the log has readers ------------------------------------------------------------ */
-
-static void tell_readers(void *arg);
 
 /* CONFLICT: somebody has told before. */
 static void
@@ -353,9 +360,5 @@ ks_dead_bundles_read(struct ks_dead_log *dead)
         ks_dead_log_advance(dead);
         return;
     }
-    if (!dead->has_told && !ks_id_equals(&dead->incarnation, &dead->log->options.incarnation)) {
-        tell_readers(dead);
-    } else {
-        read_registers(dead);
-    }
+    read_registers(dead);
 }

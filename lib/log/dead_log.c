@@ -440,6 +440,19 @@ is_readable_further(const struct ks_dead_log *dead)
     return dead->must_seal || dead->trim + dead->slot_count < dead->closed_end;
 }
 
+/* All that was closed has been read. If that is nothing, the mark has passed nothing meanwhile. */
+static void
+end_below(struct ks_dead_log *dead)
+{
+    dead->is_at_end = true;
+    dead->end = dead->frontier;
+    if (dead->slot_count == 0 && ks_list_is_empty(&dead->bundles)) {
+        ks_dead_give_up(dead, KAFSCALE_OK);
+    } else {
+        ks_dead_log_read_mark(dead);
+    }
+}
+
 /* Takes the slots that have come, in order, and asks for more. */
 void
 ks_dead_log_advance(struct ks_dead_log *dead)
@@ -466,9 +479,7 @@ ks_dead_log_advance(struct ks_dead_log *dead)
         return;
     }
     if (!is_readable_further(dead) && dead->frontier == dead->trim + dead->slot_count) {
-        dead->is_at_end = true;
-        dead->end = dead->frontier;
-        ks_dead_log_read_mark(dead);
+        end_below(dead);
         return;
     }
     while (is_readable_further(dead) &&
@@ -499,7 +510,17 @@ must_begin(const struct ks_dead_log *dead, uint64_t mark)
            (mark > dead->trim && !ks_is_planted(KS_PLANTED_VALIDATE_SEAL));
 }
 
-/* The first reading says where to begin; the one after the seal whether the seal counts. */
+static void
+take_mark(struct ks_dead_log *dead, uint64_t mark, uint64_t version)
+{
+    dead->mark = mark;
+    dead->mark_version = version;
+}
+
+/*
+ * The first reading says where to begin, for which what is known already will do, since the mark
+ * only rises; the one after the seal says whether the seal counts.
+ */
 static void
 on_trim(void *arg, enum kafscale_status status, const struct kafscale_meta_entry *entries,
         size_t entry_count, uint64_t revision, const struct kafscale_error *error)
@@ -523,6 +544,7 @@ on_trim(void *arg, enum kafscale_status status, const struct kafscale_meta_entry
             ks_dead_wait(dead, &dead->retry, read_mark_again, dead, 0);
         } else {
             free_slots(dead);
+            take_mark(dead, mark, entry_count == 0 ? 0 : entries[0].version);
             dead->trim = mark;
             dead->frontier = mark;
             dead->is_at_end = false;
@@ -534,8 +556,7 @@ on_trim(void *arg, enum kafscale_status status, const struct kafscale_meta_entry
                             dead->slots[dead->end - dead->trim]->key);
         ks_dead_give_up(dead, KAFSCALE_CORRUPT);
     } else {
-        dead->mark = mark;
-        dead->mark_version = entry_count == 0 ? 0 : entries[0].version;
+        take_mark(dead, mark, entry_count == 0 ? 0 : entries[0].version);
         ks_dead_give_up(dead, KAFSCALE_OK);
     }
     ks_dead_end(dead);
@@ -544,7 +565,9 @@ on_trim(void *arg, enum kafscale_status status, const struct kafscale_meta_entry
 void
 ks_dead_log_read_mark(struct ks_dead_log *dead)
 {
-    dead->trim_read = (struct kafscale_meta_read){ .key = dead->trim_key, .is_fresh = true };
+    dead->trim_read =
+        (struct kafscale_meta_read){ .key = dead->trim_key, .is_fresh = dead->must_look };
+    dead->must_look = true;
     ks_dead_begin(dead);
     ks_meta_read(dead->log->meta, &dead->trim_read, on_trim, dead);
 }

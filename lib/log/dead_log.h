@@ -31,8 +31,9 @@ struct ks_dead_log {
 
     enum kafscale_status status; /* once done: OK, CORRUPT, NO_MEMORY, FENCED ... */
     struct kafscale_error error;
-    uint64_t trim; /* the mark when reading began */
-    uint64_t mark; /* and at the end of it, at most `end` */
+    uint64_t trim;  /* the mark when reading began */
+    uint64_t mark;  /* and at the end of it, at most `end` */
+    bool must_look; /* for the next reading of the mark what is known already won't do */
     uint64_t mark_version;
     uint64_t end;                /* first slot that holds nothing */
     struct ks_dead_slot **slots; /* from `trim` on */
@@ -112,8 +113,8 @@ void ks_dead_log_read_mark(struct ks_dead_log *dead);
 
 /* --- dead_bundles.c --- */
 /*
- * Tells the log's owner that it has readers, reads the registers of bundles and the heads of those
- * below `trim`, which was read before; then the log advances.
+ * Reads the registers of bundles and the heads of those below `trim`, which was read before, having
+ * told the log's owner that it has readers; then the log advances.
  */
 void ks_dead_bundles_read(struct ks_dead_log *dead);
 void ks_dead_bundles_free(struct ks_dead_log *dead);

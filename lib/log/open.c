@@ -366,6 +366,7 @@ read_later(struct ks_opening *opening)
 {
     struct ks_env *env = opening->log->env;
 
+    opening->is_surprised = true;
     opening->retry = (struct ks_timer){ .on_due = retry_reading, .arg = opening };
     ks_env_set_timer(env, &opening->retry,
                      ks_env_now_ms(env) + ks_log_backoff_ms(opening->log, opening->attempts++));
@@ -483,7 +484,11 @@ on_registers(void *arg, enum kafscale_status status, const struct kafscale_meta_
     ks_opening_move_on(opening);
 }
 
-/* One register by its key; several, or after a surprise, with everything that was compared. */
+/*
+ * One register by its key; several, or after a surprise, with everything that was compared. What is
+ * known already will do, as long as no comparison has failed: whatever is written compares the
+ * versions that were read.
+ */
 static void
 read_registers(struct ks_opening *opening)
 {
@@ -493,7 +498,8 @@ read_registers(struct ks_opening *opening)
     opening->load_next = 0;
     opening->read = (struct kafscale_meta_read){ .key = is_plain ? opening->items[0].place.key : "",
                                                  .is_prefix = !is_plain,
-                                                 .is_fresh = true };
+                                                 .is_fresh = opening->is_surprised };
+    opening->is_surprised = false;
     ks_meta_read(opening->log->meta, &opening->read, on_registers, opening);
 }
 
@@ -512,7 +518,8 @@ has_items(const struct ks_opening *opening, enum ks_item_state state)
 
 /*
  * What was compacted, or of a topic that was deleted, while the logs were read is not in them any
- * more, and the registers as they were before don't tell.
+ * more, and the registers as they were before don't tell. What is known is as new as the looks at
+ * the trim marks which have ended the reading of each log.
  */
 static void
 read_again(struct ks_opening *opening)

@@ -83,6 +83,7 @@ struct ks_opening {
     size_t transactions_left;
     bool has_read_again; /* the registers, after the dead logs */
     bool must_read;      /* an outcome was not plain: look at the registers again */
+    bool is_surprised;   /* that look must be a fresh one */
     uint32_t attempts;
     struct kafscale_meta_read read;
     struct ks_timer retry;

@@ -307,7 +307,6 @@ read_mark(const struct claimant *who, struct model_search *search)
                    (!model_obeys(RULE_READ_REGISTERS_AGAIN) && claim->missed != 0);
 
     claim->mark = who->wal->mark;
-    tell_of_reader(who, &next, RULE_READER_FIRST, true);
     if (is_last) {
         begin_reading(claim, search);
     } else {
@@ -317,12 +316,31 @@ read_mark(const struct claimant *who, struct model_search *search)
                 claim->mark);
 }
 
+static bool
+has_bundles(const struct wal *wal)
+{
+    for (int first = 0; first < log_bounds.slots; first++) {
+        if (wal->last[first] != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Where there are bundles the log is told of its reader first, and they are read after that. */
 static void
 read_registers(const struct claimant *who, struct model_search *search)
 {
     struct log_state next = *who->state;
     struct claim *claim = &next.claims[who->broker];
 
+    if (has_bundles(who->wal) && !who->wal->has_readers) {
+        tell_of_reader(who, &next, RULE_READER_FIRST, true);
+    }
+    if (next.wals[who->log].has_readers != who->wal->has_readers) {
+        model_reach(search, &next, "broker %d: says that it reads log %d", who->broker, who->log);
+        return;
+    }
     memcpy(claim->last, who->wal->last, sizeof claim->last);
     memcpy(claim->merge, who->wal->merge, sizeof claim->merge);
     if (model_obeys(RULE_MARK_BEFORE_REGISTERS)) {

@@ -30,7 +30,8 @@ struct client {
     bool is_busy;
     enum kind kind;
     uint32_t token;
-    uint64_t told; /* highest revision anybody was told when the request was made */
+    uint64_t told;      /* highest revision anybody was told when the request was made */
+    uint64_t told_here; /* and by this broker */
     uint64_t known_version;
     uint64_t known_count;
     uint32_t known_key;
@@ -55,6 +56,7 @@ struct broker {
     bool is_registered;
     struct ks_timer crash;
     uint64_t version_heard;
+    uint64_t told;
 };
 
 /* What became of a transaction, as its client was told. */
@@ -114,10 +116,22 @@ draw(struct world *w, uint64_t below)
 
 /* --- What is seen ---------------------------------------------------------------------------- */
 
-static void
-told(struct world *w, uint64_t revision)
+static uint64_t
+larger_of(uint64_t a, uint64_t b)
 {
-    w->told = revision > w->told ? revision : w->told;
+    return a > b ? a : b;
+}
+
+/* What needn't be fresh is told by its broker alone. */
+static void
+told(struct client *client, uint64_t revision, bool is_fresh)
+{
+    struct broker *broker = &client->world->brokers[client->broker];
+
+    broker->told = larger_of(broker->told, revision);
+    if (is_fresh) {
+        client->world->told = larger_of(client->world->told, revision);
+    }
 }
 
 /*
@@ -221,7 +235,11 @@ on_read(void *arg, enum kafscale_status status, const struct kafscale_meta_entry
             break_promise(w, "fresh read of revision %llu after %llu was told",
                           (unsigned long long) revision, (unsigned long long) client->told);
         }
-        told(w, client->read.is_fresh ? revision : 0);
+        if (revision < client->told_here) {
+            break_promise(w, "read of revision %llu after this broker told of %llu",
+                          (unsigned long long) revision, (unsigned long long) client->told_here);
+        }
+        told(client, revision, client->read.is_fresh);
         learn(client, entries, entry_count);
     } else if (status == KAFSCALE_CORRUPT) {
         break_promise(w, "read: %s", error->text);
@@ -245,7 +263,7 @@ on_txn(void *arg, enum kafscale_status status, uint64_t revision,
             break_promise(w, "committed at revision %llu after %llu was told",
                           (unsigned long long) revision, (unsigned long long) client->told);
         }
-        told(w, revision);
+        told(client, revision, true);
         if (revision < VERSIONS_MAX && w->token_of_version[revision] != client->token) {
             if (w->token_of_version[revision] != 0) {
                 break_promise(w, "revision %llu was told to two transactions",
@@ -351,6 +369,7 @@ on_think(void *arg)
     w->busy_count++;
     client->is_busy = true;
     client->told = w->told;
+    client->told_here = w->brokers[client->broker].told;
     client->kind = (enum kind) draw(w, KIND_COUNT);
     if (client->kind == KIND_SWAP && !client->knows) {
         client->kind = KIND_READ;
@@ -453,6 +472,7 @@ start_broker(struct broker *broker)
     broker->log = ks_meta_log_new(env, broker->store, &options);
     broker->meta = ks_meta_new(env, broker->log);
     broker->version_heard = 0;
+    broker->told = 0;
     ks_meta_watch(broker->meta, on_changed, broker);
     for (uint32_t i = 0; i < CLIENTS; i++) {
         think(&broker->clients[i]);

@@ -313,7 +313,7 @@ START_TEST(a_topic_made_during_a_slow_start_is_found_by_looking)
     struct test_broker *second = test_broker_begin(&fixture, NULL);
     struct client_batch batch = client_batch("a", 0);
 
-    while (second->broker->step != KS_START_TOPICS) {
+    while (second->broker->step != KS_START_SOLE) {
         ck_assert(virtual_env_step(&fixture.v));
     }
     ks_fault_store_next(second->faults, KS_STORE_GET, NULL, slow, 1);
