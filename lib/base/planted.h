@@ -57,6 +57,7 @@ enum ks_planted_fault {
     KS_PLANTED_CAS_AFTER_BOTH,        /* move compacted_upto before the segment is there */
     KS_PLANTED_CAS_COMPACTED,         /* move compacted_upto without comparing */
     KS_PLANTED_LIVE_PRODUCERS,        /* store the live producers beside a segment */
+    KS_PLANTED_PRODUCER_TIMES,        /* producers used a batch when it became a segment */
     KS_PLANTED_COUNT,
 };
 

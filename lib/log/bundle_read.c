@@ -155,7 +155,8 @@ choose_batches(struct bundle_reading *reading, struct kafscale_blob *entries_byt
             break;
         }
         bytes += entry.batch.size_bytes;
-        reading->batches[reading->batch_count++] = ks_stored_batch_of(&entry.batch);
+        reading->batches[reading->batch_count] = ks_stored_batch_of(&entry.batch);
+        reading->batches[reading->batch_count++].created_ms = entry.created_ms;
     }
     return entries.failed ? KAFSCALE_CORRUPT : KAFSCALE_OK;
 }

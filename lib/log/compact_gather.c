@@ -85,11 +85,13 @@ is_full(const struct ks_compact_job *job, const struct ks_batch *batch)
 
 static enum kafscale_status
 add_batch(struct ks_compact_job *job, const struct ks_batch *batch,
-          const struct kafscale_part *part)
+          const struct kafscale_part *part, int64_t created_ms)
 {
+    int64_t time_ms =
+        ks_is_planted(KS_PLANTED_PRODUCER_TIMES) ? ks_env_wall_ms(job->log->env) : created_ms;
     struct kafscale_error error = { 0 };
-    enum kafscale_status status = ks_segment_build_add(&job->build, &job->producers, batch,
-                                                       ks_env_wall_ms(job->log->env), &error);
+    enum kafscale_status status =
+        ks_segment_build_add(&job->build, &job->producers, batch, time_ms, &error);
 
     if (status == KAFSCALE_OK && !add_bytes(job, part)) {
         status = KAFSCALE_NO_MEMORY;
@@ -114,7 +116,7 @@ take_read(struct ks_compact_job *job)
             return KAFSCALE_FULL;
         }
         if (status == KAFSCALE_OK) {
-            status = add_batch(job, &batch, &read->parts[i]);
+            status = add_batch(job, &batch, &read->parts[i], read->created_ms[i]);
         }
     }
     if (status == KAFSCALE_OK &&
@@ -167,7 +169,11 @@ cannot_read(struct ks_compact_job *job, enum kafscale_status status)
 static bool
 take_answer(struct ks_compact_job *job, enum kafscale_status status)
 {
-    if (ks_compact_is_over(job)) {
+    /* What comes from a segment has no times: compacted_upto was lifted over it meanwhile. */
+    bool is_passed =
+        status == KAFSCALE_OK && job->read.part_count > 0 && job->read.created_ms == NULL;
+
+    if (ks_compact_is_over(job) || is_passed) {
         ks_compact_finish(job, false);
         return false;
     }
@@ -208,6 +214,7 @@ read_more(struct ks_compact_job *job)
                                           .bytes_max = READ_BYTES,
                                           .is_first_whole = true,
                                           .can_wait = true,
+                                          .wants_times = true,
                                           .done = on_read,
                                           .arg = job };
         if (!ks_log_read(job->log, &job->read, &status)) {

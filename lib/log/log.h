@@ -322,7 +322,8 @@ struct ks_log_read {
     int64_t offset;
     size_t bytes_max;
     bool is_first_whole;
-    bool can_wait; /* no client waits for it */
+    bool can_wait;    /* no client waits for it */
+    bool wants_times; /* for `created_ms` below */
     void (*done)(struct ks_log_read *read, enum kafscale_status status);
     void *arg;
 
@@ -333,6 +334,11 @@ struct ks_log_read {
     struct kafscale_part *parts;
     size_t part_count;
     size_t size_bytes;
+    /*
+     * Where it was asked for: when the write-ahead object that a part was stored in was made, which
+     * is the time of its append. NULL for what came from segments, which don't know.
+     */
+    int64_t *created_ms;
 
     void *state; /* the log's */
 };

@@ -119,15 +119,15 @@ reserve_place(struct ks_partition *partition)
 
 enum kafscale_status
 ks_partition_add_place(struct ks_partition *partition, const struct ks_wal_entry *entry,
-                       int32_t leader_epoch, uint32_t source, uint64_t sequence, uint64_t position)
+                       const struct ks_place *where)
 {
     const struct ks_place *last = NULL;
     struct ks_place *place;
 
     assert(entry->base_offset == partition->end_offset);
 
-    if (!reserve_place(partition) ||
-        ks_partition_note_epoch(partition, leader_epoch, entry->base_offset) != KAFSCALE_OK) {
+    if (!reserve_place(partition) || ks_partition_note_epoch(partition, where->leader_epoch,
+                                                             entry->base_offset) != KAFSCALE_OK) {
         return KAFSCALE_NO_MEMORY;
     }
     if (kept_count(partition) > 0) {
@@ -140,12 +140,13 @@ ks_partition_add_place(struct ks_partition *partition, const struct ks_wal_entry
         .max_timestamp_ms = entry->max_timestamp_ms,
         .max_timestamp_so_far_ms = entry->max_timestamp_ms,
         .bytes_before = last == NULL ? 0 : last->bytes_before + last->size_bytes,
-        .sequence = sequence,
-        .position = position,
+        .sequence = where->sequence,
+        .position = where->position,
+        .created_ms = where->created_ms,
         .size_bytes = entry->size_bytes,
         .crc = entry->crc,
-        .source = source,
-        .leader_epoch = leader_epoch,
+        .source = where->source,
+        .leader_epoch = where->leader_epoch,
     };
     if (last != NULL && last->max_timestamp_so_far_ms > place->max_timestamp_so_far_ms) {
         place->max_timestamp_so_far_ms = last->max_timestamp_so_far_ms;

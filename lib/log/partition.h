@@ -35,6 +35,7 @@ struct ks_place {
     uint64_t bytes_before;           /* of all batches before this one */
     uint64_t sequence;               /* the write-ahead object */
     uint64_t position;               /* in the object's body, from the object's first byte */
+    int64_t created_ms;              /* of the object, once it was cut */
     struct ks_cached_batch *cached;  /* NULL: to be read from the object */
     uint32_t size_bytes;
     uint32_t crc;
@@ -124,12 +125,13 @@ struct ks_partition *ks_partition_new(const struct ks_partition_name *name, cons
 /* Drops its cached batches too; the caller takes their bytes off the cache before. */
 void ks_partition_free(struct ks_partition *partition);
 
-/* Adds a batch at the end of the places and moves end_offset. NO_MEMORY changes nothing. */
+/*
+ * Adds a batch at the end of the places and moves end_offset. `where` tells what its entry doesn't:
+ * object, position, times and leader epoch. NO_MEMORY changes nothing.
+ */
 KAFSCALE_MUST_CHECK enum kafscale_status ks_partition_add_place(struct ks_partition *partition,
                                                                 const struct ks_wal_entry *entry,
-                                                                int32_t leader_epoch,
-                                                                uint32_t source, uint64_t sequence,
-                                                                uint64_t position);
+                                                                const struct ks_place *where);
 
 /* Notes a batch of an idempotent producer; nothing for others. */
 KAFSCALE_MUST_CHECK enum kafscale_status ks_partition_note_producer(

@@ -24,8 +24,8 @@ struct ks_producer_snapshot {
 
 /*
  * One more batch, for live tables, replays and stored states alike: of an idempotent producer it
- * is noted, of others, and control batches, nothing. `now_ms` is the time of the append: of a
- * directory entry the `created` of its object. NO_MEMORY leaves everything as it was.
+ * is noted, of others, and control batches, nothing. `now_ms` is the time of the append: of what
+ * was stored the `created` of its write-ahead object. NO_MEMORY leaves everything as it was.
  */
 KAFSCALE_MUST_CHECK enum kafscale_status ks_producer_note_entry(struct ks_producer_table *producers,
                                                                 const struct ks_wal_entry *entry,

@@ -52,6 +52,35 @@ ks_cache_drop_partition(struct ks_log *log, struct ks_partition *partition)
     }
 }
 
+/* --- Parts --- */
+
+bool
+ks_log_read_reserve(struct ks_log_read *read, size_t count)
+{
+    read->parts = ks_alloc_zero(count, sizeof *read->parts);
+    if (read->wants_times) {
+        read->created_ms = ks_alloc_zero(count, sizeof *read->created_ms);
+    }
+    if (read->parts == NULL || (read->wants_times && read->created_ms == NULL)) {
+        ks_log_read_release(read);
+        return false;
+    }
+    return true;
+}
+
+void
+ks_log_read_add(struct ks_log_read *read, struct kafscale_slice bytes, struct kafscale_blob *owner,
+                int64_t created_ms)
+{
+    read->parts[read->part_count] =
+        (struct kafscale_part){ .bytes = bytes, .owner = kafscale_blob_ref(owner) };
+    if (read->created_ms != NULL) {
+        read->created_ms[read->part_count] = created_ms;
+    }
+    read->size_bytes += bytes.size;
+    read->part_count++;
+}
+
 /* --- Which batches --- */
 
 /* How many places from `first` on fit into the reader's bytes and are committed. */
@@ -82,15 +111,12 @@ read_cached(struct ks_log_read *read, size_t first, size_t count)
 {
     const struct ks_place *places = ks_partition_place(read->partition, first);
 
-    read->parts = ks_alloc_zero(count, sizeof *read->parts);
-    if (read->parts == NULL) {
+    if (!ks_log_read_reserve(read, count)) {
         return KAFSCALE_NO_MEMORY;
     }
     for (size_t i = 0; i < count && places[i].cached != NULL; i++) {
-        read->parts[i].bytes = places[i].cached->bytes;
-        read->parts[i].owner = kafscale_blob_ref(places[i].cached->owner);
-        read->size_bytes += places[i].size_bytes;
-        read->part_count++;
+        ks_log_read_add(read, places[i].cached->bytes, places[i].cached->owner,
+                        places[i].created_ms);
     }
     return KAFSCALE_OK;
 }
@@ -173,6 +199,7 @@ begin_read(struct ks_log *log, struct ks_log_read *read, enum kafscale_status *s
     read->parts = NULL;
     read->part_count = 0;
     read->size_bytes = 0;
+    read->created_ms = NULL;
     read->state = NULL;
     if (read->offset < partition->reg.compacted_upto &&
         read->offset < ks_partition_placed_from(partition) && !log->is_stopped) {
@@ -244,7 +271,9 @@ ks_log_read_release(struct ks_log_read *read)
         kafscale_blob_unref(read->parts[i].owner);
     }
     ks_free(read->parts);
+    ks_free(read->created_ms);
     read->parts = NULL;
+    read->created_ms = NULL;
     read->part_count = 0;
     read->size_bytes = 0;
 }

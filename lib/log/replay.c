@@ -65,6 +65,11 @@ replay_entry(struct replay *replay, const struct ks_wal_entry *entry)
 {
     struct ks_partition *partition = replay->partition;
     const struct ks_register *reg = &replay->item->reg;
+    struct ks_place where = { .leader_epoch = replay->epoch,
+                              .source = replay->dead->source,
+                              .sequence = replay->sequence,
+                              .position = replay->body_position + entry->position,
+                              .created_ms = replay->created_ms };
     enum kafscale_status status;
 
     if (entry->last_offset < reg->compacted_upto) {
@@ -79,8 +84,7 @@ replay_entry(struct replay *replay, const struct ks_wal_entry *entry)
                             entry->base_offset, partition->end_offset, replay->sequence);
     }
     note_age(partition, replay->created_ms);
-    status = ks_partition_add_place(partition, entry, replay->epoch, replay->dead->source,
-                                    replay->sequence, replay->body_position + entry->position);
+    status = ks_partition_add_place(partition, entry, &where);
     if (status != KAFSCALE_OK || entry->last_offset < replay->state_offset) {
         return status;
     }

@@ -2,7 +2,7 @@
 /* Position, length, offset and both checksums, whatever read the bytes. */
 #include "log/stored_batch.h"
 
-#include "log/log.h"
+#include "log/core.h"
 
 #include <inttypes.h>
 
@@ -59,8 +59,7 @@ ks_stored_batches_take(const struct ks_stored_batch *stored, size_t count,
 {
     struct kafscale_slice bytes = kafscale_blob_slice(body);
 
-    read->parts = ks_alloc_zero(count, sizeof *read->parts);
-    if (read->parts == NULL) {
+    if (!ks_log_read_reserve(read, count)) {
         return KAFSCALE_NO_MEMORY;
     }
     for (size_t i = 0; i < count; i++) {
@@ -71,10 +70,7 @@ ks_stored_batches_take(const struct ks_stored_batch *stored, size_t count,
             ks_log_read_release(read);
             return KAFSCALE_CORRUPT;
         }
-        read->parts[i].bytes = batch.bytes;
-        read->parts[i].owner = kafscale_blob_ref(body);
-        read->part_count++;
-        read->size_bytes += stored[i].size_bytes;
+        ks_log_read_add(read, batch.bytes, body, stored[i].created_ms);
     }
     return KAFSCALE_OK;
 }

@@ -14,7 +14,8 @@ struct ks_log_read;
 /* What a directory, or a place, says of a batch. */
 struct ks_stored_batch {
     int64_t base_offset;
-    uint64_t position; /* in the object, or in its body, as the entry counts */
+    uint64_t position;  /* in the object, or in its body, as the entry counts */
+    int64_t created_ms; /* of the object, or of the slot that it was bundled from; 0: not told */
     uint32_t size_bytes;
     uint32_t crc;
 };

@@ -36,7 +36,7 @@ struct ks_wal_header {
     uint64_t sequence;
     struct ks_id nonce;
     uint32_t chain;     /* the CRC of the previous object; 0 for the first */
-    int64_t created_ms; /* information only */
+    int64_t created_ms; /* of data, the time of its appends */
     uint32_t section_count;
     uint32_t directory_bytes;
     uint64_t body_bytes;

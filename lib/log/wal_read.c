@@ -223,6 +223,7 @@ reading_new(struct ks_log *log, struct ks_log_read *read, const struct ks_place 
     for (size_t i = 0; i < count; i++) {
         reading->batches[i] = (struct ks_stored_batch){ .base_offset = places[i].base_offset,
                                                         .position = places[i].position,
+                                                        .created_ms = places[i].created_ms,
                                                         .size_bytes = places[i].size_bytes,
                                                         .crc = places[i].crc };
     }

@@ -160,6 +160,9 @@ add_to_partition(struct ks_log *log, struct ks_slot *slot, struct ks_append *app
     struct ks_partition *partition = append->partition;
     struct ks_open_section *section = partition->section;
     struct ks_wal_entry entry = entry_of(&append->batch, partition->end_offset, slot->body_bytes);
+    struct ks_place where = { .leader_epoch = partition->reg.epoch,
+                              .sequence = slot->sequence,
+                              .position = entry.position };
     struct ks_cached_batch *cached = ks_alloc(sizeof *cached);
     size_t entries_bytes = section->entries.size;
 
@@ -168,8 +171,7 @@ add_to_partition(struct ks_log *log, struct ks_slot *slot, struct ks_append *app
     }
     ks_wal_append_entry(&section->entries, &entry);
     if (ks_buffer_failed(&section->entries) ||
-        ks_partition_add_place(partition, &entry, partition->reg.epoch, 0, slot->sequence,
-                               entry.position) != KAFSCALE_OK) {
+        ks_partition_add_place(partition, &entry, &where) != KAFSCALE_OK) {
         goto undo_entry;
     }
     if (ks_partition_note_producer(partition, &entry, ks_env_wall_ms(log->env)) != KAFSCALE_OK) {
@@ -323,11 +325,11 @@ ks_writer_append(struct ks_log *log, struct ks_append *append)
 /* --- Cutting --- */
 
 /*
- * Concatenates the sections and fixes the places, which counted from the body's first byte so
- * far.
+ * Concatenates the sections. The places, which counted from the body's first byte so far, are fixed
+ * afterwards.
  */
 static bool
-write_head(struct ks_slot *slot)
+write_head(struct ks_slot *slot, int64_t created_ms)
 {
     struct ks_log *log = slot->log;
     struct ks_buffer directory;
@@ -336,7 +338,7 @@ write_head(struct ks_slot *slot)
                                     .incarnation = log->options.incarnation,
                                     .sequence = slot->sequence,
                                     .chain = log->chain,
-                                    .created_ms = ks_env_wall_ms(log->env),
+                                    .created_ms = created_ms,
                                     .section_count = slot->section_count,
                                     .body_bytes = slot->body_bytes };
 
@@ -371,7 +373,7 @@ write_head(struct ks_slot *slot)
 }
 
 static void
-fix_places(struct ks_slot *slot)
+fix_places(struct ks_slot *slot, int64_t created_ms)
 {
     for (struct ks_list *node = slot->sections.next; node != &slot->sections; node = node->next) {
         struct ks_open_section *section = KS_CONTAINER(node, struct ks_open_section, link);
@@ -379,7 +381,10 @@ fix_places(struct ks_slot *slot)
 
         /* A section may be empty, of a partition without any place. */
         for (uint32_t i = 0; i < section->entry_count; i++) {
-            ks_partition_place(partition, section->first_place + i)->position += slot->head.size;
+            struct ks_place *place = ks_partition_place(partition, section->first_place + i);
+
+            place->position += slot->head.size;
+            place->created_ms = created_ms;
         }
         partition->section = NULL;
     }
@@ -390,14 +395,15 @@ static bool
 cut(struct ks_log *log)
 {
     struct ks_slot *slot = log->open;
+    int64_t created_ms = ks_env_wall_ms(log->env);
     uint64_t total_bytes;
     uint32_t crc;
 
-    if (!write_head(slot)) {
+    if (!write_head(slot, created_ms)) {
         ks_env_set_timer(log->env, &log->cut_timer, ks_env_now_ms(log->env) + 10);
         return false;
     }
-    fix_places(slot);
+    fix_places(slot, created_ms);
     slot->parts[0] = (struct kafscale_part){ .bytes = ks_buffer_slice(&slot->head) };
     crc = ks_crc32c(0, slot->head.data, slot->head.size);
     for (size_t i = 1; i < slot->part_count; i++) {

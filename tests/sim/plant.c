@@ -58,6 +58,7 @@ plant(const char *name)
         [KS_PLANTED_CAS_AFTER_BOTH] = "cas-after-both",
         [KS_PLANTED_CAS_COMPACTED] = "cas-compacted",
         [KS_PLANTED_LIVE_PRODUCERS] = "live-producers",
+        [KS_PLANTED_PRODUCER_TIMES] = "producer-times",
     };
 
     for (int i = 0; i < KS_PLANTED_COUNT; i++) {

@@ -299,6 +299,7 @@ see_put(struct witness *witness, const char *key, struct kafscale_blob *bytes)
     }
     if (object->kind == WITNESS_SLOT && !object->is_seal) {
         witness_check_epochs(witness, object);
+        witness_note_appends(witness, object);
     }
     witness_check_producers(witness, object);
     count_put(witness, object);
@@ -582,6 +583,7 @@ witness_new(const struct witness_options *options, struct kafscale_store inner,
     witness->ops.close = witness_close;
     ks_table_init(&witness->objects, 1);
     ks_table_init(&witness->registers, 1);
+    ks_table_init(&witness->appends, 1);
     ks_list_init(&witness->object_list);
     ks_list_init(&witness->passed);
     if (options->meta != NULL) {
@@ -608,6 +610,7 @@ witness_free(struct witness *witness)
         free(object);
     }
     ks_table_deinit(&witness->objects);
+    witness_forget_appends(witness);
     ks_meta_state_deinit(&witness->state);
     free(witness->homes);
     free(witness->numbered);

@@ -9,7 +9,8 @@
  * - a slot goes only below the trim mark or above a valid seal, a seal never, but below the mark;
  * - a mark passes a slot, and a bundle's register goes, only when everything in it is elsewhere;
  * - a bundle is there before its register and as long as that is; an index before its segment;
- * - the producers in an index or a bundle are those that the batches below its end have left;
+ * - the producers in an index, a bundle or an object of their own are those that the batches below
+ *   its end have left, last used when the slots with these were made;
  * - segments go only below log_start, and what lies above no one deletes;
  * - epochs, marks, log_start and compacted_upto only grow; registers of dead topics don't change;
  * - an epoch is activated when all logs before it are closed or sealed, and its batches are in the

@@ -60,6 +60,7 @@ struct witness {
     struct witness_object **numbered; /* the same */
     struct ks_table registers;        /* key to value, as last told */
     struct ks_list passed;
+    struct ks_table appends; /* witness_producers.c's */
     struct ks_meta_state state;
     struct witness_home *homes;
     size_t home_count;
@@ -100,8 +101,11 @@ void witness_changed(struct witness *witness, const struct kafscale_meta_entry *
 void witness_check_epochs(struct witness *witness, const struct witness_object *slot);
 
 /* --- witness_producers.c --- */
-/* An index or a bundle was put. */
+/* An object was put; it may hold states of producers. */
 void witness_check_producers(struct witness *witness, const struct witness_object *object);
+/* A slot with data was put. */
+void witness_note_appends(struct witness *witness, const struct witness_object *slot);
+void witness_forget_appends(struct witness *witness);
 
 /* --- witness_meta.c --- */
 void witness_see_entry(struct witness *witness, const struct witness_object *object);

@@ -3,6 +3,7 @@
  * Compaction: batches become segments, once, whoever else is at it; later owners go on from there,
  * and nothing is lost or repeated on the way.
  */
+#include "log/producer_snapshot.h"
 #include "support/main.h"
 #include "unit/log_segments.h"
 
@@ -190,6 +191,67 @@ START_TEST(producers_are_known_from_the_index)
     segments_append(f, 6, 1);
     ck_assert_int_eq(ks_partition_high_watermark(log_fixture_partition(f)), 7);
     log_fixture_free(f);
+}
+END_TEST
+
+/* When the producer of the fixture wrote last, by the index of the first segment. */
+static int64_t
+used_ms_by_the_index(struct log_fixture *f)
+{
+    struct ks_producer_table producers;
+    struct ks_producer_snapshot snapshot;
+    struct kafscale_error error = { 0 };
+    struct ks_index index;
+    struct ks_buffer bytes;
+    int64_t used_ms;
+
+    ks_producer_table_init(&producers, 1, 10, INT64_MAX);
+    ck_assert(segments_get(f, segments_key(0, KS_SEGMENT_INDEX), &bytes));
+    ck_assert_int_eq(ks_index_decode(ks_buffer_slice(&bytes), &index, &error), KAFSCALE_OK);
+    ck_assert_int_eq(ks_producer_snapshot_decode(ks_buffer_slice(&index.producers), &producers,
+                                                 &snapshot, &error),
+                     KAFSCALE_OK);
+    ck_assert_uint_eq(producers.table.count, 1);
+    used_ms = KS_CONTAINER(producers.by_use.next, struct ks_producer, by_use)->used_ms;
+    ks_producer_table_deinit(&producers);
+    ks_index_deinit(&index);
+    ks_buffer_deinit(&bytes);
+    return used_ms;
+}
+
+/*
+ * However long it takes until they become a segment, and wherever they are read from until then, so
+ * that all brokers forget a producer at the same time.
+ */
+START_TEST(a_segment_says_when_its_producers_wrote)
+{
+    const struct {
+        size_t cache_bytes_max;
+        uint32_t bundle_slots;
+        bool is_anothers;
+    } ways[] = { { 1 << 20, 0, false }, { 0, 0, false }, { 0, 0, true },
+                 { 1 << 20, 4, false }, { 0, 4, false }, { 0, 4, true } };
+
+    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+        struct log_fixture *f = segments_world_new(1 << 20);
+        int64_t wrote_ms;
+
+        f->options.cache_bytes_max = ways[i].cache_bytes_max;
+        f->options.bundle_slots = ways[i].bundle_slots;
+        log_fixture_succeed(f);
+        segments_append(f, 0, 7);
+        wrote_ms = ks_env_wall_ms(&f->v.env);
+        segments_append(f, 7, 1);
+        ck_assert_uint_eq(log_fixture_count_objects(f, "bundle"), ways[i].bundle_slots > 0 ? 2 : 0);
+        if (ways[i].is_anothers) {
+            log_fixture_succeed(f);
+        }
+        ck_assert_int_eq(segments_register(f)->compacted_upto, 0);
+        virtual_env_run_for(&f->v, INTERVAL_MS);
+        ck_assert_int_eq(segments_register(f)->compacted_upto, 8);
+        ck_assert_int_eq(used_ms_by_the_index(f), wrote_ms);
+        log_fixture_free(f);
+    }
 }
 END_TEST
 
@@ -522,6 +584,7 @@ suite_new(void)
     tcase_add_test(tests, a_later_owner_reads_all_from_segments);
     tcase_add_test(tests, the_write_ahead_log_below_is_not_needed);
     tcase_add_test(tests, producers_are_known_from_the_index);
+    tcase_add_test(tests, a_segment_says_when_its_producers_wrote);
     tcase_add_test(tests, leader_epochs_are_known_from_the_index);
     tcase_add_test(tests, opening_takes_as_many_requests_however_long_the_log);
     tcase_add_test(tests, the_range_of_a_found_index_is_taken_over);

@@ -43,7 +43,9 @@ add_batch(struct fixture *f, int32_t epoch, int64_t timestamp_ms)
                                   .max_timestamp_ms = timestamp_ms,
                                   .size_bytes = BATCH_BYTES };
 
-    ck_assert_int_eq(ks_partition_add_place(f->partition, &entry, epoch, 0, 0, 0), KAFSCALE_OK);
+    ck_assert_int_eq(
+        ks_partition_add_place(f->partition, &entry, &(struct ks_place){ .leader_epoch = epoch }),
+        KAFSCALE_OK);
     f->partition->high_watermark = f->partition->end_offset;
     return f->partition->place_end - 1;
 }
@@ -252,11 +254,11 @@ START_TEST(without_memory_nothing_is_added)
 {
     struct fixture *f = fixture_new();
     struct ks_wal_entry entry = { .last_offset = 1, .producer_id = -1, .size_bytes = 100 };
+    struct ks_place where = { .leader_epoch = 1 };
 
     for (uint64_t allowed = 0; allowed < 2; allowed++) {
         ks_alloc_fail_after(allowed);
-        ck_assert_int_eq(ks_partition_add_place(f->partition, &entry, 1, 0, 0, 0),
-                         KAFSCALE_NO_MEMORY);
+        ck_assert_int_eq(ks_partition_add_place(f->partition, &entry, &where), KAFSCALE_NO_MEMORY);
         ks_alloc_fail_after(UINT64_MAX);
         ck_assert_uint_eq(f->partition->place_end, 0);
         ck_assert_int_eq(f->partition->end_offset, 0);
