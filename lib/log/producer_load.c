@@ -226,9 +226,23 @@ go_back(struct ks_producer_load *load)
 
 /* --- And forward through the batches --------------------------------------------------------- */
 
+/*
+ * Batches don't tell when they were appended, and what clients say of their records must not count:
+ * a producer would expire at once, or never. They were there when the segment was made.
+ */
+static int64_t
+appended_ms(const struct ks_producer_load *load)
+{
+    int64_t now_ms = ks_env_wall_ms(load->log->env);
+    int64_t created_ms = load->from->index.created_ms;
+
+    return created_ms < now_ms ? created_ms : now_ms;
+}
+
 static enum kafscale_status
 note_batches(struct ks_producer_load *load, struct kafscale_slice body)
 {
+    int64_t time_ms = appended_ms(load);
     struct ks_cursor cursor = ks_cursor(body);
     enum kafscale_status status = KAFSCALE_OK;
 
@@ -241,7 +255,7 @@ note_batches(struct ks_producer_load *load, struct kafscale_slice body)
         if (status == KAFSCALE_OK) {
             entry = ks_entry_of_batch(&batch);
             (void) ks_cursor_take(&cursor, batch.bytes.size);
-            status = ks_producer_note_entry(&load->producers, &entry, batch.max_timestamp);
+            status = ks_producer_note_entry(&load->producers, &entry, time_ms);
         }
     }
     return status;

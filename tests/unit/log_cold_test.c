@@ -49,6 +49,29 @@ START_TEST(a_lost_producer_state_is_computed_from_the_one_before)
 }
 END_TEST
 
+/* Whatever time its records have. */
+START_TEST(a_producer_computed_again_has_written_when_its_segment_was_made)
+{
+    struct log_fixture *f = world_with_segments();
+    struct kafscale_error error = { 0 };
+    struct ks_segment_header header;
+    const struct ks_list *first;
+    struct ks_buffer bytes;
+
+    ck_assert(segments_get(f, segments_key(9, KS_SEGMENT_BODY), &bytes));
+    ck_assert_int_eq(ks_segment_read_header(ks_buffer_slice(&bytes), &header, &error), KAFSCALE_OK);
+    ks_buffer_deinit(&bytes);
+    segments_erase(f, segments_key(6, KS_SEGMENT_INDEX));
+    segments_erase(f, segments_key(9, KS_SEGMENT_INDEX));
+    virtual_env_run_for(&f->v, 60000);
+    log_fixture_succeed(f);
+    first = log_fixture_partition(f)->producers.by_use.next;
+    ck_assert_int_eq(KS_CONTAINER(first, const struct ks_producer, by_use)->used_ms,
+                     header.created_ms);
+    log_fixture_free(f);
+}
+END_TEST
+
 static void
 on_raised(void *arg, enum kafscale_status status)
 {
@@ -654,6 +677,7 @@ suite_new(void)
     tcase_set_timeout(tests, 120);
     tcase_add_test(tests, a_missing_index_is_made_again_in_memory);
     tcase_add_test(tests, a_lost_producer_state_is_computed_from_the_one_before);
+    tcase_add_test(tests, a_producer_computed_again_has_written_when_its_segment_was_made);
     tcase_add_test(tests, who_lost_the_partition_and_producer_states_raises_nothing);
     tcase_add_test(tests, producers_outlive_the_deletion_of_all_that_was_compacted);
     tcase_add_test(tests, what_comes_damaged_is_read_again);
