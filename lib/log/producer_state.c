@@ -11,6 +11,13 @@
 /* One used this recently is never dropped to make room for another. */
 #define KEEP_MS (10 * 60 * 1000)
 
+/* Times may come from a store, so they may be any. */
+static int64_t
+idle_ms(int64_t used_ms, int64_t now_ms)
+{
+    return (int64_t) ((uint64_t) now_ms - (uint64_t) used_ms);
+}
+
 void
 ks_producer_table_init(struct ks_producer_table *producers, uint64_t seed, uint32_t producers_max,
                        int64_t expiration_ms)
@@ -94,7 +101,7 @@ static void
 drop_expired_refusals(struct ks_producer_table *producers, int64_t now_ms)
 {
     while (producers->refusal_count > 0 &&
-           now_ms - producers->refusals[0].used_ms >= producers->expiration_ms) {
+           idle_ms(producers->refusals[0].used_ms, now_ms) >= producers->expiration_ms) {
         drop_refusal(producers, producers->refusals);
     }
 }
@@ -104,7 +111,7 @@ drop_expired(struct ks_producer_table *producers, struct ks_list *list, int64_t 
 {
     struct ks_producer *producer = oldest(list);
 
-    while (producer != NULL && now_ms - producer->used_ms >= producers->expiration_ms) {
+    while (producer != NULL && idle_ms(producer->used_ms, now_ms) >= producers->expiration_ms) {
         drop(producers, producer);
         producer = oldest(list);
     }
@@ -121,7 +128,7 @@ make_room(struct ks_producer_table *producers, int64_t now_ms)
         return true;
     }
     producer = oldest(&producers->by_use);
-    if (producer == NULL || now_ms - producer->used_ms < KEEP_MS) {
+    if (producer == NULL || idle_ms(producer->used_ms, now_ms) < KEEP_MS) {
         return false;
     }
     drop(producers, producer);
@@ -250,6 +257,16 @@ ks_producer_note_refused(struct ks_producer_table *producers, int64_t id, int16_
     producer->used_ms = now_ms;
 }
 
+/* Beyond the limit the idle ones go, as long as they are idle. */
+static void
+drop_surplus(struct ks_producer_table *producers, int64_t now_ms)
+{
+    while (producers->table.count - producers->refused_count > producers->producers_max &&
+           idle_ms(oldest(&producers->by_use)->used_ms, now_ms) >= KEEP_MS) {
+        drop(producers, oldest(&producers->by_use));
+    }
+}
+
 enum kafscale_status
 ks_producer_note(struct ks_producer_table *producers, int64_t id, int16_t epoch,
                  const struct ks_producer_batch *batch, int64_t now_ms)
@@ -270,7 +287,8 @@ ks_producer_note(struct ks_producer_table *producers, int64_t id, int16_t epoch,
         drop_refusal(producers, refusal);
     }
     producers->refused_count -= producer->batch_count == 0;
-    if (producer->epoch != epoch) {
+    if (producer->epoch != epoch ||
+        idle_ms(producer->used_ms, now_ms) >= producers->expiration_ms) {
         producer->batch_count = 0;
     }
     if (producer->batch_count == KS_PRODUCER_BATCHES) {
@@ -283,6 +301,7 @@ ks_producer_note(struct ks_producer_table *producers, int64_t id, int16_t epoch,
     producer->used_ms = now_ms;
     ks_list_remove(&producer->by_use);
     ks_list_append(&producers->by_use, &producer->by_use);
+    drop_surplus(producers, now_ms);
     return KAFSCALE_OK;
 }
 
@@ -315,19 +334,13 @@ void
 ks_producer_table_prune(struct ks_producer_table *producers)
 {
     const struct ks_producer *newest;
-    struct ks_producer *producer;
 
     if (ks_list_is_empty(&producers->by_use)) {
         return;
     }
     newest = KS_CONTAINER(producers->by_use.previous, const struct ks_producer, by_use);
     drop_expired(producers, &producers->by_use, newest->used_ms);
-    producer = oldest(&producers->by_use);
-    while (producers->table.count - producers->refused_count > producers->producers_max &&
-           newest->used_ms - producer->used_ms >= KEEP_MS) {
-        drop(producers, producer);
-        producer = oldest(&producers->by_use);
-    }
+    drop_surplus(producers, newest->used_ms);
 }
 
 static void

@@ -82,7 +82,12 @@ enum ks_sequence_check ks_producer_check(struct ks_producer_table *producers, in
 void ks_producer_note_refused(struct ks_producer_table *producers, int64_t id, int16_t epoch,
                               int32_t first_sequence, int64_t now_ms);
 
-/* Notes a batch that was appended (or is replayed). NO_MEMORY leaves everything as it was. */
+/*
+ * Notes a batch that was appended (or is replayed), as if the table had been pruned before: of a
+ * producer that comes again after its expiration nothing else is remembered, and beyond the limit
+ * idle ones go. So what is left doesn't depend on what was stored on the way. NO_MEMORY leaves
+ * everything as it was.
+ */
 KAFSCALE_MUST_CHECK enum kafscale_status ks_producer_note(struct ks_producer_table *producers,
                                                           int64_t id, int16_t epoch,
                                                           const struct ks_producer_batch *batch,

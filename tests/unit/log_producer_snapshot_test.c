@@ -121,6 +121,50 @@ START_TEST(a_state_goes_on_from_the_one_before_it)
 }
 END_TEST
 
+/* The n-th batch of a log that six producers write to, some seldom: they expire, or others need the
+ * room, and then they come again. */
+static void
+note_seldom(struct ks_producer_table *producers, int n)
+{
+    static const int64_t ids[] = { 1, 2, 1, 3, 4, 1, 5, 6, 2, 1, 3, 1, 1 };
+    struct ks_producer_batch batch = {
+        .first_sequence = n, .last_sequence = n, .base_offset = n, .last_offset = n
+    };
+    int64_t hour = n + n / 17 * 24;
+
+    ck_assert_int_eq(ks_producer_note(producers, ids[n % 13], 0, &batch, 3600000 * hour),
+                     KAFSCALE_OK);
+}
+
+/* The same of producers that were forgotten meanwhile. */
+START_TEST(a_state_is_the_same_whether_others_were_stored_before_it)
+{
+    struct ks_producer_table unbroken;
+    struct ks_producer_table stored;
+    struct ks_producer_snapshot snapshot;
+    struct ks_buffer expected;
+    struct ks_buffer found;
+
+    table_init(&unbroken);
+    table_init(&stored);
+    for (int n = 0; n < 100; n++) {
+        note_seldom(&unbroken, n);
+        note_seldom(&stored, n);
+        encode(&stored, n + 1, &found);
+        ks_producer_table_deinit(&stored);
+        ck_assert_int_eq(decode(ks_buffer_slice(&found), &stored, &snapshot), KAFSCALE_OK);
+        ks_buffer_deinit(&found);
+    }
+    encode(&unbroken, 100, &expected);
+    encode(&stored, 100, &found);
+    ck_assert(ks_slice_equals(ks_buffer_slice(&expected), ks_buffer_slice(&found)));
+    ks_buffer_deinit(&expected);
+    ks_buffer_deinit(&found);
+    ks_producer_table_deinit(&unbroken);
+    ks_producer_table_deinit(&stored);
+}
+END_TEST
+
 START_TEST(batches_without_producer_and_control_batches_leave_nothing)
 {
     struct ks_producer_table producers;
@@ -344,6 +388,7 @@ suite_new(void)
 
     tcase_add_test(tests, a_state_read_back_knows_what_the_stored_one_knew);
     tcase_add_test(tests, a_state_goes_on_from_the_one_before_it);
+    tcase_add_test(tests, a_state_is_the_same_whether_others_were_stored_before_it);
     tcase_add_test(tests, batches_without_producer_and_control_batches_leave_nothing);
     tcase_add_test(tests, refused_producers_are_not_stored);
     tcase_add_test(tests, expired_producers_and_idle_ones_beyond_the_limit_are_not_stored);

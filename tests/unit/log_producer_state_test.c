@@ -184,6 +184,26 @@ START_TEST(nothing_overtakes_a_producer_refused_without_memory)
 }
 END_TEST
 
+/* They come from stores, and are compared with each other. */
+START_TEST(times_may_be_any)
+{
+    const int64_t times[] = { INT64_MIN, -1, INT64_MAX, 1000, INT64_MIN };
+    struct ks_producer_batch batch = { 0 };
+    struct ks_producer_batch original;
+    struct ks_producer_table producers;
+
+    ks_producer_table_init(&producers, 1, 1, EXPIRATION_MS);
+    for (int i = 0; i < 5; i++) {
+        batch.first_sequence = batch.last_sequence = i;
+        ck_assert_int_eq(ks_producer_note(&producers, 1 + i % 2, 0, &batch, times[i]), KAFSCALE_OK);
+        ck_assert_int_eq(ks_producer_check(&producers, 1 + i % 2, 0, i, i, 1000, &original),
+                         KS_SEQUENCE_DUPLICATE);
+        ks_producer_table_prune(&producers);
+    }
+    ks_producer_table_deinit(&producers);
+}
+END_TEST
+
 /* A batch too far ahead changes nothing: the one that is missing is still next. */
 START_TEST(a_batch_out_of_order_leaves_what_is_next)
 {
@@ -216,6 +236,7 @@ suite_new(void)
     tcase_add_test(tests, nothing_overtakes_a_producer_that_found_no_room);
     tcase_add_test(tests, refused_producers_take_no_room_and_are_limited);
     tcase_add_test(tests, nothing_overtakes_a_producer_refused_without_memory);
+    tcase_add_test(tests, times_may_be_any);
     tcase_add_test(tests, a_batch_out_of_order_leaves_what_is_next);
     suite_add_tcase(suite, tests);
     return suite;
