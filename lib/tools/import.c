@@ -212,16 +212,13 @@ read_segment(struct import *import, const struct ks_segment_home *home,
              struct found_partition *partition, const struct found_segment *segment,
              struct kafscale_error *error)
 {
-    struct kafscale_blob *body;
     struct ks_index index;
-    enum kafscale_status status;
+    enum kafscale_status status =
+        ks_segment_object_read(import->session, home, segment->base_offset, NULL, &index, error);
 
-    status =
-        ks_segment_object_read(import->session, home, segment->base_offset, &body, &index, error);
     if (status != KAFSCALE_OK) {
         return status;
     }
-    kafscale_blob_unref(body);
     if (!segment->has_index) {
         status = write_index(import, home, partition, &index, error);
     }

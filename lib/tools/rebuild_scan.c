@@ -133,27 +133,6 @@ on_batch(void *arg, const struct ks_survey_batch *batch)
 
 /* --- Segments --- */
 
-static enum kafscale_status
-decode_index(void *arg, struct kafscale_slice bytes, struct kafscale_error *error)
-{
-    return ks_index_decode(bytes, arg, error);
-}
-
-static enum kafscale_status
-read_index(struct ks_found *found, const struct ks_segment_home *home, int64_t base_offset,
-           struct ks_index *index_out, struct kafscale_error *error)
-{
-    struct kafscale_blob *body;
-    enum kafscale_status status;
-
-    status = ks_segment_object_get(found->survey.session, home, base_offset, KS_SEGMENT_INDEX,
-                                   decode_index, index_out, &body, error);
-    if (status == KAFSCALE_OK) {
-        kafscale_blob_unref(body);
-    }
-    return status;
-}
-
 static void
 take_producers(struct ks_found *found, const struct ks_index *index)
 {
@@ -232,7 +211,8 @@ read_segments(struct ks_found *found, const struct ks_survey_partition *place,
         if (!segment->has_index || !segment->has_body) {
             continue;
         }
-        status = read_index(found, &home, segment->base_offset, &index, error);
+        status = ks_segment_object_index(found->survey.session, &home, segment->base_offset, &index,
+                                         error);
         if (status == KAFSCALE_OK) {
             if (index.is_ours && index.has_partition) {
                 take_index(found, place, &index);

@@ -4,45 +4,64 @@
 
 #define READS_MAX 3
 
-enum kafscale_status
-ks_segment_object_get(struct ks_session *session, const struct ks_segment_home *home,
-                      int64_t base_offset, enum ks_segment_kind kind, ks_segment_object_take *take,
-                      void *arg, struct kafscale_blob **body_out, struct kafscale_error *error)
+/* What is made of the bytes; of those that are damaged nothing is left. */
+typedef enum kafscale_status take_bytes(void *arg, struct kafscale_slice bytes,
+                                        struct kafscale_error *error);
+
+static enum kafscale_status
+get_and_take(struct ks_session *session, const char *key, take_bytes *take, void *arg,
+             struct kafscale_blob **body_out, struct kafscale_error *error)
 {
-    char key[KS_SEGMENT_KEY_BYTES];
     struct kafscale_get get = { .key = key, .size_max = KS_SEGMENT_READ_BYTES_MAX };
     enum kafscale_status status = KAFSCALE_CORRUPT;
     struct kafscale_blob *body;
     uint64_t object_bytes;
 
-    ks_segment_key(home, base_offset, kind, key);
     for (int reads = 0; reads < READS_MAX && status == KAFSCALE_CORRUPT; reads++) {
         status = ks_session_get(session, &get, &body, &object_bytes, error);
         if (status != KAFSCALE_OK) {
             return status;
         }
         status = take(arg, kafscale_blob_slice(body), error);
-        if (status == KAFSCALE_OK) {
-            *body_out = body;
-            return KAFSCALE_OK;
+        if (status == KAFSCALE_OK && body_out != NULL) {
+            *body_out = kafscale_blob_ref(body);
         }
         kafscale_blob_unref(body);
     }
-    ks_error_wrap(error, "'%s'", key);
+    if (status != KAFSCALE_OK) {
+        ks_error_wrap(error, "'%s'", key);
+    }
     return status;
 }
 
-struct reading {
+static enum kafscale_status
+decode(void *index_out, struct kafscale_slice bytes, struct kafscale_error *error)
+{
+    return ks_index_decode(bytes, index_out, error);
+}
+
+enum kafscale_status
+ks_segment_object_index(struct ks_session *session, const struct ks_segment_home *home,
+                        int64_t base_offset, struct ks_index *index_out,
+                        struct kafscale_error *error)
+{
+    char key[KS_SEGMENT_KEY_BYTES];
+
+    ks_segment_key(home, base_offset, KS_SEGMENT_INDEX, key);
+    return get_and_take(session, key, decode, index_out, NULL, error);
+}
+
+struct rebuilding {
     int64_t base_offset;
     struct ks_index *index_out;
 };
 
 static enum kafscale_status
-rebuild_index(void *arg, struct kafscale_slice bytes, struct kafscale_error *error)
+rebuild(void *arg, struct kafscale_slice bytes, struct kafscale_error *error)
 {
-    const struct reading *reading = arg;
+    const struct rebuilding *rebuilding = arg;
 
-    return ks_index_rebuild(bytes, reading->base_offset, reading->index_out, error);
+    return ks_index_rebuild(bytes, rebuilding->base_offset, rebuilding->index_out, error);
 }
 
 enum kafscale_status
@@ -50,8 +69,33 @@ ks_segment_object_read(struct ks_session *session, const struct ks_segment_home 
                        int64_t base_offset, struct kafscale_blob **body_out,
                        struct ks_index *index_out, struct kafscale_error *error)
 {
-    struct reading reading = { .base_offset = base_offset, .index_out = index_out };
+    struct rebuilding rebuilding = { .base_offset = base_offset, .index_out = index_out };
+    char key[KS_SEGMENT_KEY_BYTES];
 
-    return ks_segment_object_get(session, home, base_offset, KS_SEGMENT_BODY, rebuild_index,
-                                 &reading, body_out, error);
+    ks_segment_key(home, base_offset, KS_SEGMENT_BODY, key);
+    return get_and_take(session, key, rebuild, &rebuilding, body_out, error);
+}
+
+struct checking {
+    const struct ks_index *index;
+};
+
+static enum kafscale_status
+check(void *arg, struct kafscale_slice bytes, struct kafscale_error *error)
+{
+    const struct checking *checking = arg;
+
+    return ks_segment_check(bytes, checking->index, error);
+}
+
+enum kafscale_status
+ks_segment_object_check(struct ks_session *session, const struct ks_segment_home *home,
+                        int64_t base_offset, const struct ks_index *index,
+                        struct kafscale_error *error)
+{
+    struct checking checking = { .index = index };
+    char key[KS_SEGMENT_KEY_BYTES];
+
+    ks_segment_key(home, base_offset, KS_SEGMENT_BODY, key);
+    return get_and_take(session, key, check, &checking, NULL, error);
 }

@@ -21,46 +21,15 @@ struct segment_walk {
 
 /* --- Segments --- */
 
-static enum kafscale_status
-look_at(struct segment_walk *walk, int64_t base_offset, enum ks_segment_kind kind,
-        ks_segment_object_take *take, void *arg, struct kafscale_error *error)
+/* What it is like that could not be looked at for want of memory nobody knows. */
+static void
+tell_damage(struct segment_walk *walk, const char *key, const struct kafscale_error *error)
 {
-    struct kafscale_blob *body;
-    enum kafscale_status status = ks_segment_object_get(walk->survey->session, &walk->home,
-                                                        base_offset, kind, take, arg, &body, error);
-
-    if (status == KAFSCALE_OK) {
-        kafscale_blob_unref(body);
+    if (error->status == KAFSCALE_NO_MEMORY) {
+        walk->survey->is_short = true;
+    } else {
+        ks_survey_find(walk->survey, KAFSCALE_FINDING_DAMAGE, key, "%s", error->text);
     }
-    return status;
-}
-
-/* What is made of a segment. */
-struct index_of {
-    int64_t base_offset;
-    struct ks_index *index;
-};
-
-static enum kafscale_status
-take_index(void *arg, struct kafscale_slice bytes, struct kafscale_error *error)
-{
-    const struct index_of *of = arg;
-
-    return ks_index_decode(bytes, of->index, error);
-}
-
-static enum kafscale_status
-rebuild_index(void *arg, struct kafscale_slice bytes, struct kafscale_error *error)
-{
-    const struct index_of *of = arg;
-
-    return ks_index_rebuild(bytes, of->base_offset, of->index, error);
-}
-
-static enum kafscale_status
-check_against(void *arg, struct kafscale_slice bytes, struct kafscale_error *error)
-{
-    return ks_segment_check(bytes, arg, error);
 }
 
 /* The index as stored or, where there is none, as made from the body; what is wrong is told. */
@@ -68,15 +37,17 @@ static bool
 load_index(struct segment_walk *walk, const struct ks_survey_segment *segment, const char *key,
            struct ks_index *index_out)
 {
-    struct index_of of = { .base_offset = segment->base_offset, .index = index_out };
+    struct ks_session *session = walk->survey->session;
     struct kafscale_error error = { 0 };
     enum kafscale_status status =
         segment->has_index
-            ? look_at(walk, of.base_offset, KS_SEGMENT_INDEX, take_index, &of, &error)
-            : look_at(walk, of.base_offset, KS_SEGMENT_BODY, rebuild_index, &of, &error);
+            ? ks_segment_object_index(session, &walk->home, segment->base_offset, index_out, &error)
+            : ks_segment_object_read(session, &walk->home, segment->base_offset, NULL, index_out,
+                                     &error);
 
     if (status != KAFSCALE_OK) {
-        ks_survey_find(walk->survey, KAFSCALE_FINDING_DAMAGE, key, "index: %s", error.text);
+        ks_error_wrap(&error, "index");
+        tell_damage(walk, key, &error);
     }
     return status == KAFSCALE_OK;
 }
@@ -88,14 +59,14 @@ find_last_offset(struct segment_walk *walk, const struct ks_survey_segment *segm
 {
     struct kafscale_error error = { 0 };
     struct ks_index rebuilt;
-    struct index_of of = { .base_offset = segment->base_offset, .index = &rebuilt };
 
     if (index->is_ours || !segment->has_index) {
         *last_offset_out = index->last_offset;
         return true;
     }
-    if (look_at(walk, of.base_offset, KS_SEGMENT_BODY, rebuild_index, &of, &error) != KAFSCALE_OK) {
-        ks_survey_find(walk->survey, KAFSCALE_FINDING_DAMAGE, key, "%s", error.text);
+    if (ks_segment_object_read(walk->survey->session, &walk->home, segment->base_offset, NULL,
+                               &rebuilt, &error) != KAFSCALE_OK) {
+        tell_damage(walk, key, &error);
         return false;
     }
     *last_offset_out = rebuilt.last_offset;
@@ -105,7 +76,7 @@ find_last_offset(struct segment_walk *walk, const struct ks_survey_segment *segm
 
 static void
 check_body(struct segment_walk *walk, const struct ks_survey_segment *segment, const char *key,
-           struct ks_index *index)
+           const struct ks_index *index)
 {
     struct kafscale_error error = { 0 };
 
@@ -116,9 +87,9 @@ check_body(struct segment_walk *walk, const struct ks_survey_segment *segment, c
     if (walk->is_quick || !segment->has_index) {
         return;
     }
-    if (look_at(walk, segment->base_offset, KS_SEGMENT_BODY, check_against, index, &error) !=
-        KAFSCALE_OK) {
-        ks_survey_find(walk->survey, KAFSCALE_FINDING_DAMAGE, key, "%s", error.text);
+    if (ks_segment_object_check(walk->survey->session, &walk->home, segment->base_offset, index,
+                                &error) != KAFSCALE_OK) {
+        tell_damage(walk, key, &error);
     }
 }
 
@@ -138,7 +109,7 @@ is_of_partition(const struct segment_walk *walk, const struct ks_index *index)
 
 static void
 check_segment(struct segment_walk *walk, const struct ks_survey_segment *segment, const char *key,
-              struct ks_index *index)
+              const struct ks_index *index)
 {
     const struct ks_register *reg = &walk->partition->reg;
     int64_t last_offset;

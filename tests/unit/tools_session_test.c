@@ -83,6 +83,21 @@ create(struct fixture *f, const char *key, const char *text)
                      KAFSCALE_OK);
 }
 
+static void
+create_from_file(struct fixture *f, const char *key, const char *path)
+{
+    uint8_t bytes[8192];
+    FILE *file = fopen(path, "rb");
+    size_t size;
+
+    ck_assert_ptr_nonnull(file);
+    size = fread(bytes, 1, sizeof bytes, file);
+    ck_assert(feof(file));
+    (void) fclose(file);
+    ck_assert_int_eq(ks_session_create(&f->session, key, ks_slice(bytes, size), &f->error),
+                     KAFSCALE_OK);
+}
+
 START_TEST(a_get_is_repeated_until_the_store_is_back)
 {
     struct fixture *f = fixture_new();
@@ -118,38 +133,58 @@ START_TEST(what_is_not_there_is_not_asked_for_twice)
 }
 END_TEST
 
-static enum kafscale_status
-take_value(void *arg, struct kafscale_slice bytes, struct kafscale_error *error)
-{
-    bool is_value = bytes.size == 5 && memcmp(bytes.data, "value", 5) == 0;
-
-    ++*(int *) arg;
-    return is_value ? KAFSCALE_OK : ks_error_set(error, KAFSCALE_CORRUPT, "damaged");
-}
-
 /* It may be damaged on its way: only one that comes so again and again is called damaged. */
+START_TEST(an_index_that_comes_damaged_is_read_again)
+{
+    struct fixture *f = fixture_new();
+    struct ks_segment_home home = { .ns = "default", .prefix = "topic", .partition = 3 };
+    const uint64_t *requests = ks_store_counters(f->session.store)->requests;
+    char key[KS_SEGMENT_KEY_BYTES];
+    struct ks_index index;
+
+    ks_segment_key(&home, 1000, KS_SEGMENT_INDEX, key);
+    create_from_file(f, key, LOG_DATA "/segment-1.index");
+    fail_next(f, KS_STORE_GET, KS_FAULT_DAMAGE, 2);
+    ck_assert_int_eq(ks_segment_object_index(&f->session, &home, 1000, &index, &f->error),
+                     KAFSCALE_OK);
+    ck_assert_int_eq(index.base_offset, 1000);
+    ck_assert_uint_eq(requests[KS_STORE_GET], 3);
+    ks_index_deinit(&index);
+    fail_next(f, KS_STORE_GET, KS_FAULT_DAMAGE, 1000);
+    ck_assert_int_eq(ks_segment_object_index(&f->session, &home, 1000, &index, &f->error),
+                     KAFSCALE_CORRUPT);
+    ck_assert_uint_eq(requests[KS_STORE_GET], 6);
+    ck_assert_ptr_nonnull(strstr(f->error.text, key));
+    fixture_free(f);
+}
+END_TEST
+
 START_TEST(a_segment_that_comes_damaged_is_read_again)
 {
     struct fixture *f = fixture_new();
     struct ks_segment_home home = { .ns = "default", .prefix = "topic", .partition = 3 };
+    const uint64_t *requests = ks_store_counters(f->session.store)->requests;
     struct kafscale_blob *body;
     char key[KS_SEGMENT_KEY_BYTES];
-    int taken = 0;
+    struct ks_index index;
 
-    ks_segment_key(&home, 7, KS_SEGMENT_BODY, key);
-    create(f, key, "value");
+    ks_segment_key(&home, 1000, KS_SEGMENT_BODY, key);
+    create_from_file(f, key, LOG_DATA "/segment-1.kfs");
     fail_next(f, KS_STORE_GET, KS_FAULT_DAMAGE, 2);
-    ck_assert_int_eq(ks_segment_object_get(&f->session, &home, 7, KS_SEGMENT_BODY, take_value,
-                                           &taken, &body, &f->error),
+    ck_assert_int_eq(ks_segment_object_read(&f->session, &home, 1000, &body, &index, &f->error),
                      KAFSCALE_OK);
-    ck_assert_int_eq(taken, 3);
+    ck_assert_uint_eq(requests[KS_STORE_GET], 3);
     kafscale_blob_unref(body);
+    fail_next(f, KS_STORE_GET, KS_FAULT_DAMAGE, 2);
+    ck_assert_int_eq(ks_segment_object_check(&f->session, &home, 1000, &index, &f->error),
+                     KAFSCALE_OK);
+    ck_assert_uint_eq(requests[KS_STORE_GET], 6);
     fail_next(f, KS_STORE_GET, KS_FAULT_DAMAGE, 1000);
-    ck_assert_int_eq(ks_segment_object_get(&f->session, &home, 7, KS_SEGMENT_BODY, take_value,
-                                           &taken, &body, &f->error),
+    ck_assert_int_eq(ks_segment_object_check(&f->session, &home, 1000, &index, &f->error),
                      KAFSCALE_CORRUPT);
-    ck_assert_int_eq(taken, 6);
+    ck_assert_uint_eq(requests[KS_STORE_GET], 9);
     ck_assert_ptr_nonnull(strstr(f->error.text, key));
+    ks_index_deinit(&index);
     fixture_free(f);
 }
 END_TEST
@@ -279,6 +314,7 @@ suite_new(void)
     tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, a_get_is_repeated_until_the_store_is_back);
     tcase_add_test(tcase, what_is_not_there_is_not_asked_for_twice);
+    tcase_add_test(tcase, an_index_that_comes_damaged_is_read_again);
     tcase_add_test(tcase, a_segment_that_comes_damaged_is_read_again);
     tcase_add_test(tcase, a_creation_whose_answer_was_lost_finds_itself);
     tcase_add_test(tcase, a_listing_goes_over_pages_and_through_faults);
