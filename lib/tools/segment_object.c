@@ -18,6 +18,7 @@ get_and_take(struct ks_session *session, const char *key, take_bytes *take, void
     uint64_t object_bytes;
 
     for (int reads = 0; reads < READS_MAX && status == KAFSCALE_CORRUPT; reads++) {
+        *error = (struct kafscale_error){ 0 }; /* what was wrong before may be right now */
         status = ks_session_get(session, &get, &body, &object_bytes, error);
         if (status != KAFSCALE_OK) {
             return status;

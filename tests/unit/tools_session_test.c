@@ -147,6 +147,7 @@ START_TEST(an_index_that_comes_damaged_is_read_again)
     fail_next(f, KS_STORE_GET, KS_FAULT_DAMAGE, 2);
     ck_assert_int_eq(ks_segment_object_index(&f->session, &home, 1000, &index, &f->error),
                      KAFSCALE_OK);
+    ck_assert_int_eq(f->error.status, KAFSCALE_OK);
     ck_assert_int_eq(index.base_offset, 1000);
     ck_assert_uint_eq(requests[KS_STORE_GET], 3);
     ks_index_deinit(&index);
