@@ -60,3 +60,15 @@ ks_id_from_hex(const char *hex, struct ks_id *id_out)
     *id_out = id;
     return true;
 }
+
+const char *
+ks_id_from_path(const char *path, struct ks_id *id_out)
+{
+    struct ks_id id;
+
+    if (!ks_id_from_hex(path, &id) || path[KS_ID_HEX_BYTES - 1] != '/') {
+        return NULL;
+    }
+    *id_out = id;
+    return path + KS_ID_HEX_BYTES;
+}

@@ -24,4 +24,7 @@ void ks_id_to_hex(const struct ks_id *id, char hex_out[KS_ID_HEX_BYTES]);
 /* Takes exactly 32 lower-case hexadecimal digits at `hex`; false leaves `id_out` untouched. */
 bool ks_id_from_hex(const char *hex, struct ks_id *id_out);
 
+/* What follows such digits and a slash, with which a path begins; NULL: it begins otherwise. */
+const char *ks_id_from_path(const char *path, struct ks_id *id_out);
+
 #endif

@@ -69,9 +69,12 @@ ks_bundle_name_parse(const char *text, struct ks_bundle_name *name_out)
     }
     /* What isn't written as we write it is something else. */
     write_name(&name, again);
+    if (strcmp(again, text) != 0 || name.last < name.first || name.last == UINT64_MAX ||
+        name.part >= KS_BUNDLE_PARTS_MAX) {
+        return false;
+    }
     *name_out = name;
-    return strcmp(again, text) == 0 && name.last >= name.first && name.last < UINT64_MAX &&
-           name.part < KS_BUNDLE_PARTS_MAX;
+    return true;
 }
 
 bool

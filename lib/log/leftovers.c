@@ -122,17 +122,10 @@ static bool
 parse_key(struct ks_leftovers *leftovers, const char *rest, struct found *found)
 {
     struct ks_id incarnation;
-    char hex[KS_ID_HEX_BYTES];
+    const char *name = ks_id_from_path(rest, &incarnation);
 
-    if (strlen(rest) < KS_ID_HEX_BYTES || rest[KS_ID_HEX_BYTES - 1] != '/') {
-        return false;
-    }
-    memcpy(hex, rest, KS_ID_HEX_BYTES - 1);
-    hex[KS_ID_HEX_BYTES - 1] = '\0';
-    rest += KS_ID_HEX_BYTES;
-    if (!ks_id_from_hex(hex, &incarnation) ||
-        !(found->is_bundle ? ks_bundle_name_parse(rest, &found->name)
-                           : ks_wal_slot_parse(rest, &found->name.first))) {
+    if (name == NULL || !(found->is_bundle ? ks_bundle_name_parse(name, &found->name)
+                                           : ks_wal_slot_parse(name, &found->name.first))) {
         return false;
     }
     found->source = ks_log_source(leftovers->trimmer->log, &incarnation);

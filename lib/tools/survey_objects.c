@@ -68,13 +68,13 @@ take_topic(struct ks_survey *survey, const struct kafscale_meta_entry *entry)
 static bool
 parse_register_key(const char *key, struct ks_partition_name *name_out)
 {
+    const char *index = ks_id_from_path(key + strlen("part/"), &name_out->topic);
     char again[KS_REGISTER_KEY_BYTES];
 
-    if (strncmp(key, "part/", 5) != 0 || strlen(key) < 5 + 33 ||
-        !ks_id_from_hex(key + 5, &name_out->topic)) {
+    if (index == NULL) {
         return false;
     }
-    name_out->index = (int32_t) strtol(key + 5 + 33, NULL, 10);
+    name_out->index = (int32_t) strtol(index, NULL, 10);
     ks_register_key(name_out, again);
     return strcmp(again, key) == 0;
 }
@@ -137,7 +137,7 @@ take_bundle(struct ks_survey *survey, const struct kafscale_meta_entry *entry)
     struct ks_survey_log *log;
     uint64_t first;
 
-    if (strlen(entry->key) < 7 + 33 || !ks_id_from_hex(entry->key + 7, &incarnation) ||
+    if (ks_id_from_path(entry->key + strlen("bundle/"), &incarnation) == NULL ||
         ks_bundle_register_decode(entry->key, entry->value, &first, &reg, &error) != KAFSCALE_OK) {
         ks_survey_find(survey, KAFSCALE_FINDING_DAMAGE, entry->key, "%s",
                        error.status == KAFSCALE_OK ? "a damaged register" : error.text);
@@ -190,29 +190,6 @@ ks_survey_read_registers(struct ks_survey *survey, struct kafscale_error *error)
 
 /* --- Objects --- */
 
-/* "{32 hex}/{20 digits}" or, of a bundle, "{32 hex}/{name}". */
-static bool
-parse_slots(const char *text, struct ks_id *incarnation_out, struct ks_survey_slots *slots_out)
-{
-    struct ks_survey_slots slots = { 0 };
-
-    if (strlen(text) < 33 + 20 || text[32] != '/' || !ks_id_from_hex(text, incarnation_out)) {
-        return false;
-    }
-    if (ks_bundle_name_parse(text + 33, &slots.name)) {
-        slots.first = slots.name.first;
-        slots.last = slots.name.last;
-        *slots_out = slots;
-        return true;
-    }
-    if (!ks_wal_slot_parse(text + 33, &slots.first)) {
-        return false;
-    }
-    slots.last = slots.first;
-    *slots_out = slots;
-    return true;
-}
-
 static bool
 is_registered(const struct ks_survey_log *log, const struct ks_survey_slots *bundle)
 {
@@ -228,13 +205,14 @@ is_registered(const struct ks_survey_log *log, const struct ks_survey_slots *bun
 static bool
 take_slot(struct ks_survey *survey, const char *key, const char *rest)
 {
-    struct ks_survey_slots slots;
     struct ks_id incarnation;
+    const char *name = ks_id_from_path(rest, &incarnation);
     struct ks_survey_slots *slot;
     struct ks_survey_log *log;
+    uint64_t sequence;
 
     (void) key;
-    if (!parse_slots(rest, &incarnation, &slots)) {
+    if (name == NULL || !ks_wal_slot_parse(name, &sequence)) {
         return false;
     }
     log = ks_survey_log(survey, &incarnation);
@@ -242,7 +220,7 @@ take_slot(struct ks_survey *survey, const char *key, const char *rest)
                        : ks_survey_add(survey, &log->slots, &log->slot_count, &log->slot_capacity,
                                        sizeof *slot);
     if (slot != NULL) {
-        *slot = slots;
+        *slot = (struct ks_survey_slots){ .first = sequence, .last = sequence };
     }
     return true;
 }
@@ -250,13 +228,16 @@ take_slot(struct ks_survey *survey, const char *key, const char *rest)
 static bool
 take_bundle_object(struct ks_survey *survey, const char *key, const char *rest)
 {
-    struct ks_survey_slots slots;
+    struct ks_survey_slots slots = { 0 };
     struct ks_id incarnation;
+    const char *name = ks_id_from_path(rest, &incarnation);
     struct ks_survey_log *log;
 
-    if (!parse_slots(rest, &incarnation, &slots)) {
+    if (name == NULL || !ks_bundle_name_parse(name, &slots.name)) {
         return false;
     }
+    slots.first = slots.name.first;
+    slots.last = slots.name.last;
     log = ks_survey_log(survey, &incarnation);
     if (log != NULL && survey->on_batch != NULL) {
         add_bundle(survey, log, &slots);
@@ -270,11 +251,12 @@ static bool
 take_producers(struct ks_survey *survey, const char *key, const char *rest)
 {
     struct ks_partition_name name;
+    const char *index = ks_id_from_path(rest, &name.topic);
 
-    if (strlen(rest) < 34 || rest[32] != '/' || !ks_id_from_hex(rest, &name.topic)) {
+    if (index == NULL) {
         return false;
     }
-    name.index = (int32_t) strtol(rest + 33, NULL, 10);
+    name.index = (int32_t) strtol(index, NULL, 10);
     if (ks_survey_partition(survey, &name) == NULL) {
         ks_survey_find(survey, KAFSCALE_FINDING_GARBAGE, key,
                        "the producer state of a topic that was deleted");

@@ -284,14 +284,17 @@ def nothing_is_made_of_damaged_objects(root):
 
 def strangers_are_named(root):
     filled(root).stop()
-    for name in ("stranger", "orders/0/segment-00000000000000000000.kfs", "__kafscale/wal/what"):
+    log = "%032x/" % 7
+    for name in ("stranger", "orders/0/segment-00000000000000000000.kfs", "__kafscale/wal/what",
+                 "__kafscale/bundle/%s%020d" % (log, 5),
+                 "__kafscale/wal/%s%020d-%020d" % (log, 5, 6)):
         path = path_of(root, "default/" + name)
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "wb") as file:
             file.write(b"?")
     found = cli(root, "verify", "--all")
     for part in ("odd      default/stranger: none of", "garbage  default/orders/0/",
-                 "wal/what: none"):
+                 "wal/what: none", "bundle/%s%020d: none" % (log, 5), "-%020d: none" % 6):
         assert part in found, (part, found)
 
 

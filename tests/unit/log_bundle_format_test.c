@@ -399,7 +399,9 @@ START_TEST(names_of_bundles_are_read_back_and_nothing_else)
         ck_assert(!ks_bundle_name_is_same(&back, &names[(i + 1) % 3]));
     }
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        back = names[1];
         ck_assert(!ks_bundle_name_parse(others[i], &back));
+        ck_assert(ks_bundle_name_is_same(&back, &names[1]));
     }
 }
 END_TEST
