@@ -185,10 +185,12 @@ typedef void kafscale_tools_rebuilt(void *arg, const struct kafscale_rebuilt *re
  *
  * What objects don't say is lost: configurations of topics, partitions that never held a record,
  * starts that DeleteRecords had moved inside of a segment (records before them are back). Topics
- * that were deleted and whose objects were not all gone are back too.
+ * that were deleted and whose objects were not all gone are back too. Of several with one name it
+ * is the one that was written to last, and a line of the log names each of the others.
  *
  * KAFSCALE_EXISTS: there is metadata. KAFSCALE_CORRUPT: an object is damaged, or records are
- * missing; nothing was written.
+ * missing; KAFSCALE_FULL: more owners have written records of a partition that aren't in segments
+ * than its register has room for; nothing was written.
  */
 KAFSCALE_EXPORT KAFSCALE_MUST_CHECK enum kafscale_status kafscale_tools_rebuild(
     struct kafscale_tools *tools, bool is_dry_run, kafscale_tools_rebuilt *rebuilt, void *arg,

@@ -110,6 +110,7 @@ make_register(const struct ks_found_partition *partition, struct ks_register *re
                                .segment_base = partition->segment_base };
     int64_t first = first_in_logs(partition);
     int64_t next_offset = first;
+    enum kafscale_status status;
 
     if (first != INT64_MAX && (first > reg.compacted_upto || !partition->has_segments)) {
         reg.log_start = first;
@@ -133,9 +134,13 @@ make_register(const struct ks_found_partition *partition, struct ks_register *re
                                 part->base_offset - 1);
         }
         next_offset = part->end_offset;
-        if (ks_register_add(&reg, &element) != KAFSCALE_OK) {
+        status = ks_register_add(&reg, &element);
+        if (status != KAFSCALE_OK) {
             ks_register_deinit(&reg);
-            return ks_error_set(error, KAFSCALE_NO_MEMORY, "not enough memory to rebuild");
+            return ks_error_set(error, status, "%s",
+                                status == KAFSCALE_FULL
+                                    ? "more owners have written to it than a register has room for"
+                                    : "not enough memory to rebuild");
         }
     }
     *reg_out = reg;
@@ -182,21 +187,46 @@ take_name_of_prefix(struct rebuild *rebuild, struct ks_found_topic *topic)
     }
 }
 
-/* Of several topics of one name the one that was written to last is the one that lived. */
+/* Of two that were written to last at the same time, always the same one. */
 static bool
-is_newest(const struct rebuild *rebuild, const struct ks_found_topic *topic)
+is_later(const struct ks_found_topic *topic, const struct ks_found_topic *other)
+{
+    if (topic->newest_ms != other->newest_ms) {
+        return topic->newest_ms > other->newest_ms;
+    }
+    return memcmp(topic->id.bytes, other->id.bytes, KS_ID_BYTES) > 0;
+}
+
+/* Of several topics of one name the one that was written to last is the one that lived. */
+static const struct ks_found_topic *
+last_of_name(const struct rebuild *rebuild, const struct ks_found_topic *topic)
 {
     const struct ks_list *topics = &rebuild->found.topics;
+    const struct ks_found_topic *last = topic;
 
     for (const struct ks_list *node = topics->next; node != topics; node = node->next) {
         const struct ks_found_topic *other = KS_CONTAINER(node, struct ks_found_topic, link);
 
-        if (other != topic && other->name != NULL && strcmp(other->name, topic->name) == 0 &&
-            other->newest_ms > topic->newest_ms) {
-            return false;
+        if (other->name != NULL && strcmp(other->name, topic->name) == 0 && is_later(other, last)) {
+            last = other;
         }
     }
-    return true;
+    return last;
+}
+
+static void
+tell_left_out(const struct rebuild *rebuild, const struct ks_found_topic *topic,
+              const struct ks_found_topic *last)
+{
+    char id[KS_ID_HEX_BYTES];
+    char last_id[KS_ID_HEX_BYTES];
+
+    ks_id_to_hex(&topic->id, id);
+    ks_id_to_hex(&last->id, last_id);
+    ks_log(&rebuild->session->env->logger, KAFSCALE_LOG_WARN,
+           "topic '%s': what was written under its id %s is left out, for %s was written to %s",
+           topic->name, id, last_id,
+           topic->newest_ms == last->newest_ms ? "at the same time" : "later");
 }
 
 static enum kafscale_status
@@ -263,9 +293,14 @@ write_topics(struct rebuild *rebuild, kafscale_tools_rebuilt *rebuilt, void *arg
         struct kafscale_rebuilt told = { .topic = topic->name,
                                          .partitions = topic->partition_count,
                                          .segments = topic->segment_count };
+        const struct ks_found_topic *last;
 
-        if (topic->name == NULL || !ks_topic_name_is_legal(ks_slice_of_text(topic->name)) ||
-            !is_newest(rebuild, topic)) {
+        if (topic->name == NULL || !ks_topic_name_is_legal(ks_slice_of_text(topic->name))) {
+            continue;
+        }
+        last = last_of_name(rebuild, topic);
+        if (last != topic) {
+            tell_left_out(rebuild, topic, last);
             continue;
         }
         status = write_topic(rebuild, topic, error);
