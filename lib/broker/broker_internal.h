@@ -19,8 +19,8 @@ enum ks_start_step {
     KS_START_EXPIRY,
     KS_START_STORE,
     KS_START_IDENTITY,
-    KS_START_SOLE,
     KS_START_TOPICS,
+    KS_START_SOLE,
     KS_START_OPEN,
     KS_START_STEP_COUNT
 };

@@ -97,6 +97,7 @@ static void
 doubt(struct ks_identity *identity, const struct kafscale_error *error)
 {
     identity->doubts++;
+    identity->must_look = true;
     if (identity->doubts < DOUBTS_MAX) {
         read_object(identity);
         return;
@@ -124,6 +125,7 @@ on_key_written(void *arg, enum kafscale_status status, uint64_t revision,
         return;
     }
     if (status == KAFSCALE_CONFLICT) {
+        identity->must_look = true;
         read_object(identity);
         return;
     }
@@ -283,6 +285,8 @@ compare_both(struct ks_identity *identity, struct kafscale_slice key_value)
     finish(identity, KAFSCALE_OK, NULL);
 }
 
+static void read_key(struct ks_identity *identity);
+
 static void
 on_key_read(void *arg, enum kafscale_status status, const struct kafscale_meta_entry *entries,
             size_t entry_count, uint64_t revision, const struct kafscale_error *error)
@@ -299,6 +303,9 @@ on_key_read(void *arg, enum kafscale_status status, const struct kafscale_meta_e
     }
     if (entry_count > 0) {
         compare_both(identity, entries[0].value);
+    } else if (!identity->read.is_fresh) {
+        identity->must_look = true;
+        read_key(identity);
     } else if (identity->has_object) {
         look_for_records(identity);
     } else {
@@ -306,6 +313,7 @@ on_key_read(void *arg, enum kafscale_status status, const struct kafscale_meta_e
     }
 }
 
+/* The key never changes: where it is known already it needn't be looked for. */
 static void
 read_key(struct ks_identity *identity)
 {
@@ -319,7 +327,8 @@ read_key(struct ks_identity *identity)
         doubt(identity, &error);
         return;
     }
-    identity->read = (struct kafscale_meta_read){ .key = META_KEY, .is_fresh = true };
+    identity->read =
+        (struct kafscale_meta_read){ .key = META_KEY, .is_fresh = identity->must_look };
     ks_meta_read(identity->meta, &identity->read, on_key_read, identity);
 }
 
@@ -366,6 +375,7 @@ ks_identity_check(struct ks_identity *identity, ks_identity_done *done, void *ar
     identity->done = done;
     identity->arg = arg;
     identity->doubts = 0;
+    identity->must_look = false;
     snprintf(identity->key, sizeof identity->key, "%s/__kafscale/cluster", identity->ns);
     read_object(identity);
 }

@@ -57,6 +57,7 @@ struct ks_identity {
     ks_identity_done *done;
     void *arg;
     uint32_t doubts;
+    bool must_look; /* what is known of the key won't do */
     bool is_ended;
     bool has_object;
     struct ks_identity_record object;

@@ -11,6 +11,7 @@
 #define RETRY_FIRST_MS 50
 #define RETRY_LAST_MS 5000
 #define SOLE_KEY "sole"
+#define PREPARED_MAX 64
 
 static void run_step(struct ks_broker *broker);
 
@@ -141,63 +142,6 @@ step_identity(struct ks_broker *broker)
     ks_identity_check(&broker->identity, on_identity, broker);
 }
 
-/* --- The key `sole` --------------------------------------------------------------------------- */
-
-static void
-on_sole_written(void *arg, enum kafscale_status status, uint64_t revision,
-                const struct kafscale_error *error)
-{
-    struct ks_broker *broker = arg;
-
-    if (status == KAFSCALE_OK) {
-        broker->sole_version = revision;
-    }
-    finish_step(broker, status, error);
-}
-
-static void
-write_sole(struct ks_broker *broker)
-{
-    broker->is_sole_sent = true;
-    broker->operation = (struct kafscale_meta_operation){
-        .key = SOLE_KEY, .value = ks_slice(broker->incarnation.bytes, KS_ID_BYTES)
-    };
-    broker->txn =
-        (struct kafscale_meta_txn){ .operations = &broker->operation, .operation_count = 1 };
-    ks_meta_txn(broker->meta, &broker->txn, on_sole_written, broker);
-}
-
-/* After an unknown outcome the key itself tells whether the write happened. */
-static void
-on_sole_read(void *arg, enum kafscale_status status, const struct kafscale_meta_entry *entries,
-             size_t entry_count, uint64_t revision, const struct kafscale_error *error)
-{
-    struct ks_broker *broker = arg;
-    struct kafscale_slice own = ks_slice(broker->incarnation.bytes, KS_ID_BYTES);
-
-    (void) revision;
-    if (status == KAFSCALE_OK && (entry_count == 0 || !ks_slice_equals(entries[0].value, own))) {
-        write_sole(broker);
-        return;
-    }
-    if (status == KAFSCALE_OK) {
-        broker->sole_version = entries[0].version;
-    }
-    finish_step(broker, status, error);
-}
-
-static void
-step_sole(struct ks_broker *broker)
-{
-    broker->sole_asked_ms = ks_env_now_ms(broker->env);
-    if (!broker->is_sole_sent) {
-        write_sole(broker);
-        return;
-    }
-    broker->read = (struct kafscale_meta_read){ .key = SOLE_KEY, .is_fresh = true };
-    ks_meta_read(broker->meta, &broker->read, on_sole_read, broker);
-}
-
 /* --- Topics ----------------------------------------------------------------------------------- */
 
 static void
@@ -212,7 +156,7 @@ step_topics(struct ks_broker *broker)
     ks_topics_load(&broker->topics, on_topics, broker);
 }
 
-/* --- Opening ---------------------------------------------------------------------------------- */
+/* --- The log ---------------------------------------------------------------------------------- */
 
 static void
 on_committed(void *arg, struct ks_partition *log_partition)
@@ -293,23 +237,115 @@ new_log(struct ks_broker *broker)
     return ks_log_new(broker->env, broker->store, broker->meta, &log_options, &events);
 }
 
+/*
+ * While the key `sole` is written the log begins to read what the first partitions will need. Of
+ * more than that only some are read at a time anyway.
+ */
+static void
+prepare_partitions(struct ks_broker *broker)
+{
+    struct ks_topic *topic = NULL;
+    int left = PREPARED_MAX;
+
+    while ((topic = ks_topics_next(&broker->topics, topic)) != NULL) {
+        struct ks_partition_name name = { .topic = topic->record.id };
+
+        for (; name.index < topic->record.partition_count; name.index++) {
+            if (left-- == 0) {
+                return;
+            }
+            ks_log_prepare(broker->log, &name, topic->prefix);
+        }
+    }
+}
+
+static bool
+make_log(struct ks_broker *broker)
+{
+    broker->log = new_log(broker);
+    if (broker->log == NULL) {
+        return false;
+    }
+    ks_appender_init(&broker->appender, broker->env, broker->log,
+                     broker->options.unflushed_bytes_max);
+    prepare_partitions(broker);
+    return true;
+}
+
+/* --- The key `sole` --------------------------------------------------------------------------- */
+
+static void
+on_sole_written(void *arg, enum kafscale_status status, uint64_t revision,
+                const struct kafscale_error *error)
+{
+    struct ks_broker *broker = arg;
+
+    if (status == KAFSCALE_OK) {
+        broker->sole_version = revision;
+    }
+    finish_step(broker, status, error);
+}
+
+static void
+write_sole(struct ks_broker *broker)
+{
+    broker->is_sole_sent = true;
+    broker->operation = (struct kafscale_meta_operation){
+        .key = SOLE_KEY, .value = ks_slice(broker->incarnation.bytes, KS_ID_BYTES)
+    };
+    broker->txn =
+        (struct kafscale_meta_txn){ .operations = &broker->operation, .operation_count = 1 };
+    ks_meta_txn(broker->meta, &broker->txn, on_sole_written, broker);
+}
+
+/* After an unknown outcome the key itself tells whether the write happened. */
+static void
+on_sole_read(void *arg, enum kafscale_status status, const struct kafscale_meta_entry *entries,
+             size_t entry_count, uint64_t revision, const struct kafscale_error *error)
+{
+    struct ks_broker *broker = arg;
+    struct kafscale_slice own = ks_slice(broker->incarnation.bytes, KS_ID_BYTES);
+
+    (void) revision;
+    if (status == KAFSCALE_OK && (entry_count == 0 || !ks_slice_equals(entries[0].value, own))) {
+        write_sole(broker);
+        return;
+    }
+    if (status == KAFSCALE_OK) {
+        broker->sole_version = entries[0].version;
+    }
+    finish_step(broker, status, error);
+}
+
+static void
+step_sole(struct ks_broker *broker)
+{
+    if (broker->log == NULL && !make_log(broker)) {
+        finish_step(broker, KAFSCALE_NO_MEMORY, NULL);
+        return;
+    }
+    broker->sole_asked_ms = ks_env_now_ms(broker->env);
+    if (!broker->is_sole_sent) {
+        write_sole(broker);
+        return;
+    }
+    broker->read = (struct kafscale_meta_read){ .key = SOLE_KEY, .is_fresh = true };
+    ks_meta_read(broker->meta, &broker->read, on_sole_read, broker);
+}
+
+/* --- Opening ---------------------------------------------------------------------------------- */
+
 static void
 step_open(struct ks_broker *broker)
 {
     const struct ks_broker_options *options = &broker->options;
 
-    broker->log = new_log(broker);
-    if (broker->log == NULL) {
-        finish_step(broker, KAFSCALE_NO_MEMORY, NULL);
-        return;
-    }
     broker->freshness_events = (struct ks_freshness_events){ .arg = broker,
                                                              .fenced = on_look_fenced,
                                                              .failed = on_look_failed };
     ks_freshness_init(&broker->freshness, broker->env, broker->meta, broker->log,
                       &broker->incarnation, broker->sole_asked_ms, options->freshness_ms,
                       options->is_single_writer, &broker->freshness_events);
-    ks_appender_init(&broker->appender, broker->env, broker->log, options->unflushed_bytes_max);
     ks_opener_start(&broker->opener, broker->log, broker->sole_version);
 }
 
@@ -331,8 +367,8 @@ run_step(struct ks_broker *broker)
 {
     static void (*const steps[KS_START_STEP_COUNT])(struct ks_broker *) = {
         [KS_START_EXPIRY] = step_expiry,     [KS_START_STORE] = step_store,
-        [KS_START_IDENTITY] = step_identity, [KS_START_SOLE] = step_sole,
-        [KS_START_TOPICS] = step_topics,     [KS_START_OPEN] = step_open,
+        [KS_START_IDENTITY] = step_identity, [KS_START_TOPICS] = step_topics,
+        [KS_START_SOLE] = step_sole,         [KS_START_OPEN] = step_open,
     };
 
     steps[broker->step](broker);
@@ -342,6 +378,32 @@ static void
 on_retry(void *arg)
 {
     run_step(arg);
+}
+
+static void
+on_known(void *arg, enum kafscale_status status, const struct kafscale_meta_entry *entries,
+         size_t entry_count, uint64_t revision, const struct kafscale_error *error)
+{
+    (void) arg;
+    (void) status;
+    (void) entries;
+    (void) entry_count;
+    (void) revision;
+    (void) error;
+}
+
+/*
+ * The metadata store begins to read, and no more than that, beside the first steps. What comes of
+ * it is for those who ask next.
+ */
+static void
+on_begin(void *arg)
+{
+    static const struct kafscale_meta_read any = { .key = SOLE_KEY };
+    struct ks_broker *broker = arg;
+
+    ks_meta_read(broker->meta, &any, on_known, broker);
+    run_step(broker);
 }
 
 void
@@ -354,7 +416,7 @@ ks_broker_start(struct ks_broker *broker, ks_broker_done *done, void *arg)
     broker->start_arg = arg;
     broker->retry.on_due = on_retry;
     broker->retry.arg = broker;
-    broker->begin.run = on_retry;
+    broker->begin.run = on_begin;
     broker->begin.arg = broker;
     ks_env_defer(broker->env, &broker->begin);
 }

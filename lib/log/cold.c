@@ -26,6 +26,7 @@ ks_cold_init(struct ks_log *log)
     ks_list_init(&log->cold_reads);
     ks_list_init(&log->producer_loads);
     ks_list_init(&log->time_searches);
+    ks_list_init(&log->preparations);
 }
 
 void
@@ -51,6 +52,7 @@ ks_cold_drop(struct ks_log *log)
     ks_cold_reads_drop(log);
     ks_time_searches_drop(log);
     ks_expiry_drop(log);
+    ks_preparations_drop(log);
     ks_producer_loads_drop(log);
     ks_object_reads_drop(log);
 }

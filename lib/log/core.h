@@ -153,6 +153,7 @@ struct ks_log {
     struct ks_list cold_reads;
     struct ks_list producer_loads;
     struct ks_list time_searches;
+    struct ks_list preparations;
 
     struct ks_compactor compactor;
 
@@ -257,6 +258,10 @@ void ks_compact_drop(struct ks_log *log);
 void ks_time_searches_silence(struct ks_log *log);
 /* For ks_log_abandon. */
 void ks_time_searches_drop(struct ks_log *log);
+
+/* --- prepare.c --- */
+/* For ks_log_abandon. */
+void ks_preparations_drop(struct ks_log *log);
 
 /* --- cold.c: all that reads segments --- */
 void ks_cold_init(struct ks_log *log);

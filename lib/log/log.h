@@ -158,6 +158,12 @@ typedef void ks_log_open_done(void *arg, enum kafscale_status status,
                               const struct kafscale_error *error);
 
 /*
+ * Begins to read what the opening of a partition will ask the store for, as far as that is known
+ * without a claim. Nothing depends on it. Not for many partitions: each takes memory and a request.
+ */
+void ks_log_prepare(struct ks_log *log, const struct ks_partition_name *name, const char *prefix);
+
+/*
  * NO_MEMORY: nothing was begun, and `done` will not be called. One opening is under way at a
  * time; others wait.
  */

@@ -507,7 +507,7 @@ admit(struct ks_meta_log *log, struct ks_meta_request *request)
     }
     log->pending_count++;
     log->pending_bytes += request->bytes;
-    request->ticket = log->round;
+    request->ticket = request->read == NULL || request->read->is_fresh ? log->round : 0;
     request->due_ms = ks_env_now_ms(log->env) + log->options.timeout_ms;
     return true;
 }

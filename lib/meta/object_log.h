@@ -66,6 +66,7 @@ enum ks_meta_log_step {
 
 /* Entries read and not known to be valid yet. */
 struct ks_meta_log_look {
+    uint64_t base; /* the last entry before them */
     uint64_t round;
     uint32_t window;
     uint32_t waiting;
@@ -89,6 +90,7 @@ struct ks_meta_log_load {
     int64_t missing; /* the snapshot that was not there at the last try, or -1 */
 
     uint64_t listed; /* end of the newest snapshot that LIST shows */
+    uint64_t listed_bytes;
     uint32_t waiting;
     struct kafscale_blob *body; /* of that snapshot */
     struct ks_meta_log_call mark_call;
@@ -257,11 +259,23 @@ void ks_meta_log_answer(struct ks_meta_log *log, struct ks_meta_request *request
 /* Looks for the newest mark, behind one that is known or, -1, from the first on. */
 void ks_meta_log_begin_load(struct ks_meta_log *log, int64_t marked_chunk);
 
-/* Takes the state, which replaces the one at hand, and ends the step. */
-void ks_meta_log_adopt(struct ks_meta_log *log, struct ks_meta_state *state);
+/*
+ * Takes the state, which replaces the one at hand. False: there was no memory for that, and the
+ * step has failed.
+ */
+KAFSCALE_MUST_CHECK bool ks_meta_log_adopt(struct ks_meta_log *log, struct ks_meta_state *state);
 
 void ks_meta_log_begin_look(struct ks_meta_log *log);
 void ks_meta_log_drop_look(struct ks_meta_log *log);
+
+/*
+ * Asks for the entries behind `seq` while the state there is still being loaded. Once all are
+ * answered ks_meta_log_load_answered is called; then the look goes on, or is dropped. False:
+ * nothing was asked for want of memory.
+ */
+KAFSCALE_MUST_CHECK bool ks_meta_log_look_ahead(struct ks_meta_log *log, uint64_t seq,
+                                                uint32_t window);
+void ks_meta_log_go_on_look(struct ks_meta_log *log);
 
 /* --- object_log_writer.c --- */
 
@@ -314,5 +328,8 @@ void ks_meta_log_early_add(struct ks_meta_log *log, const struct ks_meta_state *
  * failure it goes without LIST.
  */
 void ks_meta_log_begin_start(struct ks_meta_log *log);
+
+/* One of the things that the start has asked for was answered. */
+void ks_meta_log_load_answered(struct ks_meta_log *log);
 
 #endif

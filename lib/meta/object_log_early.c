@@ -35,11 +35,11 @@ ks_meta_log_early_deinit(struct ks_meta_log *log)
 
 /* Entries from one to the next, a multiple of step_entries by a power of two. */
 static uint64_t
-step_of(const struct ks_meta_log *log, const struct ks_meta_state *state)
+step_of(const struct ks_meta_log *log, uint64_t state_bytes)
 {
     uint64_t step = log->options.step_entries;
 
-    while (step * BYTES_AN_ENTRY < state->bytes && step < log->options.chunk_entries) {
+    while (step * BYTES_AN_ENTRY < state_bytes && step < log->options.chunk_entries) {
         step *= 2;
     }
     return step;
@@ -61,7 +61,7 @@ ks_meta_log_early_add(struct ks_meta_log *log, const struct ks_meta_state *state
     struct ks_meta_log_early *early = &log->early;
     uint64_t place = state->seq % log->options.chunk_entries;
 
-    if (place == 0 || place % step_of(log, state) != 0 || early->is_busy) {
+    if (place == 0 || place % step_of(log, state->bytes) != 0 || early->is_busy) {
         return;
     }
     ks_buffer_init(&early->bytes, SIZE_MAX);
@@ -121,6 +121,7 @@ parse_key(const struct ks_meta_log_call *list, const char *key)
 static void
 start_without(struct ks_meta_log *log)
 {
+    ks_meta_log_drop_look(log);
     kafscale_blob_unref(log->load.body);
     log->load.body = NULL;
     log->counts[KS_META_LOG_LISTED_IN_VAIN]++;
@@ -149,10 +150,11 @@ decode_listed(struct ks_meta_log *log, struct ks_meta_state *state)
     return status;
 }
 
+/* As many entries as there may be behind a snapshot of this size. */
 static uint32_t
-choose_window(const struct ks_meta_log *log, const struct ks_meta_state *state)
+choose_window(const struct ks_meta_log *log, uint64_t snapshot_bytes)
 {
-    uint64_t window = step_of(log, state);
+    uint64_t window = step_of(log, snapshot_bytes);
 
     if (window > log->options.chunk_entries) {
         window = log->options.chunk_entries;
@@ -160,18 +162,27 @@ choose_window(const struct ks_meta_log *log, const struct ks_meta_state *state)
     return window < KS_META_LOG_WINDOW_MAX ? (uint32_t) window : KS_META_LOG_WINDOW_MAX;
 }
 
-/* The snapshot and the mark before it were answered. */
+/* The state is there, and so are the entries behind it, if there was memory for asking. */
 static void
-on_asked(struct ks_meta_log_call *call)
+take_state(struct ks_meta_log *log, struct ks_meta_state *state)
 {
-    struct ks_meta_log *log = call->log;
+    if (!ks_meta_log_adopt(log, state)) {
+        ks_meta_log_drop_look(log);
+    } else if (log->look.count + log->look.window > 0) {
+        ks_meta_log_go_on_look(log);
+    } else {
+        ks_meta_log_step_done(log);
+    }
+}
+
+/* The snapshot, the mark before it and what lies behind it were answered. */
+void
+ks_meta_log_load_answered(struct ks_meta_log *log)
+{
     struct ks_meta_log_load *load = &log->load;
     int64_t marked = mark_before(log, load->listed);
     struct ks_meta_state state = { 0 };
 
-    if (call == &log->call && call->status == KAFSCALE_OK) {
-        load->body = kafscale_blob_ref(call->body);
-    }
     if (--load->waiting > 0) {
         return;
     }
@@ -186,10 +197,21 @@ on_asked(struct ks_meta_log_call *call)
     if (marked >= 0) {
         ks_meta_log_trimmer_loaded(log, (uint64_t) marked);
     }
-    log->first_window = choose_window(log, &state);
-    ks_meta_log_adopt(log, &state);
+    take_state(log, &state);
 }
 
+static void
+on_asked(struct ks_meta_log_call *call)
+{
+    struct ks_meta_log *log = call->log;
+
+    if (call == &log->call && call->status == KAFSCALE_OK) {
+        log->load.body = kafscale_blob_ref(call->body);
+    }
+    ks_meta_log_load_answered(log);
+}
+
+/* The entries at once, since it takes one round trip less than after the snapshot. */
 static void
 ask(struct ks_meta_log *log)
 {
@@ -197,6 +219,8 @@ ask(struct ks_meta_log *log)
     int64_t marked = mark_before(log, load->listed);
 
     load->waiting = marked >= 0 ? 2 : 1;
+    load->waiting +=
+        ks_meta_log_look_ahead(log, load->listed, choose_window(log, load->listed_bytes));
     ks_meta_log_key_snapshot_at(&log->call, load->listed);
     ks_meta_log_get(&log->call, on_asked);
     if (marked >= 0) {
@@ -219,12 +243,16 @@ on_listed(struct ks_meta_log_call *call)
     for (size_t i = 0; i < call->entry_count; i++) {
         uint64_t seq = parse_key(call, call->entries[i].key);
 
-        log->load.listed = seq > log->load.listed ? seq : log->load.listed;
+        if (seq > log->load.listed) {
+            log->load.listed = seq;
+            log->load.listed_bytes = call->entries[i].object_bytes;
+        }
     }
     if (log->load.listed > 0) {
         ask(log);
-    } else {
-        ks_meta_log_adopt(log, &empty);
+    } else if (ks_meta_log_adopt(log, &empty)) {
+        log->first_window = choose_window(log, 0);
+        ks_meta_log_step_done(log);
     }
 }
 

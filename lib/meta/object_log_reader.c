@@ -95,7 +95,7 @@ tell_changed(void *arg, const struct kafscale_meta_entry *entry, bool is_delete)
     log->changed(log->changed_arg, entry, is_delete);
 }
 
-void
+bool
 ks_meta_log_adopt(struct ks_meta_log *log, struct ks_meta_state *state)
 {
     struct kafscale_error error = { 0 };
@@ -106,7 +106,7 @@ ks_meta_log_adopt(struct ks_meta_log *log, struct ks_meta_state *state)
         ks_error_set(&error, KAFSCALE_NO_MEMORY, "metadata snapshot: %s",
                      kafscale_status_text(KAFSCALE_NO_MEMORY));
         ks_meta_log_step_failed(log, &error);
-        return;
+        return false;
     }
     ks_meta_state_deinit(&log->state);
     log->state = *state;
@@ -123,7 +123,15 @@ ks_meta_log_adopt(struct ks_meta_log *log, struct ks_meta_state *state)
     if (KS_META_LOG_HAS_FAULT(log, START)) {
         ks_meta_log_became_valid(log, ++log->round);
     }
-    ks_meta_log_step_done(log);
+    return true;
+}
+
+static void
+adopt(struct ks_meta_log *log, struct ks_meta_state *state)
+{
+    if (ks_meta_log_adopt(log, state)) {
+        ks_meta_log_step_done(log);
+    }
 }
 
 static void
@@ -132,7 +140,7 @@ get_snapshot(struct ks_meta_log *log)
     struct ks_meta_state empty = { 0 };
 
     if (log->load.low < 0) {
-        ks_meta_log_adopt(log, &empty);
+        adopt(log, &empty);
         return;
     }
     ks_meta_log_key_snapshot(&log->call, (uint64_t) log->load.low);
@@ -183,7 +191,7 @@ on_snapshot(struct ks_meta_log_call *call)
         return;
     }
     ks_meta_log_trimmer_loaded(log, chunk);
-    ks_meta_log_adopt(log, &state);
+    adopt(log, &state);
 }
 
 /* --- Looking --------------------------------------------------------------------------------- */
@@ -242,40 +250,72 @@ reserve_window(struct ks_meta_log_look *look)
     return look->calls != NULL && bodies != NULL;
 }
 
-static void
-get_entries(struct ks_meta_log *log)
+/* False: there is no memory for them. */
+static bool
+ask_for_entries(struct ks_meta_log *log)
 {
     struct ks_meta_log_look *look = &log->look;
-    struct kafscale_error error = { 0 };
 
     if (!reserve_window(look)) {
-        ks_error_set(&error, KAFSCALE_NO_MEMORY, "metadata log: %s",
-                     kafscale_status_text(KAFSCALE_NO_MEMORY));
-        look_failed(log, &error);
-        return;
+        return false;
     }
     look->waiting = look->window;
     for (uint32_t i = 0; i < look->window; i++) {
         struct ks_meta_log_call *call = &look->calls[i];
 
         call->log = log;
-        ks_meta_log_key_entry(call, log->state.seq + look->count + i + 1);
+        ks_meta_log_key_entry(call, look->base + look->count + i + 1);
         ks_meta_log_get(call, on_entry);
     }
+    return true;
+}
+
+static void
+get_entries(struct ks_meta_log *log)
+{
+    struct kafscale_error error = { 0 };
+
+    if (!ask_for_entries(log)) {
+        ks_error_set(&error, KAFSCALE_NO_MEMORY, "metadata log: %s",
+                     kafscale_status_text(KAFSCALE_NO_MEMORY));
+        look_failed(log, &error);
+    }
+}
+
+static void
+prepare_look(struct ks_meta_log *log, uint64_t seq, uint32_t window)
+{
+    assert(log->look.waiting == 0);
+
+    ks_meta_log_drop_look(log);
+    log->counts[KS_META_LOG_LOOKS]++;
+    log->look.base = seq;
+    log->look.round = ++log->round;
+    log->look.window = window;
 }
 
 void
 ks_meta_log_begin_look(struct ks_meta_log *log)
 {
-    assert(log->look.waiting == 0);
+    uint32_t window = log->first_window > 0 ? log->first_window : 1;
 
     log->step = KS_META_LOG_LOOK;
-    ks_meta_log_drop_look(log);
-    log->counts[KS_META_LOG_LOOKS]++;
-    log->look.round = ++log->round;
-    log->look.window = log->first_window > 0 ? log->first_window : 1;
     log->first_window = 0;
+    prepare_look(log, log->state.seq, window);
     get_entries(log);
+}
+
+bool
+ks_meta_log_look_ahead(struct ks_meta_log *log, uint64_t seq, uint32_t window)
+{
+    assert(log->step == KS_META_LOG_LOAD);
+
+    prepare_look(log, seq, window);
+    if (!ask_for_entries(log)) {
+        ks_meta_log_drop_look(log);
+        return false;
+    }
+    return true;
 }
 
 /* All GETs of the window were answered: takes the entries before the first that is absent. */
@@ -320,9 +360,24 @@ on_entry(struct ks_meta_log_call *call)
     if (call->status == KAFSCALE_OK) {
         look->bodies[index] = kafscale_blob_ref(call->body);
     }
-    if (--look->waiting == 0) {
+    if (--look->waiting > 0) {
+        return;
+    }
+    if (log->step == KS_META_LOG_LOAD) {
+        ks_meta_log_load_answered(log);
+    } else {
         window_done(log);
     }
+}
+
+void
+ks_meta_log_go_on_look(struct ks_meta_log *log)
+{
+    assert(log->look.waiting == 0);
+    assert(log->look.base == log->state.seq);
+
+    log->step = KS_META_LOG_LOOK;
+    window_done(log);
 }
 
 /* One valid entry: into the state, and the attempt for its slot is decided. */

@@ -217,6 +217,7 @@ commit(struct ks_meta_log *log)
         ks_meta_log_step_failed(log, &error);
         return;
     }
+    log->first_window = 0;
     ks_meta_log_attempt_decided(log, &log->record);
     ks_meta_log_became_valid(log, attempt->round);
     ks_meta_log_step_done(log);

@@ -384,6 +384,41 @@ START_TEST(start_within_a_chunk_reads_what_came_since_the_early_snapshot)
 }
 END_TEST
 
+/* LIST, then the snapshot, if there is one, and what may lie behind it, then the mark. */
+START_TEST(start_takes_three_round_trips)
+{
+    static const int counts[] = { 10, 63, 64, 70, 90, 111 };
+    struct fixture *f = begin(64);
+    struct ks_fate far = { .effect_ms = 10, .answer_ms = 10 };
+    int64_t begun_ms;
+
+    put_many(f, counts[_i]);
+    begun_ms = f->v.now_ms;
+    ks_fault_store_next(f->b.faults, KS_STORE_OPERATION_COUNT, NULL, far, UINT32_MAX);
+    expect_last_is_read(f);
+    ck_assert_int_eq(f->v.now_ms - begun_ms, 3 * 20);
+    end(f);
+}
+END_TEST
+
+START_TEST(stale_read_is_answered_by_the_start_under_way)
+{
+    struct fixture *f = begin(64);
+    struct kafscale_meta_read read = { .key = "k" };
+    struct ks_fate far = { .effect_ms = 10, .answer_ms = 10 };
+    int ok_count = 0;
+
+    ks_fault_store_next(f->b.faults, KS_STORE_OPERATION_COUNT, NULL, far, UINT32_MAX);
+    for (int i = 0; i < 2; i++) {
+        ks_meta_read(f->b.client.meta, &read, on_read, &ok_count);
+        virtual_env_run_for(&f->v, 35);
+    }
+    ck_assert_int_eq(ok_count, 2);
+    ck_assert_uint_eq(ks_meta_log_counts(&f->b.log)[KS_META_LOG_LOOKS], 1);
+    end(f);
+}
+END_TEST
+
 START_TEST(early_snapshots_go_with_their_chunk)
 {
     struct fixture *f = begin_steps(8, 2);
@@ -740,6 +775,8 @@ suite_new(void)
     tcase_add_test(tcase, chunk_of_a_dead_broker_is_trimmed_by_another);
     tcase_add_test(tcase, entries_that_a_dead_trimmer_left_are_removed_by_the_next_start);
     tcase_add_test(tcase, start_within_a_chunk_reads_what_came_since_the_early_snapshot);
+    tcase_add_loop_test(tcase, start_takes_three_round_trips, 0, 6);
+    tcase_add_test(tcase, stale_read_is_answered_by_the_start_under_way);
     tcase_add_test(tcase, early_snapshots_go_with_their_chunk);
     tcase_add_test(tcase, early_snapshots_that_a_dead_trimmer_left_are_removed_by_the_next_start);
     tcase_add_loop_test(tcase, start_needs_no_list_and_no_early_snapshot, 0, 4);
