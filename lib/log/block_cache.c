@@ -30,7 +30,7 @@ block_free(struct ks_block *block)
     ks_free(block);
 }
 
-/* It is no longer one that was prepared and that nobody has asked for. */
+/* It has come, and somebody has asked for it. */
 static void
 note_used(struct ks_block *block)
 {
@@ -119,6 +119,9 @@ on_got(void *arg, enum kafscale_status status, struct kafscale_blob *body, uint6
 
     (void) object_bytes;
     block->is_told = true;
+    if (!ks_list_is_empty(&block->waits)) {
+        note_used(block);
+    }
     if (status == KAFSCALE_OK) {
         block->bytes = kafscale_blob_ref(body);
         ks_list_append(block->prepared_bytes > 0 ? &cache->prepared : &cache->by_use, &block->link);
@@ -140,14 +143,16 @@ on_got(void *arg, enum kafscale_status status, struct kafscale_blob *body, uint6
 
 /* The identity of a block in `id_out`, and its size. */
 static size_t
-make_id(const char *key, uint64_t position, char id_out[KS_BLOCK_ID_BYTES])
+make_id(const char *key, uint64_t position, size_t size, char id_out[KS_BLOCK_ID_BYTES])
 {
-    size_t key_bytes = strlen(key) + 1;
+    size_t id_bytes = strlen(key) + 1;
 
-    assert(key_bytes + sizeof position <= KS_BLOCK_ID_BYTES);
-    memcpy(id_out, key, key_bytes);
-    memcpy(id_out + key_bytes, &position, sizeof position);
-    return key_bytes + sizeof position;
+    assert(id_bytes + sizeof position + sizeof size <= KS_BLOCK_ID_BYTES);
+    memcpy(id_out, key, id_bytes);
+    memcpy(id_out + id_bytes, &position, sizeof position);
+    id_bytes += sizeof position;
+    memcpy(id_out + id_bytes, &size, sizeof size);
+    return id_bytes + sizeof size;
 }
 
 static struct ks_block *
@@ -191,7 +196,7 @@ ks_block_get(struct ks_log *log, const char *key, uint64_t position, size_t size
              struct ks_block_wait *wait, struct ks_block **block_out)
 {
     char id[KS_BLOCK_ID_BYTES];
-    size_t id_bytes = make_id(key, position, id);
+    size_t id_bytes = make_id(key, position, size, id);
     struct ks_block *block = find(&log->blocks, id, id_bytes);
 
     *block_out = NULL;
@@ -201,10 +206,10 @@ ks_block_get(struct ks_log *log, const char *key, uint64_t position, size_t size
     if (block == NULL) {
         return KAFSCALE_NO_MEMORY;
     }
-    note_used(block);
     if (block->bytes == NULL) {
         ks_list_append(&block->waits, &wait->link);
     } else {
+        note_used(block);
         touch(block);
         *block_out = block;
     }
@@ -212,12 +217,20 @@ ks_block_get(struct ks_log *log, const char *key, uint64_t position, size_t size
 }
 
 struct ks_block *
-ks_block_at_hand(struct ks_log *log, const char *key, uint64_t position)
+ks_block_at_hand(struct ks_log *log, const char *key, uint64_t position, size_t size)
 {
     char id[KS_BLOCK_ID_BYTES];
-    struct ks_block *block = find(&log->blocks, id, make_id(key, position, id));
+    struct ks_block *block = find(&log->blocks, id, make_id(key, position, size, id));
 
     return block != NULL && block->bytes != NULL ? block : NULL;
+}
+
+bool
+ks_block_is_known(const struct ks_log *log, const char *key, uint64_t position, size_t size)
+{
+    char id[KS_BLOCK_ID_BYTES];
+
+    return find(&log->blocks, id, make_id(key, position, size, id)) != NULL;
 }
 
 /*
@@ -240,7 +253,7 @@ ks_block_prepare(struct ks_log *log, const char *key, uint64_t position, size_t 
 {
     struct ks_block_cache *cache = &log->blocks;
     char id[KS_BLOCK_ID_BYTES];
-    size_t id_bytes = make_id(key, position, id);
+    size_t id_bytes = make_id(key, position, size, id);
     struct ks_block *block;
 
     drop_stale(cache);

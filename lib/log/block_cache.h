@@ -9,7 +9,7 @@
 
 #include "log/object_read.h"
 
-#define KS_BLOCK_ID_BYTES (KAFSCALE_STORE_KEY_BYTES_MAX + 16)
+#define KS_BLOCK_ID_BYTES (KAFSCALE_STORE_KEY_BYTES_MAX + 24)
 
 /*
  * Valid until the next call that may read or drop blocks, or the end of the completion it was given
@@ -24,11 +24,11 @@ struct ks_block {
     bool is_dropped;       /* in no table any more */
     bool is_checked;       /* its users': what it holds was looked at and is right */
     uint32_t ahead;        /* its users': how many blocks were read ahead of it */
-    size_t prepared_bytes; /* its size, if nobody has asked for it yet */
+    size_t prepared_bytes; /* its size: it is on its way, or nobody has asked for it yet */
     int64_t prepared_ms;
     struct ks_list waits;
     struct ks_object_read read;
-    char id[]; /* the object's key, a zero and the position */
+    char id[]; /* the object's key, a zero, position and size */
 };
 
 /* Of one log. */
@@ -38,7 +38,8 @@ struct ks_block_cache {
     struct ks_list prepared; /* read, and nobody has asked for them yet; oldest first */
     size_t bytes;            /* of both */
     size_t bytes_max;
-    size_t prepared_bytes; /* of blocks that nobody has asked for yet, on their way or here */
+    size_t
+        prepared_bytes; /* of blocks on their way that were prepared, and of those in `prepared` */
 };
 
 /* Whoever waits for one, in his memory until `done`. */
@@ -53,9 +54,9 @@ void ks_block_cache_init(struct ks_block_cache *cache, uint64_t seed, size_t byt
 void ks_block_cache_deinit(struct ks_block_cache *cache);
 
 /*
- * `size` bytes of an object from `position` on; those who name the same position name the same
- * size. OK with a block: it was at hand. OK with NULL: `done` of `wait` will come, also when the
- * log goes. NO_MEMORY: nothing was begun. The key is copied.
+ * `size` bytes of an object from `position` on. OK with a block: it was at hand. OK with NULL:
+ * `done` of `wait` will come, also when the log goes. NO_MEMORY: nothing was begun. The key is
+ * copied.
  */
 KAFSCALE_MUST_CHECK enum kafscale_status ks_block_get(struct ks_log *log, const char *key,
                                                       uint64_t position, size_t size,
@@ -63,7 +64,11 @@ KAFSCALE_MUST_CHECK enum kafscale_status ks_block_get(struct ks_log *log, const 
                                                       struct ks_block **block_out);
 
 /* The block, if it is at hand, or NULL. */
-struct ks_block *ks_block_at_hand(struct ks_log *log, const char *key, uint64_t position);
+struct ks_block *ks_block_at_hand(struct ks_log *log, const char *key, uint64_t position,
+                                  size_t size);
+
+/* Whether it is at hand or on its way. */
+bool ks_block_is_known(const struct ks_log *log, const char *key, uint64_t position, size_t size);
 
 /*
  * Begins to read the block that will be asked for after `between` others, if that takes no request

@@ -2,7 +2,8 @@
 /*
  * Reading batches from segments. A segment is read in blocks that begin and end where entries of
  * its index do, so each holds whole batches: they are checked once, when the block has come, and
- * handed out by reference. Who reads on where a block ended gets more and more read ahead.
+ * handed out by reference. Who reads on where a block ended gets more and more read ahead, and then
+ * in larger blocks: fewer requests bring the same bytes.
  */
 #include "log/core.h"
 #include "log/segment_find.h"
@@ -11,21 +12,10 @@
 #include <inttypes.h>
 
 #define BLOCK_BYTES (1u << 20)
+#define LARGE_BLOCK_BYTES_MAX (4u << 20)
+#define LARGE_BLOCK_SHARE 16 /* of the cache at most */
+#define KEPT_SHARE 8         /* of a block: who answers with less takes a copy */
 #define CHECKS_MAX 3
-
-struct cold_read {
-    struct ks_list link;
-    struct ks_log *log;
-    struct ks_log_read *read;
-    struct ks_partition_name name;
-    struct ks_segment_search search;
-    struct ks_segment *segment;
-    struct ks_block_wait wait;
-    uint32_t damaged; /* blocks that weren't what they must be */
-    struct kafscale_error error;
-};
-
-/* --- Blocks of a segment --------------------------------------------------------------------- */
 
 /* The entries first .. end - 1 of an index and the bytes that they stand for. */
 struct span {
@@ -35,24 +25,39 @@ struct span {
     size_t bytes;
 };
 
+struct cold_read {
+    struct ks_list link;
+    struct ks_log *log;
+    struct ks_log_read *read;
+    struct ks_partition_name name;
+    struct ks_segment_search search;
+    struct ks_segment *segment;
+    struct span span; /* of the block with the offset */
+    struct ks_block_wait wait;
+    uint32_t damaged; /* blocks that weren't what they must be */
+    struct kafscale_error error;
+};
+
+/* --- Blocks of a segment --------------------------------------------------------------------- */
+
 static bool
-is_block_start(const struct ks_index *index, size_t entry)
+is_block_start(const struct ks_index *index, size_t entry, size_t block_bytes)
 {
-    return entry == 0 || index->entries[entry].position / BLOCK_BYTES !=
-                             index->entries[entry - 1].position / BLOCK_BYTES;
+    return entry == 0 || index->entries[entry].position / block_bytes !=
+                             index->entries[entry - 1].position / block_bytes;
 }
 
-/* The block with this entry. */
+/* The block with this entry, where they are of such a size. */
 static struct span
-span_of(const struct ks_index *index, size_t entry)
+span_of(const struct ks_index *index, size_t entry, size_t block_bytes)
 {
     struct span span = { .first = entry, .end = entry + 1 };
     uint64_t end;
 
-    while (!is_block_start(index, span.first)) {
+    while (!is_block_start(index, span.first, block_bytes)) {
         span.first--;
     }
-    while (span.end < index->entry_count && !is_block_start(index, span.end)) {
+    while (span.end < index->entry_count && !is_block_start(index, span.end, block_bytes)) {
         span.end++;
     }
     end = span.end < index->entry_count ? index->entries[span.end].position
@@ -60,6 +65,39 @@ span_of(const struct ks_index *index, size_t entry)
     span.position = index->entries[span.first].position;
     span.bytes = (size_t) (end - span.position);
     return span;
+}
+
+/* One, two or four blocks of the common size. */
+static size_t
+large_block_bytes(const struct ks_log *log)
+{
+    size_t bytes = LARGE_BLOCK_BYTES_MAX;
+
+    while (bytes > BLOCK_BYTES && bytes > log->blocks.bytes_max / LARGE_BLOCK_SHARE) {
+        bytes /= 2;
+    }
+    return bytes;
+}
+
+static bool
+is_known(const struct ks_log *log, const struct ks_segment *segment, const struct span *span)
+{
+    return ks_block_is_known(log, ks_segment_body_key(segment), span->position, span->bytes);
+}
+
+/* The block to read this entry from. */
+static struct span
+choose_span(const struct ks_log *log, const struct ks_segment *segment, size_t entry)
+{
+    struct span large = span_of(&segment->index, entry, large_block_bytes(log));
+
+    return is_known(log, segment, &large) ? large : span_of(&segment->index, entry, BLOCK_BYTES);
+}
+
+static struct ks_block *
+block_at_hand(struct ks_log *log, const struct ks_segment *segment, const struct span *span)
+{
+    return ks_block_at_hand(log, ks_segment_body_key(segment), span->position, span->bytes);
 }
 
 /* The first offset that a block must hold, and the last it may hold. */
@@ -132,14 +170,15 @@ find_ahead_before(const struct cold_read *cold, const struct span *span, uint32_
     const struct ks_index *index = &cold->segment->index;
     const struct ks_partition *partition;
     const struct ks_block *before;
+    struct span last;
 
     if (span->first == 0) {
         partition = ks_log_find(cold->log, &cold->name);
         *ahead_out = partition == NULL ? 0 : partition->read_ahead;
         return partition != NULL && partition->read_next == index->base_offset;
     }
-    before = ks_block_at_hand(cold->log, ks_segment_body_key(cold->segment),
-                              span_of(index, span->first - 1).position);
+    last = choose_span(cold->log, cold->segment, span->first - 1);
+    before = block_at_hand(cold->log, cold->segment, &last);
     *ahead_out = before == NULL ? 0 : before->ahead;
     return before != NULL && before->is_checked;
 }
@@ -157,20 +196,47 @@ choose_ahead(const struct cold_read *cold, const struct span *span)
     return before * 2 < ahead_max ? before * 2 : ahead_max;
 }
 
+/* How many blocks of the common size it makes up. */
+static uint32_t
+count_blocks(const struct span *span)
+{
+    return (uint32_t) ((span->bytes + BLOCK_BYTES - 1) / BLOCK_BYTES);
+}
+
+/* Whether a large block may begin here: nobody has begun to read it in small ones. */
+static bool
+may_be_large(const struct ks_log *log, const struct ks_segment *segment, const struct span *large,
+             size_t entry)
+{
+    struct span small = span_of(&segment->index, entry, BLOCK_BYTES);
+
+    return entry == large->first && !is_known(log, segment, &small);
+}
+
 /*
  * Up to `ahead` blocks, from the one at this entry on; how many were come by in all, with `between`
- * before.
+ * before. Where a large one may begin it is that or none.
  */
 static uint32_t
 prepare_blocks(struct ks_log *log, const struct ks_segment *segment, size_t entry, uint32_t between,
                uint32_t ahead)
 {
     const struct ks_index *index = &segment->index;
+    size_t large_bytes = large_block_bytes(log);
 
-    for (; between < ahead && entry < index->entry_count; between++) {
-        struct span next = span_of(index, entry);
+    while (between < ahead && entry < index->entry_count) {
+        struct span next = span_of(index, entry, large_bytes);
+        bool is_large =
+            ahead >= large_bytes / BLOCK_BYTES && may_be_large(log, segment, &next, entry);
 
+        if (is_large && between + count_blocks(&next) > ahead) {
+            return ahead;
+        }
+        if (!is_large) {
+            next = choose_span(log, segment, entry);
+        }
         ks_block_prepare(log, ks_segment_body_key(segment), next.position, next.bytes, between);
+        between += count_blocks(&next);
         entry = next.end;
     }
     return between;
@@ -254,6 +320,30 @@ take_batches(struct ks_log_read *read, size_t *capacity, struct kafscale_blob *o
     return KAFSCALE_OK;
 }
 
+/* The parts from this one on, of one block, must not keep much more of it than they are. */
+static void
+keep_less(struct ks_log_read *read, size_t first, size_t bytes)
+{
+    struct kafscale_blob *copy;
+    size_t position = 0;
+
+    if (first == read->part_count ||
+        bytes >= kafscale_blob_size(read->parts[first].owner) / KEPT_SHARE) {
+        return;
+    }
+    copy = kafscale_blob_new(bytes);
+    for (size_t i = first; copy != NULL && i < read->part_count; i++) {
+        struct kafscale_part *part = &read->parts[i];
+
+        memcpy(kafscale_blob_data(copy) + position, part->bytes.data, part->bytes.size);
+        kafscale_blob_unref(part->owner);
+        part->bytes.data = kafscale_blob_data(copy) + position;
+        part->owner = kafscale_blob_ref(copy);
+        position += part->bytes.size;
+    }
+    kafscale_blob_unref(copy);
+}
+
 /* Where the next reader of this partition goes on, if it is the same. */
 static void
 note_end(const struct cold_read *cold, const struct span *span, const struct ks_block *block)
@@ -277,13 +367,17 @@ answer(struct cold_read *cold, struct span span, struct ks_block *block)
     bool is_full = false;
 
     while (block != NULL && status == KAFSCALE_OK && !is_full) {
+        size_t first = cold->read->part_count;
+        size_t bytes_before = cold->read->size_bytes;
+
         status = take_batches(cold->read, &capacity, block->bytes, &is_full);
+        keep_less(cold->read, first, cold->read->size_bytes - bytes_before);
         note_end(cold, &span, block);
         if (span.end == index->entry_count) {
             break;
         }
-        span = span_of(index, span.end);
-        block = ks_block_at_hand(cold->log, ks_segment_body_key(cold->segment), span.position);
+        span = choose_span(cold->log, cold->segment, span.end);
+        block = block_at_hand(cold->log, cold->segment, &span);
         if (block != NULL && !block->is_checked) {
             block = NULL;
         }
@@ -321,20 +415,11 @@ finish(struct cold_read *cold, enum kafscale_status status)
 
 static bool get_block(struct cold_read *cold, enum kafscale_status *status_out);
 
-/* The span with the offset that is read. */
-static struct span
-wanted_span(const struct cold_read *cold)
-{
-    const struct ks_index *index = &cold->segment->index;
-
-    return span_of(index, (size_t) (ks_index_find(index, cold->read->offset) - index->entries));
-}
-
 /* True: `status_out` is how it ended. False: the block was no good and is read again. */
 static bool
 take_block(struct cold_read *cold, struct ks_block *block, enum kafscale_status *status_out)
 {
-    struct span span = wanted_span(cold);
+    struct span span = cold->span;
     struct kafscale_error error = { 0 };
     uint32_t ahead;
 
@@ -379,15 +464,30 @@ on_block(struct ks_block_wait *wait, enum kafscale_status status, struct ks_bloc
     finish(cold, status);
 }
 
+/* The block with this entry: a large one also for a reader whom nothing was prepared for. */
+static struct span
+span_to_get(const struct cold_read *cold, size_t entry)
+{
+    size_t large_bytes = large_block_bytes(cold->log);
+    struct span large = span_of(&cold->segment->index, entry, large_bytes);
+
+    return may_be_large(cold->log, cold->segment, &large, entry) &&
+                   choose_ahead(cold, &large) >= large_bytes / BLOCK_BYTES
+               ? large
+               : choose_span(cold->log, cold->segment, entry);
+}
+
 static bool
 get_block(struct cold_read *cold, enum kafscale_status *status_out)
 {
-    struct span span = wanted_span(cold);
+    const struct ks_index *index = &cold->segment->index;
     struct ks_block *block;
 
+    cold->span =
+        span_to_get(cold, (size_t) (ks_index_find(index, cold->read->offset) - index->entries));
     cold->wait.done = on_block;
-    *status_out = ks_block_get(cold->log, ks_segment_body_key(cold->segment), span.position,
-                               span.bytes, &cold->wait, &block);
+    *status_out = ks_block_get(cold->log, ks_segment_body_key(cold->segment), cold->span.position,
+                               cold->span.bytes, &cold->wait, &block);
     if (*status_out != KAFSCALE_OK) {
         return true;
     }

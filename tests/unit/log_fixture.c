@@ -212,13 +212,17 @@ log_fixture_make_append(struct log_fixture *f, int32_t sequence)
 {
     struct ks_append *append = &f->appends[f->append_count++];
     struct ks_batch_options options = { .producer_id = 7, .base_sequence = sequence };
+    size_t value_bytes = f->value_bytes > sizeof sequence ? f->value_bytes : sizeof sequence;
+    uint8_t *value = calloc(1, value_bytes);
     struct ks_record record = { .timestamp = f->batch_time_ms,
-                                .value = ks_slice(&sequence, sizeof sequence) };
+                                .value = ks_slice(value, value_bytes) };
     struct ks_batch_builder builder;
     struct kafscale_error error = { 0 };
     struct ks_buffer out;
 
     ck_assert_uint_le(f->append_count, APPENDS_MAX);
+    ck_assert_ptr_nonnull(value);
+    memcpy(value, &sequence, sizeof sequence);
     ks_buffer_init(&out, 1 << 20);
     ks_batch_builder_init(&builder, &options);
     for (int32_t i = 0; i < f->batch_records; i++) {
@@ -232,6 +236,7 @@ log_fixture_make_append(struct log_fixture *f, int32_t sequence)
                      KAFSCALE_OK);
     ks_batch_builder_deinit(&builder);
     ks_buffer_deinit(&out);
+    free(value);
     return append;
 }
 

@@ -25,6 +25,7 @@ struct log_fixture {
     struct ks_log_options options;
     int32_t batch_records; /* of each batch made from now on; 1 at first */
     int64_t batch_time_ms; /* of these */
+    size_t value_bytes;    /* of their records, which begin with the sequence; 4 at least */
     struct ks_append appends[APPENDS_MAX];
     size_t append_count;
     size_t answered;
