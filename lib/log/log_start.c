@@ -147,9 +147,9 @@ on_dropped(struct ks_change *change)
 /* --- The producers --- */
 
 /*
- * What the state was to be computed from is gone: another change has passed over it. If none of
- * ours did, the partition may be another broker's by now, which writing the register as it is known
- * here tells.
+ * What the state was to be computed from is gone: another change has passed over it, or another
+ * broker has made bundles of it. If no change of ours did, the partition may be another's by now,
+ * too, which writing the register as it is known here tells.
  */
 static void
 look(struct ks_raise *raise, enum kafscale_status status)
@@ -164,6 +164,9 @@ look(struct ks_raise *raise, enum kafscale_status status)
         raise->is_looking = true;
         ks_change_submit(raise->log, &raise->change);
     } else {
+        ks_log(&raise->log->env->logger, KAFSCALE_LOG_ERROR,
+               "producers of a partition can't be told from object '%s': %s", raise->state.key,
+               kafscale_status_text(status));
         finish(raise, status);
     }
 }

@@ -67,6 +67,74 @@ try_again(struct ks_producer_put *put)
                      ks_env_now_ms(env) + ks_log_backoff_ms(put->log, put->attempts++));
 }
 
+/* --- What is not where it was --- */
+
+static void
+lose(struct ks_producer_put *put, enum kafscale_status status)
+{
+    ks_log(&put->log->env->logger, KAFSCALE_LOG_ERROR,
+           "producers of a partition can't be told from object '%s': %s", put->key,
+           kafscale_status_text(status));
+    finish(put, KAFSCALE_CORRUPT);
+}
+
+static void
+on_reread(struct ks_reread_wait *wait, enum kafscale_status status)
+{
+    struct ks_producer_put *put = KS_CONTAINER(wait, struct ks_producer_put, reread);
+
+    if (is_over(put)) {
+        finish(put, KAFSCALE_STOPPED);
+    } else if (status == KAFSCALE_OK) {
+        put->is_stale = true;
+        finish(put, KAFSCALE_CORRUPT);
+    } else if (status == KAFSCALE_CORRUPT || status == KAFSCALE_UNSUPPORTED) {
+        lose(put, status);
+    } else {
+        try_again(put);
+    }
+}
+
+/* The log that is read; false: a state that lies outside of logs is, or nothing any more. */
+static bool
+find_source(const struct ks_producer_put *put, uint32_t *source_out)
+{
+    const struct ks_producer_put_slot *slot;
+
+    if (!put->has_base && put->base_bundle != NULL) {
+        *source_out = put->base_bundle->source;
+        return true;
+    }
+    if (!put->has_base || put->slot_next == put->slot_count) {
+        return false;
+    }
+    slot = &put->slots[put->slot_next];
+    *source_out = slot->bundle != NULL ? slot->bundle->source : slot->source;
+    return true;
+}
+
+/*
+ * Again and again it was not there, or not itself. Of an earlier log another broker may have made
+ * bundles; of this one only who has taken the partition.
+ */
+static void
+explain(struct ks_producer_put *put, enum kafscale_status status)
+{
+    uint32_t source;
+
+    if (!find_source(put, &source)) {
+        lose(put, status);
+    } else if (source == 0) {
+        put->is_stale = true;
+        finish(put, KAFSCALE_CORRUPT);
+    } else {
+        put->reread.done = on_reread;
+        if (ks_reread_start(put->log, source, &put->reread) != KAFSCALE_OK) {
+            try_again(put);
+        }
+    }
+}
+
 /* After a step: the next one, the same one later, or the end. */
 static void
 take_step(struct ks_producer_put *put, enum kafscale_status status)
@@ -85,11 +153,10 @@ take_step(struct ks_producer_put *put, enum kafscale_status status)
     } else if (status == KAFSCALE_NO_MEMORY || status == KAFSCALE_FAILED) {
         /* A directory may have been noted in part; or no answer will ever be another. */
         finish(put, status);
-    } else if (status == KAFSCALE_UNSUPPORTED || put->damaged_reads >= READS_MAX) {
-        ks_log(&put->log->env->logger, KAFSCALE_LOG_ERROR,
-               "producers of a partition can't be told from object '%s': %s", put->key,
-               kafscale_status_text(status));
-        finish(put, KAFSCALE_CORRUPT);
+    } else if (status == KAFSCALE_UNSUPPORTED) {
+        lose(put, status);
+    } else if (put->damaged_reads >= READS_MAX) {
+        explain(put, status);
     } else {
         try_again(put);
     }

@@ -10,6 +10,7 @@
 
 #include "log/bundle.h"
 #include "log/producer_load.h"
+#include "log/reread.h"
 
 struct ks_producer_put_slot;
 
@@ -19,8 +20,8 @@ struct ks_producer_put_slot;
 struct ks_producer_put {
     /*
      * Once, never from inside the start, also when the log is freed. OK: it is stored. STOPPED, or
-     * how else the log ended. CORRUPT: what it is computed from is missing or damaged. Others: try
-     * again later.
+     * how else the log ended. CORRUPT: what it is computed from is missing or damaged; `is_stale`
+     * tells that it may be elsewhere by now, or another broker's. Others: try again later.
      */
     void (*done)(struct ks_producer_put *put, enum kafscale_status status);
     /* Where its base is lost it is computed from what is left; else `done` tells `is_lost`. */
@@ -30,8 +31,8 @@ struct ks_producer_put {
     /* The inside. */
     struct ks_log *log;
     struct ks_producer_snapshot snapshot;
-    int64_t base_offset;           /* of the state it is computed from */
-    bool is_stale;                 /* what was to be read has been moved: begin anew */
+    int64_t base_offset; /* of the state it is computed from */
+    bool is_stale;
     struct ks_bundle *base_bundle; /* that state's, a reference; NULL: what `reg` says */
     const struct ks_bundle_section *base_section;
     struct ks_register reg; /* its marks, without a chain */
@@ -49,6 +50,7 @@ struct ks_producer_put {
     struct kafscale_get get;
     struct kafscale_part part;
     struct kafscale_put object;
+    struct ks_reread_wait reread;
     struct ks_timer retry;
     enum kafscale_status status;
 };

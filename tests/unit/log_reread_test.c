@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Two brokers have read the log of an earlier life, and the second one bundles it. */
-#include "log/log.h"
+#include "log/partition.h"
 #include "support/main.h"
 #include "unit/log_fixture.h"
 
@@ -146,6 +146,107 @@ START_TEST(memory_may_be_short_while_bundles_are_looked_for)
 }
 END_TEST
 
+/* --- The start of a partition --------------------------------------------------------------- */
+
+static void
+on_released(void *arg, enum kafscale_status status, const struct kafscale_error *error)
+{
+    (void) error;
+    ck_assert_int_eq(status, KAFSCALE_OK);
+    *(bool *) arg = true;
+}
+
+static void
+release(struct log_fixture *f)
+{
+    struct ks_partition_name name = { .topic = f->topic };
+    enum kafscale_status result;
+    struct ks_log_release ask = { .names = &name, .count = 1, .results = &result };
+    bool is_done = false;
+
+    ck_assert_int_eq(ks_log_release(f->log, &ask, on_released, &is_done), KAFSCALE_OK);
+    ck_assert(virtual_env_run_until(&f->v, &is_done, 60000));
+    ck_assert_int_eq(result, KAFSCALE_OK);
+}
+
+static void
+on_raised(void *arg, enum kafscale_status status)
+{
+    *(enum kafscale_status *) arg = status;
+}
+
+/* Who bundles the earlier log has given the partition away meanwhile. */
+START_TEST(a_start_is_raised_to_within_what_another_broker_has_bundled)
+{
+    struct ks_fate slow = { .fault = KS_FAULT_NONE, .effect_ms = 5000 };
+    enum kafscale_status status = KAFSCALE_EXISTS;
+    struct log_fixture *f = log_fixture_new();
+    struct ks_partition *partition;
+    struct ks_log *bundling;
+
+    ck_assert_ptr_nonnull(log_fixture_open(f));
+    log_fixture_append_apart(f, SLOTS, 100);
+    log_fixture_crash(f);
+    f->options.bundle_slots = SLOTS;
+    ck_assert(log_fixture_new_log(f));
+    bundling = f->log;
+    ks_fault_store_next(f->faults, KS_STORE_PUT, "/bundle/", slow, 1);
+    ck_assert_ptr_nonnull(log_fixture_open(f));
+    release(f);
+    f->options.bundle_slots = 1000;
+    ck_assert(log_fixture_new_log(f));
+    partition = log_fixture_open(f);
+    ck_assert_ptr_nonnull(partition);
+    ck_assert_uint_eq(partition->bundled_count, 0);
+    virtual_env_run_for(&f->v, 10000);
+    ck_assert_uint_eq(log_fixture_count_objects(f, "bundle"), 1);
+    ck_assert_int_eq(ks_log_raise_start(f->log, partition, SLOTS - 1, on_raised, &status),
+                     KAFSCALE_OK);
+    virtual_env_run_for(&f->v, 60000);
+    ck_assert_int_eq(status, KAFSCALE_OK);
+    ck_assert_int_eq(ks_partition_log_start(partition), SLOTS - 1);
+    ks_log_free(bundling);
+    log_fixture_free(f);
+}
+END_TEST
+
+START_TEST(who_lost_the_partition_to_who_has_bundled_it_raises_nothing)
+{
+    enum kafscale_status status = KAFSCALE_EXISTS;
+    struct two two;
+
+    two_begin(&two);
+    ck_assert_int_eq(
+        ks_log_raise_start(two.first, two.read.partition, SLOTS - 1, on_raised, &status),
+        KAFSCALE_OK);
+    virtual_env_run_for(&two.f->v, 60000);
+    ck_assert_int_eq(status, KAFSCALE_FENCED);
+    ks_log_free(two.first);
+    two_end(&two);
+}
+END_TEST
+
+START_TEST(a_log_may_end_while_a_start_is_raised)
+{
+    enum kafscale_status status = KAFSCALE_EXISTS;
+
+    for (int steps = 0; status == KAFSCALE_EXISTS; steps++) {
+        struct two two;
+
+        two_begin(&two);
+        ck_assert_int_eq(
+            ks_log_raise_start(two.first, two.read.partition, SLOTS - 1, on_raised, &status),
+            KAFSCALE_OK);
+        for (int i = 0; i < steps; i++) {
+            (void) virtual_env_step(&two.f->v);
+        }
+        ks_log_free(two.first);
+        virtual_env_run_for(&two.f->v, 60000);
+        two_end(&two);
+    }
+}
+END_TEST
+
 Suite *
 suite_new(void)
 {
@@ -156,6 +257,9 @@ suite_new(void)
     tcase_add_test(tests, several_may_look_for_bundles_at_once);
     tcase_add_test(tests, a_log_may_end_while_it_looks_for_bundles);
     tcase_add_test(tests, memory_may_be_short_while_bundles_are_looked_for);
+    tcase_add_test(tests, a_start_is_raised_to_within_what_another_broker_has_bundled);
+    tcase_add_test(tests, who_lost_the_partition_to_who_has_bundled_it_raises_nothing);
+    tcase_add_test(tests, a_log_may_end_while_a_start_is_raised);
     suite_add_tcase(suite, tests);
     return suite;
 }

@@ -241,6 +241,26 @@ START_TEST(who_lost_the_partition_raises_nothing)
 }
 END_TEST
 
+/* The successor has bundled this log, which its own broker doesn't know yet. */
+START_TEST(who_lost_the_partition_and_its_log_raises_nothing)
+{
+    struct log_fixture *f = with_batches();
+    struct ks_log *old = f->log;
+    struct ks_partition *lost = log_fixture_partition(f);
+    struct raise raise = { 0 };
+
+    f->options.bundle_slots = 2;
+    ck_assert(log_fixture_new_log(f));
+    ck_assert_ptr_nonnull(log_fixture_open(f));
+    virtual_env_run_for(&f->v, 10000);
+    ck_assert_uint_gt(log_fixture_counters(f).bundles_made, 0);
+    ck_assert_int_eq(ks_log_raise_start(old, lost, 3, on_raised, &raise), KAFSCALE_OK);
+    end(f, &raise, KAFSCALE_FENCED);
+    ks_log_free(old);
+    log_fixture_free(f);
+}
+END_TEST
+
 static void
 on_stopped(void *arg)
 {
@@ -573,6 +593,7 @@ suite_new(void)
     tcase_add_test(tests, it_waits_while_the_store_is_away);
     tcase_add_test(tests, a_deleted_topic_has_no_start_to_raise);
     tcase_add_test(tests, who_lost_the_partition_raises_nothing);
+    tcase_add_test(tests, who_lost_the_partition_and_its_log_raises_nothing);
     tcase_add_test(tests, a_stop_ends_what_waits);
     tcase_add_test(tests, a_state_that_comes_damaged_is_read_again);
     tcase_add_test(tests, the_producers_are_stored_as_the_batches_below_the_start_leave_them);
