@@ -98,8 +98,10 @@ judge(struct directory_call *call)
     bool is_good = call->status == KAFSCALE_OK || call->status == KAFSCALE_EXISTS;
 
     if (atomic_load(&store->is_broken) && is_write && is_good) {
-        call->status = ks_error_set(&call->error, KAFSCALE_UNKNOWN,
-                                    "an fsync failed meanwhile: the state of the store is unknown");
+        call->status = ks_error_set(
+            &call->error, KAFSCALE_UNKNOWN,
+            "directory store '%.120s': the fsync of another request failed, its state is unknown",
+            call->root->path);
     }
     if (atomic_load(&store->is_broken) && call->status == KAFSCALE_UNKNOWN) {
         call->status = KAFSCALE_FAILED;

@@ -68,8 +68,9 @@ class Mount:
 
 def expect_quiet(daemon, warnings):
     """So many warnings, each with its end, and no error."""
-    assert len(daemon.lines(level="warn")) == warnings, daemon.said()
+    wait_until(lambda: len(daemon.lines("works again")) >= warnings, "word of the end")
     assert len(daemon.lines("works again")) == warnings, daemon.said()
+    assert len(daemon.lines(level="warn")) == warnings, daemon.said()
     assert not daemon.lines(level="error"), daemon.said()
 
 
