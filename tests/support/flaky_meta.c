@@ -14,7 +14,8 @@ struct flaky_meta {
     struct ks_env *env;
     struct flaky_meta_control *control;
     struct ks_list txns;
-    struct ks_list late; /* of these */
+    struct ks_list late;  /* of these */
+    struct ks_list reads; /* that find it away */
     kafscale_meta_close_done *close_done;
     void *close_arg;
 };
@@ -25,6 +26,13 @@ struct flaky_txn {
     bool is_lost;
     struct kafscale_meta_txn late; /* a copy, of one that happens later */
     kafscale_meta_txn_done *done;
+    void *arg;
+};
+
+struct flaky_read {
+    struct ks_list link;
+    struct ks_task refusal;
+    kafscale_meta_read_done *done;
     void *arg;
 };
 
@@ -153,12 +161,36 @@ let_late_happen(struct flaky_meta *flaky)
 /* --- The operations -------------------------------------------------------------------------- */
 
 static void
-flaky_read(void *self, const struct kafscale_meta_read *read, kafscale_meta_read_done *done,
+refuse_read(void *arg)
+{
+    static const struct kafscale_error away = { .status = KAFSCALE_UNAVAILABLE, .text = "away" };
+    struct flaky_read *read = arg;
+    struct flaky_read ended = *read;
+
+    ks_list_remove(&read->link);
+    free(read);
+    ended.done(ended.arg, KAFSCALE_UNAVAILABLE, NULL, 0, 0, &away);
+}
+
+static void
+flaky_read(void *self, const struct kafscale_meta_read *request, kafscale_meta_read_done *done,
            void *arg)
 {
     struct flaky_meta *flaky = self;
+    struct flaky_read *read;
 
-    flaky->inner.ops->read(flaky->inner.self, read, done, arg);
+    flaky->control->reads++;
+    if (flaky->control->away == 0) {
+        flaky->inner.ops->read(flaky->inner.self, request, done, arg);
+        return;
+    }
+    flaky->control->away--;
+    read = calloc(1, sizeof *read);
+    assert(read != NULL);
+    *read = (struct flaky_read){ .done = done, .arg = arg };
+    read->refusal = (struct ks_task){ .run = refuse_read, .arg = read };
+    ks_list_append(&flaky->reads, &read->link);
+    ks_env_defer(flaky->env, &read->refusal);
 }
 
 static void
@@ -216,6 +248,12 @@ free_flaky(struct flaky_meta *flaky)
         ks_env_cancel_task(&txn->refusal);
         free_late(txn);
     }
+    while ((node = ks_list_take_first(&flaky->reads)) != NULL) {
+        struct flaky_read *read = KS_CONTAINER(node, struct flaky_read, link);
+
+        ks_env_cancel_task(&read->refusal);
+        free(read);
+    }
     free(flaky);
 }
 
@@ -227,6 +265,7 @@ on_closed(void *arg)
     void *done_arg = flaky->close_arg;
 
     assert(ks_list_is_empty(&flaky->txns));
+    assert(ks_list_is_empty(&flaky->reads));
     free_flaky(flaky);
     done(done_arg);
 }
@@ -272,5 +311,6 @@ flaky_meta_new(struct ks_env *env, struct kafscale_meta inner, struct flaky_meta
     flaky->control = control;
     ks_list_init(&flaky->txns);
     ks_list_init(&flaky->late);
+    ks_list_init(&flaky->reads);
     return (struct kafscale_meta){ .ops = &flaky->ops, .self = flaky };
 }
