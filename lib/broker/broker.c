@@ -372,12 +372,6 @@ ks_broker_cluster_id(const struct ks_broker *broker)
     return &broker->identity.record.cluster;
 }
 
-const struct ks_id *
-ks_broker_incarnation(const struct ks_broker *broker)
-{
-    return &broker->incarnation;
-}
-
 const struct ks_endpoint *
 ks_broker_endpoint(const struct ks_broker *broker, size_t listener)
 {

@@ -134,7 +134,6 @@ struct ks_producer_ids *ks_broker_producer_ids(struct ks_broker *broker);
 void ks_broker_pressure(const struct ks_broker *broker, struct ks_pressure *pressure_out);
 
 const struct ks_id *ks_broker_cluster_id(const struct ks_broker *broker);
-const struct ks_id *ks_broker_incarnation(const struct ks_broker *broker);
 
 /* For the listener of this index, or the first; never NULL. */
 const struct ks_endpoint *ks_broker_endpoint(const struct ks_broker *broker, size_t listener);

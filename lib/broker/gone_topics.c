@@ -5,7 +5,6 @@
 #include <assert.h>
 
 #define RETRY_MS 60000
-#define NEVER INT64_MAX
 
 struct gone_topic {
     struct ks_list link;

@@ -27,14 +27,6 @@ static const struct state_row rows[KS_BROKER_STATE_COUNT] = {
     [KS_BROKER_STOPPED] = { "stopped", 0, KAFSCALE_LOG_INFO },
 };
 
-const char *
-ks_broker_state_name(enum ks_broker_state state)
-{
-    assert(state < KS_BROKER_STATE_COUNT);
-
-    return rows[state].name;
-}
-
 bool
 ks_broker_state_can_move(enum ks_broker_state from, enum ks_broker_state to)
 {

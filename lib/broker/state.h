@@ -17,8 +17,6 @@ enum ks_broker_state {
     KS_BROKER_STATE_COUNT
 };
 
-const char *ks_broker_state_name(enum ks_broker_state state);
-
 /* Whether the table allows this move. */
 bool ks_broker_state_can_move(enum ks_broker_state from, enum ks_broker_state to);
 

@@ -9,7 +9,6 @@
 #include <inttypes.h>
 
 #define JOBS_MAX 2
-#define SEGMENT_BYTES_MIN 1
 
 static void poke(struct ks_log *log);
 

@@ -8,7 +8,6 @@
 
 #define KS_INDEX_MAGIC 0x49445800u /* "IDX" and a zero */
 #define KS_INDEX_VERSION 1
-#define KS_INDEX_HEADER_BYTES 16
 #define KS_INDEX_ENTRY_BYTES 12
 
 /* Magic, version, header length, length of the extension from its magic to its CRC. */

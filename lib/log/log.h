@@ -258,7 +258,6 @@ KAFSCALE_MUST_CHECK enum kafscale_status ks_log_bury_topic(struct ks_log *log,
 /* Segments of this partition have at most so many bytes of batches; 0: what the options say. */
 void ks_log_set_segment_bytes(struct ks_log *log, struct ks_partition *partition, size_t bytes_max);
 
-const struct ks_partition_name *ks_partition_name_of(const struct ks_partition *partition);
 int32_t ks_partition_leader_epoch(const struct ks_partition *partition);
 int64_t ks_partition_log_start(const struct ks_partition *partition);
 int64_t ks_partition_high_watermark(const struct ks_partition *partition);

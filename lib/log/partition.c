@@ -458,12 +458,6 @@ ks_partition_epoch_end(const struct ks_partition *partition, int32_t epoch, int3
 
 /* --- What others ask --------------------------------------------------------------------- */
 
-const struct ks_partition_name *
-ks_partition_name_of(const struct ks_partition *partition)
-{
-    return &partition->name;
-}
-
 int32_t
 ks_partition_leader_epoch(const struct ks_partition *partition)
 {

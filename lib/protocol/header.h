@@ -10,9 +10,6 @@
 
 #define KAFKA_FRAME_LENGTH_BYTES 4
 
-/* Key, version and correlation id: what any frame of a client begins with. */
-#define KAFKA_REQUEST_HEADER_BYTES_MIN 8
-
 struct kafka_request_header {
     int16_t api_key;
     int16_t api_version;

@@ -153,21 +153,6 @@ ks_session_create(struct ks_session *session, const char *key, struct kafscale_s
     return answer(&call, error);
 }
 
-enum kafscale_status
-ks_session_remove(struct ks_session *session, const char *key, struct kafscale_error *error)
-{
-    struct call call = { .session = session };
-    struct kafscale_remove remove = { .key = key };
-    uint32_t tries = 0;
-
-    do {
-        ks_store_remove(session->store, &remove, on_written, &call);
-        wait_for(&call);
-    } while (may_try_again(&call, &tries));
-    ks_error_wrap(&call.error, "'%s'", key);
-    return answer(&call, error);
-}
-
 static void
 on_listed(void *arg, enum kafscale_status status, const struct kafscale_list_entry *entries,
           size_t entry_count, bool is_truncated, const struct kafscale_error *error)

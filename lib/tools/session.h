@@ -45,10 +45,6 @@ KAFSCALE_MUST_CHECK enum kafscale_status ks_session_create(struct ks_session *se
                                                            struct kafscale_slice bytes,
                                                            struct kafscale_error *error);
 
-KAFSCALE_MUST_CHECK enum kafscale_status ks_session_remove(struct ks_session *session,
-                                                           const char *key,
-                                                           struct kafscale_error *error);
-
 /* Told of each key in order; false ends the listing. */
 typedef bool ks_session_listed(void *arg, const struct kafscale_list_entry *entry);
 
