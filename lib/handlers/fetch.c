@@ -211,21 +211,21 @@ on_read(struct ks_log_read *read, enum kafscale_status status)
     read_on(fetch);
 }
 
-/* No more than there is, so that other partitions have the rest; at least a batch if it fits. */
+/*
+ * What a partition gives of so many bytes: no more than it has and was asked for, so that others
+ * have the rest, and at least a batch if it fits.
+ */
 static size_t
-choose_bytes_max(const struct fetch *fetch, const struct fetch_entry *entry)
+share_of(const struct fetch_entry *entry, size_t bytes_left)
 {
     const struct ks_partition *log = entry->partition->log;
     int64_t offset = entry->asked->fetch_offset;
-    int32_t asked_max = entry->asked->partition_max_bytes;
-    size_t bytes_max = asked_max < 0 ? 0 : (size_t) asked_max;
+    size_t asked_max =
+        entry->asked->partition_max_bytes < 0 ? 0 : (size_t) entry->asked->partition_max_bytes;
+    size_t bytes_max = asked_max < bytes_left ? asked_max : bytes_left;
     size_t batch_bytes = ks_partition_batch_bytes(log, offset);
-    size_t bytes;
+    size_t bytes = ks_partition_bytes_from(log, offset, bytes_max);
 
-    if (bytes_max > fetch->bytes_left) {
-        bytes_max = fetch->bytes_left;
-    }
-    bytes = ks_partition_bytes_from(log, offset, bytes_max);
     if (bytes < batch_bytes) {
         bytes = batch_bytes < bytes_max ? batch_bytes : bytes_max;
     }
@@ -240,7 +240,7 @@ prepare_read(struct fetch *fetch, struct fetch_entry *entry)
     entry->read = (struct ks_log_read){
         .partition = entry->partition->log,
         .offset = entry->asked->fetch_offset,
-        .bytes_max = choose_bytes_max(fetch, entry),
+        .bytes_max = share_of(entry, fetch->bytes_left),
         .is_first_whole = fetch->bytes_read == 0 && fetch->under_way == 0,
         .done = on_read,
         .arg = fetch,
@@ -419,29 +419,29 @@ on_gone(struct ks_request *request)
     ks_waiter_set_deadline(&fetch->waiter, fetch->memory_due_ms);
 }
 
-/* What there is to read: all of it, as far as the answer may have it, and the first batch. */
+/* What there is to read: all that the answer may have, and the first batch, which comes whole. */
 static void
 measure(const struct fetch *fetch, size_t *first_bytes_out, size_t *bytes_out)
 {
     size_t first_bytes = 0;
     size_t bytes = 0;
 
-    for (size_t i = 0; (bytes < fetch->bytes_left || bytes == 0) && i < fetch->entry_count; i++) {
+    for (size_t i = 0; (bytes < fetch->bytes_left || first_bytes == 0) && i < fetch->entry_count;
+         i++) {
         const struct fetch_entry *entry = &fetch->entries[i];
-        int64_t offset = entry->asked->fetch_offset;
 
         if (entry->code != KAFKA_ERROR_NONE || entry->partition->log == NULL) {
             continue;
         }
+        bytes += share_of(entry, fetch->bytes_left - bytes);
         if (first_bytes == 0) {
-            first_bytes = ks_partition_batch_bytes(entry->partition->log, offset);
+            first_bytes =
+                ks_partition_batch_bytes(entry->partition->log, entry->asked->fetch_offset);
+            bytes = bytes < first_bytes ? first_bytes : bytes;
         }
-        bytes += ks_partition_bytes_from(entry->partition->log, offset, SIZE_MAX - bytes);
     }
-    bytes = bytes < fetch->bytes_left ? bytes : fetch->bytes_left;
     *first_bytes_out = first_bytes;
-    /* The first batch comes whole however little was asked for. */
-    *bytes_out = bytes < first_bytes ? first_bytes : bytes;
+    *bytes_out = bytes;
 }
 
 /* False: there is no memory now; looks again soon. */

@@ -362,19 +362,21 @@ END_TEST
 /* --- While memory is short -------------------------------------------------------------------- */
 
 static size_t claimable_bytes;
+static size_t wanted_bytes_last;
 
 static size_t
 claim_some(struct ks_exchange *exchange, size_t least_bytes, size_t wanted_bytes)
 {
     (void) exchange;
+    wanted_bytes_last = wanted_bytes;
     if (claimable_bytes < least_bytes) {
         return 0;
     }
     return wanted_bytes < claimable_bytes ? wanted_bytes : claimable_bytes;
 }
 
-static struct test_call *
-fetch_two_batches(size_t claimable)
+static void
+produce_two_batches(size_t claimable)
 {
     struct client_batch batch = client_batch("a", 0);
 
@@ -383,8 +385,40 @@ fetch_two_batches(size_t claimable)
     ck_assert_int_eq(client_produce(broker, &batch, NULL), KAFKA_ERROR_NONE);
     claimable_bytes = claimable;
     broker->claim = claim_some;
+}
+
+static struct test_call *
+fetch_two_batches(size_t claimable)
+{
+    produce_two_batches(claimable);
     return client_fetch_begin(broker, "a", 0, 0, 0);
 }
+
+/* Others may have the memory that the limit of a partition leaves. */
+START_TEST(a_fetch_claims_no_more_than_it_may_carry)
+{
+    struct kafka_fetch_request_topic_partition partition;
+    struct kafka_fetch_request_topic topic;
+    struct kafka_fetch_request request;
+    struct test_call *fetch;
+
+    produce_two_batches(SIZE_MAX);
+    kafka_message_init(&kafka_fetch_request_message, &request);
+    kafka_message_init(&kafka_fetch_request_topic_message, &topic);
+    kafka_message_init(&kafka_fetch_request_topic_partition_message, &partition);
+    partition.partition_max_bytes = 250; /* a batch and a half */
+    topic.topic = ks_slice_of_text("a");
+    topic.partitions = &partition;
+    topic.partitions_count = 1;
+    request.max_bytes = 50 << 20;
+    request.topics = &topic;
+    request.topics_count = 1;
+    fetch = call_begin(broker, KAFKA_API_FETCH, 11, &request);
+    ck_assert_uint_eq(client_count_records(&client_fetched(fetch)->records), 10);
+    ck_assert_uint_eq(wanted_bytes_last, 250);
+    call_free(fetch);
+}
+END_TEST
 
 START_TEST(a_fetch_carries_what_there_is_memory_for)
 {
@@ -458,6 +492,7 @@ suite_new(void)
     tcase_add_test(tests, a_batch_without_acknowledgement_queues_as_long_as_it_must);
     tcase_add_test(tests, a_batch_without_acknowledgement_that_is_refused_closes_the_connection);
     tcase_add_test(tests, small_answers_are_copied_and_large_ones_referenced);
+    tcase_add_test(tests, a_fetch_claims_no_more_than_it_may_carry);
     tcase_add_test(tests, a_fetch_carries_what_there_is_memory_for);
     tcase_add_test(tests, a_fetch_waits_for_memory_and_goes_on);
     tcase_add_test(tests, a_fetch_without_memory_ends_empty_after_a_while);
