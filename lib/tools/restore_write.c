@@ -98,6 +98,21 @@ ks_segment_writer_finish(struct ks_segment_writer *writer, struct kafscale_error
     return KAFSCALE_OK;
 }
 
+/*
+ * As far as it is known when the batch was appended: what clients say of their records, but in the
+ * future, where its producer would never expire.
+ */
+static int64_t
+appended_ms(const struct ks_segment_writer *writer, const struct ks_batch *batch)
+{
+    int64_t latest_ms = writer->build.index.created_ms;
+
+    if (batch->max_timestamp < 0) {
+        return 0;
+    }
+    return batch->max_timestamp < latest_ms ? batch->max_timestamp : latest_ms;
+}
+
 enum kafscale_status
 ks_segment_writer_add(struct ks_segment_writer *writer, const struct ks_batch *batch,
                       struct kafscale_error *error)
@@ -113,7 +128,7 @@ ks_segment_writer_add(struct ks_segment_writer *writer, const struct ks_batch *b
     }
     if (status == KAFSCALE_OK) {
         status = ks_segment_build_add(&writer->build, &writer->producers, batch,
-                                      batch->max_timestamp, error);
+                                      appended_ms(writer, batch), error);
     }
     if (status != KAFSCALE_OK) {
         return status;
