@@ -42,6 +42,29 @@ START_TEST(a_stop_that_gives_up_answers_every_append_first)
 }
 END_TEST
 
+/* However long it was away: whoever waits for an answer waits two seconds more at most. */
+START_TEST(a_store_that_is_back_is_written_to_within_two_seconds)
+{
+    for (int64_t away_ms = 1000; away_ms < 300000; away_ms += 7777) {
+        struct log_fixture *f = log_fixture_new();
+        struct ks_partition *partition = log_fixture_open(f);
+        int64_t back_ms;
+
+        store_is_away(f, KS_STORE_PUT);
+        log_fixture_append(f, partition, 0);
+        virtual_env_run_for(&f->v, away_ms);
+        ck_assert_uint_eq(f->acknowledged, 0);
+        ks_fault_store_clear(f->faults);
+        back_ms = ks_env_now_ms(&f->v.env);
+        while (f->acknowledged == 0) {
+            ck_assert(virtual_env_step(&f->v));
+        }
+        ck_assert_int_le(ks_env_now_ms(&f->v.env) - back_ms, 2000);
+        log_fixture_free(f);
+    }
+}
+END_TEST
+
 START_TEST(no_answer_comes_after_the_log_was_freed)
 {
     struct log_fixture *f = log_fixture_new();
@@ -406,6 +429,7 @@ suite_new(void)
 
     tcase_set_timeout(tests, 100);
     tcase_add_test(tests, a_stop_that_gives_up_answers_every_append_first);
+    tcase_add_test(tests, a_store_that_is_back_is_written_to_within_two_seconds);
     tcase_add_test(tests, no_answer_comes_after_the_log_was_freed);
     tcase_add_test(tests, a_read_under_way_is_not_touched_after_the_log_was_freed);
     tcase_add_test(tests, after_a_stop_that_gave_up_the_stores_are_left_alone);

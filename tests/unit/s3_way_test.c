@@ -237,6 +237,29 @@ START_TEST(server_that_is_too_busy_gets_fewer_at_once_and_then_more_again)
 }
 END_TEST
 
+static const struct s3_answer outages[] = {
+    { .outcome = KS_S3_NOT_SENT },
+    { .status = 503, .code = "SlowDown" },
+    { .status = 500, .code = "InternalError" },
+};
+
+/* Two minutes of failures leave nothing behind that the first request after them waits for. */
+START_TEST(server_that_is_back_is_not_kept_waiting)
+{
+    int64_t back_ms;
+
+    script->otherwise = outages[_i];
+    for (int i = 0; i < 120; i++) {
+        ck_assert_int_ne(s3_create("k"), KAFSCALE_OK);
+        virtual_env_run_for(&script->v, 1000);
+    }
+    script->otherwise = (struct s3_answer){ .delay_ms = 10 };
+    back_ms = s3_script_now_ms(script);
+    ck_assert_int_eq(s3_create("k"), KAFSCALE_OK);
+    ck_assert_int_le(s3_script_now_ms(script) - back_ms, 20);
+}
+END_TEST
+
 /* --- Keys ------------------------------------------------------------------------------------- */
 
 static const char *
@@ -374,6 +397,7 @@ suite_new(void)
     tcase_add_test(cases, writes_go_before_reads_but_not_for_ever);
     tcase_add_test(cases, server_that_is_too_busy_is_told_of_until_it_takes_what_there_is);
     tcase_add_test(cases, server_that_is_too_busy_gets_fewer_at_once_and_then_more_again);
+    tcase_add_loop_test(cases, server_that_is_back_is_not_kept_waiting, 0, S3_COUNT(outages));
     tcase_add_test(cases, keys_are_asked_for_first_and_again_when_they_are_refused);
     tcase_add_test(cases, without_keys_nothing_is_sent_and_the_reason_is_told);
     tcase_add_test(cases, closing_ends_what_is_under_way_with_what_is_known_of_it);
