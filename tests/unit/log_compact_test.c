@@ -51,6 +51,20 @@ START_TEST(old_bytes_become_a_segment_and_nothing_happens_before)
 }
 END_TEST
 
+START_TEST(a_segment_gives_way_to_clients)
+{
+    struct log_fixture *f = segments_world_new(2 * BATCH_BYTES);
+
+    ks_pace_press(&f->log->pace, ks_env_now_ms(&f->v.env));
+    log_fixture_append_apart(f, 2, 20);
+    virtual_env_run_for(&f->v, 900);
+    ck_assert_int_eq(segments_register(f)->compacted_upto, 0);
+    virtual_env_run_for(&f->v, SETTLE_MS);
+    ck_assert_int_eq(segments_register(f)->compacted_upto, 2);
+    log_fixture_free(f);
+}
+END_TEST
+
 static void
 compact_short_of_memory(struct log_fixture *f, uint64_t allowed)
 {
@@ -577,6 +591,7 @@ suite_new(void)
     tcase_add_test(tests, a_start_may_be_raised_above_the_segments);
     tcase_add_test(tests, enough_bytes_become_a_segment);
     tcase_add_test(tests, old_bytes_become_a_segment_and_nothing_happens_before);
+    tcase_add_test(tests, a_segment_gives_way_to_clients);
     tcase_add_test(tests, a_shortage_of_memory_delays_a_segment);
     tcase_add_test(tests, bytes_grow_old_while_brokers_come_and_go);
     tcase_add_test(tests, a_topic_may_have_smaller_segments);

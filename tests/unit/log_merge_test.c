@@ -119,6 +119,25 @@ START_TEST(long_sections_are_left)
 }
 END_TEST
 
+/* They press while the last bundle is on its way, so that it is the merge that waits. */
+START_TEST(a_merge_gives_way_to_clients)
+{
+    struct ks_fate slow = { .effect_ms = 500, .answer_ms = 500 };
+    struct log_fixture *f = with_batches(RUN - 1);
+
+    ks_fault_store_next(f->faults, KS_STORE_PUT, "/bundle/", slow, 1);
+    log_fixture_append_apart(f, 1, 900);
+    ks_pace_press(&f->log->pace, ks_env_now_ms(&f->v.env));
+    virtual_env_run_for(&f->v, 900);
+    ck_assert_uint_eq(log_fixture_counters(f).bundles_made, COUNT);
+    ck_assert_uint_eq(log_fixture_counters(f).merges, 0);
+    virtual_env_run_for(&f->v, 10000);
+    ck_assert_uint_eq(log_fixture_counters(f).merges, 1);
+    log_fixture_expect_records(f, 0, RUN, 1000);
+    log_fixture_free(f);
+}
+END_TEST
+
 START_TEST(an_idle_log_asks_for_nothing)
 {
     struct log_fixture *f = with_batches(RUN);
@@ -300,6 +319,7 @@ suite_new(void)
     tcase_add_test(tests, a_merged_bundle_has_parts);
     tcase_add_test(tests, a_later_owner_finds_records_and_producers);
     tcase_add_test(tests, long_sections_are_left);
+    tcase_add_test(tests, a_merge_gives_way_to_clients);
     tcase_add_test(tests, an_idle_log_asks_for_nothing);
     tcase_add_test(tests, a_merged_bundle_goes_when_all_in_it_is_below_the_start);
     tcase_add_test(tests, what_others_have_read_is_not_merged);
