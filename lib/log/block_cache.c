@@ -234,14 +234,14 @@ ks_block_is_known(const struct ks_log *log, const char *key, uint64_t position, 
 }
 
 /*
- * Three quarters of the cache for those that come next, ever less for those after, and always room
- * for two blocks that are being read.
+ * Five eighths of the cache for those that come next, ever less for those after, and always room
+ * for two blocks that are being read. The rest is for blocks that are read now, a part at a time.
  */
 static bool
 has_room(const struct ks_block_cache *cache, size_t size, uint32_t between)
 {
     size_t part = cache->bytes_max / 16;
-    size_t prepared_max = between < FAR ? part * 12 - part * between : part * 2;
+    size_t prepared_max = between < FAR ? part * 10 - part * between * 4 / 5 : part * 2;
 
     return cache->prepared_bytes + size <= prepared_max &&
            cache->prepared_bytes + 3 * size <= cache->bytes_max;
