@@ -309,8 +309,10 @@ on_got(void *arg, enum kafscale_status status, struct kafscale_blob *body, uint6
         read_elsewhere(reading);
     } else if (status != KAFSCALE_OK) {
         take_failure(reading, status, error);
-    } else if (has_batches || reading->batch_count == 0 || is_over(reading)) {
+    } else if (has_batches || reading->batch_count == 0) {
         finish(reading, status);
+    } else if (is_over(reading)) {
+        finish(reading, KAFSCALE_STOPPED);
     } else {
         submit(reading);
     }

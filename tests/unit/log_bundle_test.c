@@ -345,6 +345,40 @@ remove_bundle(struct log_fixture *f, const struct ks_id *incarnation)
     ck_assert(virtual_env_run_until(&f->v, &is_done, 1000));
 }
 
+static void
+on_read(struct ks_log_read *read, enum kafscale_status status)
+{
+    *(enum kafscale_status *) read->arg = status;
+}
+
+static void
+on_stopped(void *arg)
+{
+    (void) arg;
+}
+
+/* It has asked for the entries only: there is nothing that could be an answer. */
+START_TEST(a_reading_that_a_stop_interrupts_says_so)
+{
+    struct ks_fate slow = { .fault = KS_FAULT_NONE, .effect_ms = 100 };
+    struct log_fixture *f = with_batches(SLOTS);
+    enum kafscale_status status = KAFSCALE_OK;
+    enum kafscale_status told = KAFSCALE_OK;
+    struct ks_log_read read = { .bytes_max = 1000, .is_first_whole = true, .done = on_read };
+
+    log_fixture_restart(f);
+    read.partition = log_fixture_partition(f);
+    read.arg = &told;
+    ks_fault_store_next(f->faults, KS_STORE_GET, "/bundle/", slow, 1);
+    ck_assert(!ks_log_read(f->log, &read, &status));
+    ks_log_stop(f->log, 4, on_stopped, NULL);
+    virtual_env_run_for(&f->v, 1000);
+    ck_assert_ptr_null(read.parts);
+    ck_assert_int_eq(told, KAFSCALE_STOPPED);
+    log_fixture_free(f);
+}
+END_TEST
+
 /* Another broker finds its topic gone, between the register that names it and the look at it. */
 START_TEST(a_bundle_that_goes_while_it_is_asked_for_is_no_alarm)
 {
@@ -713,6 +747,7 @@ suite_new(void)
     tcase_add_test(tests, answers_of_transactions_may_be_lost);
     tcase_add_test(tests, a_bundle_that_is_missing_is_an_alarm);
     tcase_add_test(tests, what_another_broker_has_trimmed_is_not_called_lost);
+    tcase_add_test(tests, a_reading_that_a_stop_interrupts_says_so);
     tcase_add_test(tests, a_bundle_that_goes_while_it_is_asked_for_is_no_alarm);
     tcase_add_test(tests, a_bundle_that_goes_before_its_producers_are_read_is_no_alarm);
     tcase_add_test(tests, a_bundle_may_go_while_a_partition_is_opened);
