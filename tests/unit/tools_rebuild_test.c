@@ -2,6 +2,7 @@
 /* What is made of objects that say too much: two lives of a topic, and nothing tells the later. */
 #include "broker/formats.h"
 #include "support/main.h"
+#include "support/virtual_session.h"
 #include "tools/rebuild.h"
 #include "unit/log_fixture.h"
 
@@ -24,18 +25,6 @@ write_line(void *arg, enum kafscale_log_level level, const char *line)
     ck_assert_int_eq(level, KAFSCALE_LOG_WARN);
     ck_assert_uint_lt(strlen(line), sizeof w->log);
     memcpy(w->log, line, strlen(line) + 1);
-}
-
-static void
-run(void *self)
-{
-    ck_assert(virtual_env_step(self));
-}
-
-static void
-wake(void *self)
-{
-    (void) self;
 }
 
 static void
@@ -72,13 +61,8 @@ world_new(void)
     ck_assert_uint_eq(log_fixture_count_objects(f, "wal"), 1);
 
     w->lost = ks_meta_bucket_new();
-    w->session = (struct ks_session){
-        .env = &f->v.env,
-        .store = f->store,
-        .meta = ks_meta_new(&f->v.env, ks_meta_memory_new(&f->v.env, w->lost, 0)),
-        .ns = "unit",
-        .driver = { .self = &f->v, .run = run, .wake = wake },
-    };
+    w->session = virtual_session(
+        &f->v, f->store, ks_meta_new(&f->v.env, ks_meta_memory_new(&f->v.env, w->lost, 0)), "unit");
     f->v.env.logger =
         (struct ks_logger){ .write = write_line, .arg = w, .level = KAFSCALE_LOG_WARN };
     put_cluster(w);

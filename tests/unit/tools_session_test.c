@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Waiting calls on a store that fails now and then: the answer is the one a patient caller gets. */
 #include "support/main.h"
-#include "support/virtual_env.h"
+#include "support/virtual_session.h"
 #include "tools/segment_object.h"
 #include "tools/tools.h"
 
@@ -20,19 +20,6 @@ struct fixture {
     size_t seen_count;
 };
 
-/* One event is enough: whoever waits calls again. */
-static void
-run(void *self)
-{
-    ck_assert(virtual_env_step(self));
-}
-
-static void
-wake(void *self)
-{
-    (void) self;
-}
-
 static struct fixture *
 fixture_new(void)
 {
@@ -42,12 +29,9 @@ fixture_new(void)
     virtual_env_init(&f->v, 11);
     f->bucket = ks_memory_bucket_new();
     inner = ks_memory_store_new(&f->v.env, f->bucket);
-    f->session = (struct ks_session){
-        .env = &f->v.env,
-        .store = ks_store_new(&f->v.env, ks_fault_store_new(&f->v.env, inner, &f->control)),
-        .ns = "default",
-        .driver = { .self = &f->v, .run = run, .wake = wake },
-    };
+    f->session = virtual_session(
+        &f->v, ks_store_new(&f->v.env, ks_fault_store_new(&f->v.env, inner, &f->control)), NULL,
+        "default");
     return f;
 }
 
