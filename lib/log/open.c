@@ -3,7 +3,7 @@
  * Claim, seal, recover, activate (durability 1.5), for all partitions of one call at once: the
  * registers are read with one look, each earlier log is sealed and read once, and many
  * registers move in one transaction. A partition that no earlier log holds anything of is
- * claimed and activated in one step.
+ * claimed and activated in one step, once what its segments say is known.
  */
 #include "log/opening.h"
 #include "log/leftovers.h"
@@ -158,7 +158,7 @@ is_own_claim(const struct ks_log *log, const struct ks_register *reg)
 static bool
 needs_replay(const struct ks_opening_item *item)
 {
-    if (item->reg.compacted_upto > 0) {
+    if (item->reg.compacted_upto > 0 && !item->has_compacted) {
         return true;
     }
     for (size_t i = 0; i < item->reg.chain_count; i++) {
@@ -419,6 +419,7 @@ take_register(struct ks_opening *opening, struct ks_opening_item *item,
     }
     ks_register_deinit(&item->reg);
     item->reg = reg;
+    item->is_all_compacted = false;
     item->place.version = entry == NULL ? 0 : entry->version;
     if (item->state == KS_ITEM_REPLAYED && reg.state == KS_REGISTER_ACTIVE &&
         ks_id_equals(&reg.owner, &opening->log->options.incarnation)) {
@@ -461,7 +462,25 @@ take_registers(struct ks_opening *opening, const struct kafscale_meta_entry *ent
             continue;
         }
         take_register(opening, item, ks_find_entry(entries, entry_count, item->place.key));
+        item->is_all_compacted = opening->read.is_prefix && item->state == KS_ITEM_READ &&
+                                 ks_opening_is_all_compacted(item, entries, entry_count);
+        opening->had_dead_logs |= item->is_all_compacted && item->reg.chain_count > 0;
     }
+}
+
+/* Of one register alone was read what doesn't tell whether its earlier logs hold anything. */
+static bool
+needs_more(const struct ks_opening *opening)
+{
+    return !opening->read.is_prefix && opening->items[0].state == KS_ITEM_READ &&
+           needs_replay(&opening->items[0]);
+}
+
+static void
+read_all(struct ks_opening *opening)
+{
+    opening->must_read = true;
+    read_registers(opening);
 }
 
 static void
@@ -480,6 +499,10 @@ on_registers(void *arg, enum kafscale_status status, const struct kafscale_meta_
         lose_all(opening, KAFSCALE_FENCED);
     } else if (!ks_opening_is_over(opening)) {
         take_registers(opening, entries, entry_count);
+    }
+    if (!ks_opening_is_over(opening) && needs_more(opening)) {
+        read_all(opening);
+        return;
     }
     ks_opening_move_on(opening);
 }
@@ -528,8 +551,7 @@ read_again(struct ks_opening *opening)
     if (ks_is_planted(KS_PLANTED_REGISTER_AFTER_REPLAY)) {
         ks_opening_move_on(opening);
     } else {
-        opening->must_read = true;
-        read_registers(opening);
+        read_all(opening);
     }
 }
 
@@ -572,6 +594,9 @@ ks_opening_move_on(struct ks_opening *opening)
     if (has_items(opening, KS_ITEM_READ) || opening->has_old_logs) {
         /* Other claims may name other logs. */
         forget_dead_logs(opening);
+    }
+    if (has_items(opening, KS_ITEM_READ) && ks_opening_load_segments(opening)) {
+        return;
     }
     move_items(opening, KS_ITEM_READ);
     if (opening->transactions_left > 0) {

@@ -38,6 +38,11 @@ struct ks_opening_item {
     enum ks_item_state state;
     enum kafscale_status result;
     struct ks_register reg;
+    /*
+     * Every part of an earlier log that its chain names was closed and trimmed to its end when the
+     * register was read, and has no bundles: all records lie in segments.
+     */
+    bool is_all_compacted;
     struct ks_register wanted; /* what the transaction under way would make of it */
     bool wants_active;
     struct ks_partition *partition;
@@ -122,10 +127,10 @@ void ks_opening_free_dead_logs(struct ks_opening *opening);
 /* The same when no completion of what is under way will come. */
 void ks_opening_drop_dead_logs(struct ks_opening *opening);
 
-/* --- opening_segments.c: what the claimed items are at compacted_upto --- */
+/* --- opening_segments.c: what items are at compacted_upto --- */
 /*
- * Begins to load what is missing, and the last one that ends moves the opening on. False: nothing
- * is missing.
+ * Begins to load what is missing of the claimed items, and of those that need nothing else; the
+ * last one that ends moves the opening on. False: nothing is missing.
  */
 bool ks_opening_load_segments(struct ks_opening *opening);
 /* Gives what was loaded, if anything was, to the item's new partition. */
@@ -133,6 +138,9 @@ KAFSCALE_MUST_CHECK enum kafscale_status ks_opening_give_segments(struct ks_open
                                                                   struct ks_partition *partition,
                                                                   bool with_producers);
 void ks_opening_forget_segments(struct ks_opening_item *item);
+/* Whether the item is all compacted, by all keys as they were when its register was read. */
+bool ks_opening_is_all_compacted(const struct ks_opening_item *item,
+                                 const struct kafscale_meta_entry *entries, size_t entry_count);
 /* Frees what is under way, for which no completion will come (ks_log_abandon). */
 void ks_opening_drop_segments(struct ks_opening *opening);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What compacted partitions are at compacted_upto, before what lies above is replayed: a request or
- * two for each partition, a few partitions at a time.
+ * What compacted partitions are at compacted_upto, before what lies above is replayed, or before
+ * they are claimed where nothing does: a request or two for each partition, a few partitions at a
+ * time.
  */
 #include "log/opening.h"
 #include "log/producer_load.h"
@@ -16,10 +17,48 @@ struct ks_opening_load {
     struct ks_opening_item *item;
 };
 
+/*
+ * The mark has passed all that the owner has left there, and what it passes is covered or in a
+ * bundle. Neither changes any more.
+ */
+static bool
+holds_nothing(const struct ks_chain_element *element, const struct kafscale_meta_entry *entries,
+              size_t entry_count)
+{
+    char mark_key[KS_REGISTER_KEY_BYTES];
+    char bundle_prefix[KS_BUNDLE_REGISTER_KEY_BYTES];
+    const struct kafscale_meta_entry *mark;
+
+    ks_trim_key(&element->incarnation, mark_key);
+    ks_bundle_register_prefix(&element->incarnation, bundle_prefix);
+    mark = ks_find_entry(entries, entry_count, mark_key);
+    return element->closed_end != KS_END_OPEN &&
+           element->closed_end <= (mark == NULL ? 0 : ks_trim_mark_of(mark, 1)) &&
+           !ks_has_entry_below(entries, entry_count, bundle_prefix);
+}
+
+bool
+ks_opening_is_all_compacted(const struct ks_opening_item *item,
+                            const struct kafscale_meta_entry *entries, size_t entry_count)
+{
+    for (size_t i = 0; i < item->reg.chain_count; i++) {
+        const struct ks_chain_element *element = &item->reg.chain[i];
+
+        if (ks_element_is_replayed(item, element) &&
+            !holds_nothing(element, entries, entry_count)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool
 needs_state(const struct ks_opening_item *item)
 {
-    return item->state == KS_ITEM_CLAIMED && item->reg.compacted_upto > 0 && !item->has_compacted;
+    bool is_due =
+        item->state == KS_ITEM_CLAIMED || (item->state == KS_ITEM_READ && item->is_all_compacted);
+
+    return is_due && item->reg.compacted_upto > 0 && !item->has_compacted;
 }
 
 static void
@@ -85,7 +124,7 @@ on_loaded(struct ks_producer_load *state, enum kafscale_status status)
     struct ks_opening_load *load = KS_CONTAINER(state, struct ks_opening_load, state);
     struct ks_opening *opening = load->opening;
 
-    if (!ks_opening_is_over(opening) && load->item->state == KS_ITEM_CLAIMED) {
+    if (!ks_opening_is_over(opening) && needs_state(load->item)) {
         take_state(load, status);
     }
     load_free(load);

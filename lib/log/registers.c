@@ -222,24 +222,38 @@ ks_trim_mark_of(const struct kafscale_meta_entry *entries, size_t entry_count)
     return entry_count == 1 && entries[0].value.size == 8 ? ks_get_u64(entries[0].value.data) : 0;
 }
 
-const struct kafscale_meta_entry *
-ks_find_entry(const struct kafscale_meta_entry *entries, size_t entry_count, const char *key)
+/* The first key that isn't below `key`. */
+static size_t
+lower_bound(const struct kafscale_meta_entry *entries, size_t entry_count, const char *key)
 {
     size_t low = 0;
     size_t high = entry_count;
 
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        int order = strcmp(entries[middle].key, key);
 
-        if (order == 0) {
-            return &entries[middle];
-        }
-        if (order < 0) {
+        if (strcmp(entries[middle].key, key) < 0) {
             low = middle + 1;
         } else {
             high = middle;
         }
     }
-    return NULL;
+    return low;
+}
+
+const struct kafscale_meta_entry *
+ks_find_entry(const struct kafscale_meta_entry *entries, size_t entry_count, const char *key)
+{
+    size_t place = lower_bound(entries, entry_count, key);
+
+    return place < entry_count && strcmp(entries[place].key, key) == 0 ? &entries[place] : NULL;
+}
+
+bool
+ks_has_entry_below(const struct kafscale_meta_entry *entries, size_t entry_count,
+                   const char *prefix)
+{
+    size_t place = lower_bound(entries, entry_count, prefix);
+
+    return place < entry_count && strncmp(entries[place].key, prefix, strlen(prefix)) == 0;
 }

@@ -94,4 +94,8 @@ uint64_t ks_trim_mark_of(const struct kafscale_meta_entry *entries, size_t entry
 const struct kafscale_meta_entry *ks_find_entry(const struct kafscale_meta_entry *entries,
                                                 size_t entry_count, const char *key);
 
+/* Whether any of their keys begins so. */
+bool ks_has_entry_below(const struct kafscale_meta_entry *entries, size_t entry_count,
+                        const char *prefix);
+
 #endif

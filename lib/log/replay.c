@@ -15,7 +15,7 @@
 bool
 ks_element_is_replayed(const struct ks_opening_item *item, const struct ks_chain_element *element)
 {
-    if (!element->is_activated ||
+    if (!element->is_activated || item->is_all_compacted ||
         ks_register_element_end(&item->reg, (size_t) (element - item->reg.chain)) <=
             item->reg.compacted_upto) {
         return false;

@@ -99,6 +99,12 @@ static const struct model_rule rules[] = {
                              "merges" },
     [RULE_READER_FIRST] = { "reader-then-registers",
                             "a reader tells of itself after it has read the registers", "merges" },
+    [RULE_AT_ONCE_CLOSED] = { "at-once-closed", "activates at once beside a log with an open end",
+                              "two logs" },
+    [RULE_AT_ONCE_TRIMMED] = { "at-once-trimmed", "activates at once beside a log with slots",
+                               "two logs" },
+    [RULE_AT_ONCE_UNBUNDLED] = { "at-once-unbundled", "activates at once beside a log with bundles",
+                                 "two logs" },
     { NULL, NULL, NULL },
 };
 

@@ -86,6 +86,9 @@ enum log_rule {
     RULE_MERGE_ORPHANS,
     RULE_MERGE_READERS,
     RULE_READER_FIRST,
+    RULE_AT_ONCE_CLOSED,
+    RULE_AT_ONCE_TRIMMED,
+    RULE_AT_ONCE_UNBUNDLED,
 };
 
 enum claim_stage {

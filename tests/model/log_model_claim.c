@@ -482,6 +482,50 @@ may_claim(const struct log_state *state, int broker, const struct part *part)
     return broker < 2 || has_claimed(state, broker) || has_claimed(state, broker - 1);
 }
 
+/* Each part of a log that the chain names was closed, and trimmed to its end without bundles. */
+static bool
+is_all_compacted(const struct claimant *who)
+{
+    for (int k = 0; k < who->claim->epoch; k++) {
+        int log = who->part->owner[k];
+        const struct wal *wal = log < log_bounds.logs ? &who->state->wals[log] : NULL;
+
+        if (!has(who->part->active, k) || has(who->part->dropped, k) || needs_no_replay(who, k) ||
+            wal == NULL) {
+            continue;
+        }
+        if ((who->part->closed[k] == 0 && model_obeys(RULE_AT_ONCE_CLOSED)) ||
+            (wal->mark < who->part->closed[k] - 1 && model_obeys(RULE_AT_ONCE_TRIMMED)) ||
+            (has_bundles(wal) && model_obeys(RULE_AT_ONCE_UNBUNDLED))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Claimed and activated in one transaction: whatever it relies on doesn't change any more. */
+static void
+claim_at_once(const struct log_state *state, int broker, int p, struct model_search *search)
+{
+    struct log_state next = *state;
+    struct part *part = &next.parts[p];
+    struct claim claim = { .partition = (uint8_t) p, .epoch = (uint8_t) (part->epoch + 1) };
+    const struct claimant who = {
+        .state = state, .broker = broker, .claim = &claim, .part = &state->parts[p]
+    };
+
+    claim.compacted = part->compacted;
+    if (!may_claim(state, broker, part) || !is_all_compacted(&who)) {
+        return;
+    }
+    part->epoch++;
+    part->owner[part->epoch] = (uint8_t) broker;
+    activate(&who, &next, search);
+    model_seldom(search);
+    model_reach(search, &next, "broker %d: claims and activates partition %d, epoch %d", broker, p,
+                part->epoch);
+}
+
 static void
 begin(const struct log_state *state, int broker, int p, struct model_search *search)
 {
@@ -537,6 +581,7 @@ log_model_claims(const struct log_state *state, struct model_search *search)
         }
         for (int p = 0; p < log_bounds.partitions; p++) {
             begin(state, broker, p, search);
+            claim_at_once(state, broker, p, search);
         }
     }
 }

@@ -18,10 +18,17 @@
 #define PLACES 24
 #define REQUESTS_MAX 20
 #define QUIET_MS 3600000 /* until nothing is left to be tidied up */
-/* The newest snapshot, the mark before, 16 entries, and what it takes to open a partition. */
-#define START_MORE_MAX 24
+/* The newest snapshot, the mark before it, the newest index, and the PUT of a snapshot. */
+#define START_MORE_MAX 4
 #define ROUND_TRIP_MS 50
 #define STARTS 8
+/*
+ * One after the other: what there is of the metadata log, and its mark, in 3, then `sole`, the
+ * claim and the record, of which a transaction takes 2. After a kill also the slots of the last
+ * run, their seal, the look after that, and a transaction of its own for the activation.
+ */
+#define ROUND_TRIPS_STOPPED (3 + 2 + 2 + 1)
+#define ROUND_TRIPS_KILLED (ROUND_TRIPS_STOPPED + 1 + 1 + 2 + 2)
 #define LIST_OFFSETS_VERSION 5
 
 static struct broker_fixture fixture;
@@ -278,6 +285,8 @@ expect_start_as_on_empty(int64_t *records, bool is_killed, const struct start_co
            (unsigned long long) empty->requests, (long long) empty->ms);
     ck_assert_uint_le(full.requests, empty->requests + START_MORE_MAX);
     ck_assert_int_le(full.ms, empty->ms);
+    ck_assert_int_eq(empty->ms, (int64_t) ROUND_TRIP_MS *
+                                    (is_killed ? ROUND_TRIPS_KILLED : ROUND_TRIPS_STOPPED));
 }
 
 static void
