@@ -83,12 +83,11 @@ take_number(const char **text, uint64_t *number_out)
 {
     size_t size = strspn(*text, "0123456789");
 
-    *number_out = 0;
-    for (size_t i = 0; i < size && size <= DIGITS_MAX; i++) {
-        *number_out = *number_out * 10 + (uint64_t) ((*text)[i] - '0');
+    if (size == 0 || size > DIGITS_MAX || !ks_decimal_parse(*text, size, number_out)) {
+        return false;
     }
     *text += size;
-    return size > 0 && size <= DIGITS_MAX;
+    return true;
 }
 
 /* The last entry of what the snapshot under a listed key holds; 0: that can't be told. */
