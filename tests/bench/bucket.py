@@ -125,23 +125,46 @@ def latency(bench):
 # --- Throughput -------------------------------------------------------------------------------
 
 
+def produce(bench, daemon, topic, total_mib):
+    """What came of it, and the processor seconds that the daemon took for a GiB."""
+    begun = daemon.cpu_seconds()
+    produced = bench.load(daemon, "produce", topic, PARTITIONS, WRITERS, BATCH_BYTES, RECORD_BYTES,
+                          total_mib)
+    return produced, (daemon.cpu_seconds() - begun) / (produced["bytes"] / GIB)
+
+
+def followed(bench, daemon, total_mib):
+    """Processor seconds for a GiB that consumers read as it comes."""
+    bench.load(daemon, "create", "followed", PARTITIONS)
+    follower = bench.begin("load", daemon.address, "follow", "followed", PARTITIONS, CONNECTIONS,
+                           total_mib)
+    begun = daemon.cpu_seconds()
+    produced = produce(bench, daemon, "followed", total_mib)[0]
+    assert follower.wait() == 0
+    return (daemon.cpu_seconds() - begun) / (produced["bytes"] / GIB)
+
+
 def one_pair(bench, server, round_number):
     total_mib = 16 if bench.is_smoke else 512
     name = "pair-%d" % round_number
     reference = bare_put_rate(bench, server, total_mib, name)
     daemon = daemon_on(bench, server, name)
     bench.load(daemon, "create", "bench", PARTITIONS)
+    produced, cpu_in = produce(bench, daemon, "bench", total_mib)
     begun = daemon.cpu_seconds()
-    produced = bench.load(daemon, "produce", "bench", PARTITIONS, WRITERS, BATCH_BYTES,
-                          RECORD_BYTES, total_mib)
     consumed = bench.load(daemon, "consume", "bench", PARTITIONS, CONNECTIONS)
-    cpu = daemon.cpu_seconds() - begun
+    cpu_back = (daemon.cpu_seconds() - begun) / (consumed["bytes"] / GIB)
+    daemon.stop()
+    daemon = daemon_on(bench, server, name + "-followed")
+    cpu_both = followed(bench, daemon, total_mib)
     daemon.stop()
     rate = produced["bytes"] / produced["seconds"]
     return {"MB/s of a bare client": reference / 1e6, "MB/s in": rate / 1e6,
             "share of a bare client": rate / reference,
             "MB/s out": consumed["bytes"] / consumed["seconds"] / 1e6,
-            "broker CPU s/GiB in and out": cpu / (produced["bytes"] / GIB)}
+            "broker CPU s/GiB in": cpu_in,
+            "broker CPU s/GiB in and out": cpu_both,
+            "broker CPU s/GiB read back from the store": cpu_back}
 
 
 def throughput(bench):

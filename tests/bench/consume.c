@@ -10,12 +10,14 @@
 #define FETCH_VERSION 11
 #define PARTITION_BYTES_MAX (1 << 20)
 #define ANSWER_BYTES_MAX (8 << 20)
+#define FOLLOW_WAIT_MS 500
 
 /* The partitions of one connection and how far each was read. */
 struct reader {
     struct worker *worker;
     struct kafka_fetch_request_topic_partition *partitions;
     int32_t count;
+    uint64_t told_bytes; /* of those read */
 };
 
 static void
@@ -112,27 +114,63 @@ fetch_once(struct reader *reader, struct wire *wire, const struct kafka_fetch_re
     return is_more;
 }
 
-void *
-run_consume(void *arg)
+/* Whether this one is to go on. */
+typedef bool wants_more(struct reader *reader, bool is_more);
+
+static void
+read_all(struct worker *worker, int32_t max_wait_ms, wants_more *wants)
 {
-    struct worker *worker = arg;
     struct kafka_fetch_request_topic topic = { .topic = ks_slice_of_text(worker->topic) };
     struct kafka_fetch_request request;
     struct reader reader;
     struct wire wire;
+    bool is_more = true;
 
     reader_init(&reader, worker);
     topic.partitions = reader.partitions;
     topic.partitions_count = reader.count;
     kafka_message_init(kafka_api_find(KAFKA_API_FETCH)->request, &request);
     request.max_bytes = ANSWER_BYTES_MAX;
+    request.max_wait_ms = max_wait_ms;
+    request.min_bytes = max_wait_ms > 0;
     request.topics = &topic;
     request.topics_count = 1;
     wire_connect(&wire, worker->address);
-    while (fetch_once(&reader, &wire, &request)) {
-        continue;
+    while (is_more) {
+        is_more = wants(&reader, fetch_once(&reader, &wire, &request));
     }
     wire_close(&wire);
     free(reader.partitions);
+}
+
+static bool
+wants_to_the_end(struct reader *reader, bool is_more)
+{
+    (void) reader;
+    return is_more;
+}
+
+void *
+run_consume(void *arg)
+{
+    read_all(arg, 0, wants_to_the_end);
+    return NULL;
+}
+
+static bool
+wants_what_comes(struct reader *reader, bool is_more)
+{
+    struct worker *worker = reader->worker;
+    uint64_t new_bytes = worker->bytes - reader->told_bytes;
+
+    (void) is_more;
+    reader->told_bytes = worker->bytes;
+    return atomic_fetch_add(worker->followed, new_bytes) + new_bytes < worker->bytes_wanted;
+}
+
+void *
+run_follow(void *arg)
+{
+    read_all(arg, FOLLOW_WAIT_MS, wants_what_comes);
     return NULL;
 }

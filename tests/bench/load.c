@@ -16,6 +16,7 @@ static const char usage[] = "usage: load ADDRESS create TOPIC PARTITIONS\n"
                             "       load ADDRESS produce TOPIC PARTITIONS CONNECTIONS "
                             "BATCH_BYTES RECORD_BYTES TOTAL_MIB\n"
                             "       load ADDRESS consume TOPIC PARTITIONS CONNECTIONS\n"
+                            "       load ADDRESS follow TOPIC PARTITIONS CONNECTIONS TOTAL_MIB\n"
                             "       load ADDRESS paced TOPIC PARTITIONS PER_SECOND SECONDS";
 
 static int32_t
@@ -124,6 +125,17 @@ consume(const char *address, char **words)
 }
 
 static void
+follow(const char *address, char **words)
+{
+    struct worker pattern = pattern_of(address, words);
+    atomic_uint_fast64_t followed = 0;
+
+    pattern.bytes_wanted = (uint64_t) number(words[3], 1, 1 << 20) << 20;
+    pattern.followed = &followed;
+    run_workers(&pattern, run_follow);
+}
+
+static void
 paced(const char *address, char **words)
 {
     run_paced(address, words[0], number(words[1], 1, PARTITIONS_MAX), number(words[2], 1, 100000),
@@ -135,10 +147,8 @@ static const struct command {
     int word_count;
     void (*run)(const char *address, char **words);
 } commands[] = {
-    { "create", 2, create },
-    { "produce", 6, produce },
-    { "consume", 3, consume },
-    { "paced", 4, paced },
+    { "create", 2, create }, { "produce", 6, produce }, { "consume", 3, consume },
+    { "follow", 4, follow }, { "paced", 4, paced },
 };
 
 int

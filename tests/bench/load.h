@@ -6,6 +6,7 @@
 #ifndef KS_TESTS_BENCH_LOAD_H
 #define KS_TESTS_BENCH_LOAD_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,6 +22,7 @@ struct worker {
     size_t batch_bytes;
     size_t record_bytes;
     uint64_t bytes_wanted;
+    atomic_uint_fast64_t *followed; /* bytes that all of them have read, of bytes_wanted */
 
     /* Results. */
     uint64_t bytes;
@@ -32,6 +34,9 @@ void *run_produce(void *worker);
 
 /* Reads its partitions from the first record to their ends and checks every batch's CRC. */
 void *run_consume(void *worker);
+
+/* Reads its partitions as they grow, until all together have read as much as is wanted. */
+void *run_follow(void *worker);
 
 /*
  * Sends batches of one record, `per_second`, to the partitions in turn, whether or not earlier
