@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The inside of a struct ks_log, shared by the files that make it up: writer.c gathers batches into
- * objects, sender.c sends and acknowledges them, dead_log.c seals and reads the logs of earlier
- * incarnations, open.c claims, replays and activates partitions, read.c serves batches, look.c
- * tells whether the log is sealed, release.c gives partitions away, changes.c moves marks in their
- * registers, log_start.c lets old batches go, retention.c and retention_segments.c say which,
- * trim.c and garbage.c delete the objects that nobody needs any more, reread.c finds what other
- * brokers have bundled meanwhile, pace.c says when such work waits for clients, stop.c ends it.
+ * objects, sender.c sends and acknowledges them, look.c tells whether the log is sealed, release.c
+ * gives partitions away, changes.c moves marks in their registers, pace.c says when background work
+ * waits for clients, stop.c ends it all. open/ seals and reads the logs of earlier
+ * incarnations, claims, replays and activates partitions; read/ serves batches wherever they lie;
+ * bundle/ gathers the write-ahead objects of many partitions into bundles, and merges those;
+ * compact/ makes segments; trim/ deletes what nobody needs any more; retention/ says what may go,
+ * and lets it go; format/ is the form of everything stored.
  */
 #ifndef KS_LOG_CORE_H
 #define KS_LOG_CORE_H
 
-#include "log/block_cache.h"
-#include "log/object_read.h"
+#include "log/read/block_cache.h"
+#include "log/read/object_read.h"
 #include "log/pace.h"
 #include "log/partition.h"
-#include "log/segment.h"
+#include "log/read/segment.h"
 
 struct ks_opening;
 struct ks_trimmer;
@@ -77,7 +78,7 @@ struct ks_changes {
     struct ks_task task;
 };
 
-/* The checks of what partitions may keep (log/retention.c). */
+/* The checks of what partitions may keep (log/retention/retention.c). */
 struct ks_retentions {
     struct ks_list ring; /* partitions with limits; the next to be checked is the first */
     uint64_t round;

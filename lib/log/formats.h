@@ -6,14 +6,14 @@
 #ifndef KS_LOG_FORMATS_H
 #define KS_LOG_FORMATS_H
 
-#include "log/bundle_format.h"
-#include "log/check.h"
-#include "log/index_format.h"
-#include "log/producer_snapshot.h"
-#include "log/registers.h"
-#include "log/segment_build.h"
-#include "log/segment_format.h"
-#include "log/stored_batch.h"
-#include "log/wal_format.h"
+#include "log/format/bundle_format.h"
+#include "log/format/check.h"
+#include "log/format/index_format.h"
+#include "log/format/producer_snapshot.h"
+#include "log/format/registers.h"
+#include "log/format/segment_build.h"
+#include "log/format/segment_format.h"
+#include "log/read/stored_batch.h"
+#include "log/format/wal_format.h"
 
 #endif

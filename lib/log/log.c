@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The life of a log and its partitions; what each step does stands in the files beside this one. */
-#include "log/bundle_read.h"
-#include "log/reread.h"
-#include "log/trim.h"
+#include "log/read/bundle_read.h"
+#include "log/read/reread.h"
+#include "log/trim/trim.h"
 
 #include <assert.h>
 

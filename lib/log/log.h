@@ -15,7 +15,7 @@
 #define KS_LOG_LOG_H
 
 #include "base/base.h"
-#include "log/describe.h"
+#include "log/format/describe.h"
 #include "meta/meta.h"
 #include "record/record.h"
 #include "store/store.h"

@@ -4,9 +4,9 @@
  * front and searched by halving. The gap that dropping leaves is closed when it is greater than the
  * rest, so that a batch is moved about once in its life here.
  */
-#include "log/bundle.h"
+#include "log/bundle/bundle.h"
 
-#include "log/producer_snapshot.h"
+#include "log/format/producer_snapshot.h"
 
 #include <assert.h>
 

@@ -10,9 +10,9 @@
 #define KS_LOG_PARTITION_H
 
 #include "log/log.h"
-#include "log/producer_state.h"
-#include "log/registers.h"
-#include "log/wal_format.h"
+#include "log/format/producer_state.h"
+#include "log/format/registers.h"
+#include "log/format/wal_format.h"
 
 /* What a batch in a segment is taken to measure before it is read. */
 #define KS_COLD_BATCH_BYTES (64u << 10)
@@ -47,7 +47,7 @@ struct ks_bundle;
 struct ks_bundle_section;
 struct ks_expiry_walk;
 
-/* Batches of the partition in a bundle (log/bundle.h). */
+/* Batches of the partition in a bundle (log/bundle/bundle.h). */
 struct ks_bundled {
     struct ks_bundle *bundle; /* a reference */
     const struct ks_bundle_section *section;

@@ -4,7 +4,7 @@
  * partitions. If that takes too long it leaves without: the next start seals.
  */
 #include "log/core.h"
-#include "log/reread.h"
+#include "log/read/reread.h"
 
 #include <assert.h>
 

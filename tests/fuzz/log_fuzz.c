@@ -5,9 +5,9 @@
  * put right, since whoever writes to a bucket can do that too.
  */
 #include "fuzz/fuzz.h"
-#include "log/bundle_format.h"
-#include "log/registers.h"
-#include "log/wal_format.h"
+#include "log/format/bundle_format.h"
+#include "log/format/registers.h"
+#include "log/format/wal_format.h"
 
 #define OBJECT_BYTES_MAX (64u << 20)
 

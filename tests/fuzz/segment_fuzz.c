@@ -5,8 +5,8 @@
  * a bucket can do that too.
  */
 #include "fuzz/fuzz.h"
-#include "log/index_format.h"
-#include "log/producer_snapshot.h"
+#include "log/format/index_format.h"
+#include "log/format/producer_snapshot.h"
 
 #define OBJECT_BYTES_MAX (64u << 20)
 

@@ -21,7 +21,7 @@
 #ifndef KS_TESTS_SIM_WITNESS_H
 #define KS_TESTS_SIM_WITNESS_H
 
-#include "log/registers.h"
+#include "log/format/registers.h"
 #include "meta/meta.h"
 
 struct witness;

@@ -3,8 +3,8 @@
 #ifndef KS_TESTS_SIM_WITNESS_INTERNAL_H
 #define KS_TESTS_SIM_WITNESS_INTERNAL_H
 
-#include "log/bundle_format.h"
-#include "log/index_format.h"
+#include "log/format/bundle_format.h"
+#include "log/format/index_format.h"
 #include "meta/entry.h"
 #include "sim/witness.h"
 

@@ -5,7 +5,7 @@
  * a batch for stored that never was. And it says when they did so, whoever computed it of whatever
  * is left: its bytes follow from the slots alone.
  */
-#include "log/producer_snapshot.h"
+#include "log/format/producer_snapshot.h"
 #include "sim/witness_internal.h"
 
 #include <assert.h>

@@ -3,7 +3,7 @@
  * What a deleted topic leaves in the stores goes in the background, whoever of several brokers
  * comes to it, and later lives of its name lose nothing.
  */
-#include "log/segment_format.h"
+#include "log/format/segment_format.h"
 #include "support/client.h"
 #include "support/main.h"
 

@@ -4,7 +4,7 @@
  * areas, and the bytes of version 1 stay what they are (tests/data/log; LOG_WRITE_GOLDEN=1 writes
  * them anew, for a new version only).
  */
-#include "log/bundle_format.h"
+#include "log/format/bundle_format.h"
 #include "support/main.h"
 
 #include <stdio.h>

@@ -3,7 +3,7 @@
  * Write-ahead objects become bundles and go; readers, later owners and producers find in the
  * bundles what was in them, whatever moment a broker dies in.
  */
-#include "log/trail.h"
+#include "log/trim/trail.h"
 #include "support/main.h"
 #include "unit/log_fixture.h"
 

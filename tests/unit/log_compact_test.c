@@ -3,7 +3,7 @@
  * Compaction: batches become segments, once, whoever else is at it; later owners go on from there,
  * and nothing is lost or repeated on the way.
  */
-#include "log/producer_snapshot.h"
+#include "log/format/producer_snapshot.h"
 #include "support/main.h"
 #include "unit/log_segments.h"
 

@@ -3,7 +3,7 @@
  * Bundles are merged while their log is written to; whoever reads finds everything, whatever moment
  * a broker dies in and whoever has read the log before.
  */
-#include "log/trim.h"
+#include "log/trim/trim.h"
 #include "support/main.h"
 #include "unit/log_fixture.h"
 

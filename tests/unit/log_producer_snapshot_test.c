@@ -3,7 +3,7 @@
  * Stored producer states: what is read back behaves as what was stored, a state computed from the
  * one before it is the same as one computed from the beginning, and damage is noticed.
  */
-#include "log/producer_snapshot.h"
+#include "log/format/producer_snapshot.h"
 #include "support/main.h"
 
 #define EXPIRATION_MS 86400000

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Kafka's checks on the sequence numbers of idempotent producers (KIP-98). */
-#include "log/producer_state.h"
+#include "log/format/producer_state.h"
 #include "support/main.h"
 
 #define EXPIRATION_MS 86400000

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Partition registers: stored form, and what is dropped from a chain. */
-#include "log/registers.h"
+#include "log/format/registers.h"
 #include "support/main.h"
 
 static struct ks_chain_element

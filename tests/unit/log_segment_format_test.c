@@ -3,7 +3,7 @@
  * Segments are KafScale's to the byte: a vector of its own writer, objects of its own broker, and
  * what is written here once must be readable for ever.
  */
-#include "log/index_format.h"
+#include "log/format/index_format.h"
 #include "support/batches.h"
 #include "support/main.h"
 

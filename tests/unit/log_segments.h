@@ -7,7 +7,7 @@
 #define KS_TESTS_UNIT_LOG_SEGMENTS_H
 
 #include "log/core.h"
-#include "log/index_format.h"
+#include "log/format/index_format.h"
 #include "unit/log_fixture.h"
 
 #define INTERVAL_MS (6 * 3600 * 1000)

@@ -4,7 +4,7 @@
  * later owner, and the producers are stored as the batches below it leave them.
  */
 #include "log/partition.h"
-#include "log/producer_snapshot.h"
+#include "log/format/producer_snapshot.h"
 #include "support/main.h"
 #include "unit/log_fixture.h"
 

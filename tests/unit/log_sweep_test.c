@@ -3,9 +3,9 @@
  * What goes for good: segments that end below the log start, and all that a deleted topic left.
  * What belongs to others stays, whatever happens.
  */
-#include "log/index_format.h"
-#include "log/producer_snapshot.h"
-#include "log/sweep.h"
+#include "log/format/index_format.h"
+#include "log/format/producer_snapshot.h"
+#include "log/retention/sweep.h"
 #include "support/main.h"
 #include "unit/log_fixture.h"
 

@@ -4,7 +4,7 @@
  * asked of the store while none may. Whatever moment a broker dies in, the next one finds what was
  * there.
  */
-#include "log/trim.h"
+#include "log/trim/trim.h"
 #include "support/main.h"
 #include "unit/log_fixture.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Write-ahead objects: what is written is read back, and damage of any byte is noticed. */
-#include "log/wal_format.h"
+#include "log/format/wal_format.h"
 #include "support/main.h"
 
 static const struct ks_wal_entry some_entry = { .attributes = 3,
