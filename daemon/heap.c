@@ -13,7 +13,7 @@
 #ifdef __GLIBC__
 #include <malloc.h>
 
-#define MAPPED_BYTES_MIN (2 << 20) /* most frames are smaller */
+#define MAPPED_BYTES_MIN (8 << 20) /* frames, objects and blocks are smaller */
 #define GROWTH_BYTES (4 << 20)     /* of address space; nothing is resident before it is used */
 #define KEPT_BYTES (64 << 20)      /* free at the end of the heap */
 #endif

@@ -217,7 +217,7 @@ new_log(struct ks_broker *broker)
                                           .flush_bytes = options->flush_bytes,
                                           .unflushed_bytes_max = options->unflushed_bytes_max,
                                           .cache_bytes_max = options->cache_bytes_max,
-                                          .block_cache_bytes_max = options->cache_bytes_max / 4 * 3,
+                                          .block_cache_bytes_min = options->cache_bytes_max / 4 * 3,
                                           .cold_gets_max = options->cold_gets_max,
                                           .read_ahead_bytes_max = options->read_ahead_bytes_max,
                                           .segment_bytes = options->segment_bytes,

@@ -52,9 +52,10 @@ struct ks_log_options {
      * 30 s.
      */
     int64_t leftovers_delay_ms;
-    size_t block_cache_bytes_max; /* of blocks of segments kept in memory */
-    uint32_t cold_gets_max;       /* GETs from segments under way at a time; at least 1 */
-    size_t read_ahead_bytes_max;  /* of a segment, ahead of who reads on; 0: nothing */
+    /* Of these, blocks of segments may have as much, and all that the newest batches leave. */
+    size_t block_cache_bytes_min;
+    uint32_t cold_gets_max;      /* GETs from segments under way at a time; at least 1 */
+    size_t read_ahead_bytes_max; /* of a segment, ahead of who reads on; 0: nothing */
     /* A partition with so many bytes, or whose oldest are so old, gets a segment. 0: none does. */
     size_t segment_bytes;
     int64_t compact_interval_ms;

@@ -83,7 +83,7 @@ broker_new(struct broker *b)
                                       .merge_section_bytes = 1 << 20,
                                       .merge_part_bytes = draw(w, 3) * 600,
                                       .leftovers_delay_ms = 1 + (int64_t) draw(w, 100),
-                                      .block_cache_bytes_max = draw(w, 3) * 3000,
+                                      .block_cache_bytes_min = draw(w, 3) * 3000,
                                       .cold_gets_max = 1 + (uint32_t) draw(w, 3),
                                       .read_ahead_bytes_max = draw(w, 2) * 1000,
                                       .segment_bytes = draw(w, 3) * 400,

@@ -17,7 +17,7 @@ world_with_blocks(size_t cache_bytes)
     f->options.segment_bytes = 9 * MIB;
     f->options.compact_interval_ms = INTERVAL_MS;
     f->options.cold_gets_max = 16;
-    f->options.block_cache_bytes_max = cache_bytes;
+    f->options.block_cache_bytes_min = cache_bytes;
     f->options.read_ahead_bytes_max = 8 * MIB;
     f->batch_records = BATCH_RECORDS;
     f->value_bytes = 2000;
@@ -107,6 +107,28 @@ START_TEST(an_answer_keeps_little_more_than_it_gives)
 }
 END_TEST
 
+/* What the newest records leave of the cache is for blocks, and goes back when they need it. */
+START_TEST(blocks_give_way_to_the_newest_records)
+{
+    struct log_fixture *f = world_with_blocks(2 * MIB);
+    struct ks_log_counters counters;
+
+    f->options.cache_bytes_max = 10 * MIB;
+    log_fixture_restart(f);
+    ck_assert_uint_eq(count_reads(f, 0, END), 9);
+    ck_assert_uint_eq(count_reads(f, 0, END), 0);
+    for (int32_t i = BATCHES; i < APPENDS_MAX; i++) {
+        log_fixture_append(f, log_fixture_partition(f), i * BATCH_RECORDS);
+        virtual_env_run_for(&f->v, 20);
+    }
+    counters = log_fixture_counters(f);
+    ck_assert_uint_ge(counters.cache_bytes, 3 * MIB);
+    ck_assert_uint_ge(counters.block_cache_bytes, 2 * MIB);
+    ck_assert_uint_le(counters.cache_bytes + counters.block_cache_bytes, 10 * MIB);
+    log_fixture_free(f);
+}
+END_TEST
+
 START_TEST(a_large_block_that_came_damaged_is_read_again)
 {
     struct log_fixture *f = world_with_blocks(64 * MIB);
@@ -131,6 +153,7 @@ suite_new(void)
     tcase_add_test(tests, large_blocks_overlap_no_others);
     tcase_add_test(tests, a_small_cache_has_small_blocks);
     tcase_add_test(tests, an_answer_keeps_little_more_than_it_gives);
+    tcase_add_test(tests, blocks_give_way_to_the_newest_records);
     tcase_add_test(tests, a_large_block_that_came_damaged_is_read_again);
     suite_add_tcase(suite, tests);
     return suite;

@@ -262,7 +262,7 @@ START_TEST(what_the_cache_has_no_room_for_is_not_read_ahead)
     struct log_fixture *f = world_with_segments();
     uint64_t gets;
 
-    f->options.block_cache_bytes_max = 4 * BATCH_BYTES;
+    f->options.block_cache_bytes_min = 4 * BATCH_BYTES;
     log_fixture_succeed(f);
     gets = ks_store_counters(f->store)->requests[KS_STORE_GET];
     for (int64_t offset = 0; offset < 12; offset++) {
@@ -303,7 +303,7 @@ START_TEST(what_was_read_ahead_stays_until_it_is_used)
 {
     struct log_fixture *f = world_with_segments();
 
-    f->options.block_cache_bytes_max = 9 * BATCH_BYTES;
+    f->options.block_cache_bytes_min = 9 * BATCH_BYTES;
     log_fixture_succeed(f);
     read_ahead_of_the_first(f);
     ck_assert(!was_at_hand(f, 9));

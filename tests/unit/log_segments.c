@@ -12,7 +12,7 @@ set_options(struct log_fixture *f, size_t segment_bytes)
     f->options.segment_bytes = segment_bytes;
     f->options.compact_interval_ms = INTERVAL_MS;
     f->options.cold_gets_max = 4;
-    f->options.block_cache_bytes_max = 1 << 20;
+    f->options.block_cache_bytes_min = 1 << 20;
     f->options.read_ahead_bytes_max = 1 << 20;
 }
 

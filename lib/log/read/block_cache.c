@@ -15,9 +15,9 @@
 #define FAR 10
 
 void
-ks_block_cache_init(struct ks_block_cache *cache, uint64_t seed, size_t bytes_max)
+ks_block_cache_init(struct ks_block_cache *cache, uint64_t seed, size_t bytes_min)
 {
-    *cache = (struct ks_block_cache){ .bytes_max = bytes_max };
+    *cache = (struct ks_block_cache){ .bytes_min = bytes_min };
     ks_table_init(&cache->table, seed);
     ks_list_init(&cache->by_use);
     ks_list_init(&cache->prepared);
@@ -96,11 +96,22 @@ drop_stale(struct ks_block_cache *cache)
     }
 }
 
-static void
-evict(struct ks_block_cache *cache)
+static size_t
+bytes_max(const struct ks_log *log)
 {
+    size_t all = log->options.cache_bytes_max;
+    size_t left = all > log->cache_bytes ? all - log->cache_bytes : 0;
+
+    return left > log->blocks.bytes_min ? left : log->blocks.bytes_min;
+}
+
+void
+ks_block_cache_fit(struct ks_log *log)
+{
+    struct ks_block_cache *cache = &log->blocks;
+
     drop_stale(cache);
-    while (cache->bytes > cache->bytes_max) {
+    while (cache->bytes > bytes_max(log)) {
         struct ks_block *block = first_of(&cache->by_use);
 
         drop(block != NULL ? block : first_of(&cache->prepared));
@@ -114,7 +125,8 @@ on_got(void *arg, enum kafscale_status status, struct kafscale_blob *body, uint6
        const struct kafscale_error *error)
 {
     struct ks_block *block = arg;
-    struct ks_block_cache *cache = &block->log->blocks;
+    struct ks_log *log = block->log;
+    struct ks_block_cache *cache = &log->blocks;
     struct ks_list *node;
 
     (void) object_bytes;
@@ -138,7 +150,7 @@ on_got(void *arg, enum kafscale_status status, struct kafscale_blob *body, uint6
     if (block->is_dropped) {
         block_free(block);
     }
-    evict(cache);
+    ks_block_cache_fit(log);
 }
 
 /* The identity of a block in `id_out`, and its size. */
@@ -234,17 +246,19 @@ ks_block_is_known(const struct ks_log *log, const char *key, uint64_t position, 
 }
 
 /*
- * Five eighths of the cache for those that come next, ever less for those after, and always room
- * for two blocks that are being read. The rest is for blocks that are read now, a part at a time.
+ * Thirteen sixteenths of the cache for those that come next, ever less for those after, and always
+ * room for two blocks that are being read. The rest is for blocks that are read now, a part at a
+ * time.
  */
 static bool
-has_room(const struct ks_block_cache *cache, size_t size, uint32_t between)
+has_room(const struct ks_log *log, size_t size, uint32_t between)
 {
-    size_t part = cache->bytes_max / 16;
-    size_t prepared_max = between < FAR ? part * 10 - part * between * 4 / 5 : part * 2;
+    size_t prepared_bytes = log->blocks.prepared_bytes;
+    size_t all = bytes_max(log);
+    size_t part = all / 16;
+    size_t prepared_max = between < FAR ? part * 13 - part * between / 4 : part * 2;
 
-    return cache->prepared_bytes + size <= prepared_max &&
-           cache->prepared_bytes + 3 * size <= cache->bytes_max;
+    return prepared_bytes + size <= prepared_max && prepared_bytes + 3 * size <= all;
 }
 
 void
@@ -257,7 +271,7 @@ ks_block_prepare(struct ks_log *log, const char *key, uint64_t position, size_t 
     struct ks_block *block;
 
     drop_stale(cache);
-    if (!ks_object_reads_are_idle(log) || !has_room(cache, size, between) ||
+    if (!ks_object_reads_are_idle(log) || !has_room(log, size, between) ||
         find(cache, id, id_bytes) != NULL) {
         return;
     }

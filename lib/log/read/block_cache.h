@@ -37,7 +37,7 @@ struct ks_block_cache {
     struct ks_list by_use;   /* oldest first */
     struct ks_list prepared; /* read, and nobody has asked for them yet; oldest first */
     size_t bytes;            /* of both */
-    size_t bytes_max;
+    size_t bytes_min;        /* it may have as much, and all that the newest records leave */
     size_t
         prepared_bytes; /* of blocks on their way that were prepared, and of those in `prepared` */
 };
@@ -49,7 +49,7 @@ struct ks_block_wait {
                  const struct kafscale_error *error);
 };
 
-void ks_block_cache_init(struct ks_block_cache *cache, uint64_t seed, size_t bytes_max);
+void ks_block_cache_init(struct ks_block_cache *cache, uint64_t seed, size_t bytes_min);
 /* No completion may come any more. */
 void ks_block_cache_deinit(struct ks_block_cache *cache);
 
@@ -77,6 +77,9 @@ bool ks_block_is_known(const struct ks_log *log, const char *key, uint64_t posit
  */
 void ks_block_prepare(struct ks_log *log, const char *key, uint64_t position, size_t size,
                       uint32_t between);
+
+/* The newest records may have taken more of the cache: blocks that have no room any more go. */
+void ks_block_cache_fit(struct ks_log *log);
 
 /* It doesn't hold what it must: it goes, and will be read again. */
 void ks_block_distrust(struct ks_block *block);

@@ -15,13 +15,13 @@ void
 ks_cold_init(struct ks_log *log)
 {
     const struct ks_log_options *options = &log->options;
-    size_t index_bytes = options->block_cache_bytes_max / INDEX_SHARE;
+    size_t index_bytes = options->block_cache_bytes_min / INDEX_SHARE;
     uint64_t seed = ks_get_u64(options->incarnation.bytes);
 
     ks_object_reads_init(&log->object_reads, options->cold_gets_max);
     ks_segments_init(&log->segments, seed,
                      index_bytes > INDEX_BYTES_MIN ? index_bytes : INDEX_BYTES_MIN);
-    ks_block_cache_init(&log->blocks, seed, options->block_cache_bytes_max);
+    ks_block_cache_init(&log->blocks, seed, options->block_cache_bytes_min);
     ks_list_init(&log->searches);
     ks_list_init(&log->cold_reads);
     ks_list_init(&log->producer_loads);

@@ -73,7 +73,7 @@ large_block_bytes(const struct ks_log *log)
 {
     size_t bytes = LARGE_BLOCK_BYTES_MAX;
 
-    while (bytes > BLOCK_BYTES && bytes > log->blocks.bytes_max / LARGE_BLOCK_SHARE) {
+    while (bytes > BLOCK_BYTES && bytes > log->blocks.bytes_min / LARGE_BLOCK_SHARE) {
         bytes /= 2;
     }
     return bytes;
@@ -242,22 +242,37 @@ prepare_blocks(struct ks_log *log, const struct ks_segment *segment, size_t entr
     return between;
 }
 
-/* The next segment's index, or, once that is here, its blocks. */
+/* The segment that begins here, if its index is at hand; else that is read. */
+static const struct ks_segment *
+prepare_segment(const struct cold_read *cold, int64_t base)
+{
+    const struct ks_partition *partition = ks_log_find(cold->log, &cold->name);
+    const struct ks_segment *segment;
+
+    if (partition == NULL || base >= partition->reg.compacted_upto) {
+        return NULL;
+    }
+    segment = ks_segment_at_hand(cold->log, &cold->name, base);
+    if (segment == NULL && ks_object_reads_are_idle(cold->log)) {
+        ks_segment_prepare(cold->log, &cold->search.owner, base);
+    }
+    return segment;
+}
+
+/*
+ * The next segment's index, or, once that is here, its blocks; and for who has read on before the
+ * index of the one after, for no block can be read before its index.
+ */
 static void
 prepare_next_segment(const struct cold_read *cold, uint32_t between, uint32_t ahead)
 {
-    const struct ks_partition *partition = ks_log_find(cold->log, &cold->name);
-    int64_t base = cold->segment->index.last_offset + 1;
-    const struct ks_segment *next;
+    const struct ks_segment *next = prepare_segment(cold, cold->segment->index.last_offset + 1);
 
-    if (partition == NULL || base >= partition->reg.compacted_upto) {
-        return;
-    }
-    next = ks_segment_at_hand(cold->log, &cold->name, base);
     if (next != NULL) {
         prepare_blocks(cold->log, next, 0, between, ahead);
-    } else if (ks_object_reads_are_idle(cold->log)) {
-        ks_segment_prepare(cold->log, &cold->search.owner, base);
+    }
+    if (next != NULL && ahead > 1) {
+        (void) prepare_segment(cold, next->index.last_offset + 1);
     }
 }
 
