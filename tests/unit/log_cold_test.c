@@ -49,6 +49,23 @@ START_TEST(a_lost_producer_state_is_computed_from_the_one_before)
 }
 END_TEST
 
+/* What the lost one said of producers is lost with it, and the partition is served. */
+START_TEST(a_segment_that_is_lost_keeps_no_partition_closed)
+{
+    struct log_fixture *f = world_with_segments();
+
+    segments_erase(f, segments_key(6, KS_SEGMENT_INDEX));
+    segments_erase(f, segments_key(6, KS_SEGMENT_BODY));
+    segments_erase(f, segments_key(9, KS_SEGMENT_INDEX));
+    log_fixture_succeed(f);
+    segments_append(f, 12, 4);
+    ck_assert_int_eq(ks_partition_high_watermark(log_fixture_partition(f)), 16);
+    segments_expect_records(f, 0, 6, 1);
+    segments_expect_records(f, 9, 16, 1);
+    log_fixture_free(f);
+}
+END_TEST
+
 /* Whatever time its records have. */
 START_TEST(a_producer_computed_again_has_written_when_its_segment_was_made)
 {
@@ -677,6 +694,7 @@ suite_new(void)
     tcase_set_timeout(tests, 120);
     tcase_add_test(tests, a_missing_index_is_made_again_in_memory);
     tcase_add_test(tests, a_lost_producer_state_is_computed_from_the_one_before);
+    tcase_add_test(tests, a_segment_that_is_lost_keeps_no_partition_closed);
     tcase_add_test(tests, a_producer_computed_again_has_written_when_its_segment_was_made);
     tcase_add_test(tests, who_lost_the_partition_and_producer_states_raises_nothing);
     tcase_add_test(tests, producers_outlive_the_deletion_of_all_that_was_compacted);
