@@ -228,7 +228,7 @@ const struct ks_bundle_section *ks_log_section_at(const struct ks_log *log,
                                                   int64_t offset, struct ks_bundle **bundle_out);
 /* Room for so many parts of a read that has none; false without memory, and it has none. */
 bool ks_log_read_reserve(struct ks_log_read *read, size_t count);
-/* One more part, with a reference to its owner. */
+/* One more part, with a reference to its owner; the time counts where times were reserved. */
 void ks_log_read_add(struct ks_log_read *read, struct kafscale_slice bytes,
                      struct kafscale_blob *owner, int64_t created_ms);
 /* As ks_log_read, for one that is under way and finds its batches moved: `done` comes. */

@@ -38,8 +38,7 @@ struct ks_block_cache {
     struct ks_list prepared; /* read, and nobody has asked for them yet; oldest first */
     size_t bytes;            /* of both */
     size_t bytes_min;        /* it may have as much, and all that the newest records leave */
-    size_t
-        prepared_bytes; /* of blocks on their way that were prepared, and of those in `prepared` */
+    size_t prepared_bytes;   /* of those in `prepared`, and those on their way there */
 };
 
 /* Whoever waits for one, in his memory until `done`. */

@@ -268,10 +268,11 @@ prepare_next_segment(const struct cold_read *cold, uint32_t between, uint32_t ah
 {
     const struct ks_segment *next = prepare_segment(cold, cold->segment->index.last_offset + 1);
 
-    if (next != NULL) {
-        prepare_blocks(cold->log, next, 0, between, ahead);
+    if (next == NULL) {
+        return;
     }
-    if (next != NULL && ahead > 1) {
+    prepare_blocks(cold->log, next, 0, between, ahead);
+    if (ahead > 1) {
         (void) prepare_segment(cold, next->index.last_offset + 1);
     }
 }
@@ -295,14 +296,12 @@ add_part(struct ks_log_read *read, size_t *capacity, const struct ks_batch *batc
     if (!KS_RESERVE(read->parts, *capacity, read->part_count + 1)) {
         return false;
     }
-    read->parts[read->part_count++] =
-        (struct kafscale_part){ .bytes = batch->bytes, .owner = kafscale_blob_ref(owner) };
-    read->size_bytes += batch->bytes.size;
+    ks_log_read_add(read, batch->bytes, owner, 0);
     return true;
 }
 
 /*
- * Takes the batches from the one with the offset on out of a block that was checked. False: the
+ * Takes the batches from the one with the offset on out of a block that was checked. `is_full`: the
  * reader has what he may have.
  */
 static enum kafscale_status
