@@ -129,7 +129,7 @@ def keys_are_given_for_a_web_identity(root):
 
 def keys_that_end_are_renewed_under_load(root):
     with World(root) as w:
-        w.stub.set(keys_live_s=4)
+        w.stub.set(keys_live_s=8)
         daemon = w.start(environment={
             "AWS_CONTAINER_CREDENTIALS_FULL_URI": w.stub.services + "/container",
             "AWS_CONTAINER_AUTHORIZATION_TOKEN": "stub-container"})
