@@ -107,8 +107,8 @@ static void
 on_topic_configured(void *arg, struct ks_topic *topic)
 {
     for (int32_t i = 0; i < topic->record.partition_count; i++) {
-        if (topic->partitions[i].log != NULL) {
-            configure(arg, &topic->partitions[i]);
+        if (topic->partitions[i]->log != NULL) {
+            configure(arg, topic->partitions[i]);
         }
     }
 }
@@ -127,8 +127,8 @@ on_topic_removed(void *arg, struct ks_topic *topic)
     struct ks_broker *broker = arg;
 
     for (int32_t i = 0; i < topic->record.partition_count; i++) {
-        if (topic->partitions[i].log != NULL) {
-            ks_log_forget(broker->log, topic->partitions[i].log);
+        if (topic->partitions[i]->log != NULL) {
+            ks_log_forget(broker->log, topic->partitions[i]->log);
         }
     }
     if (broker->log != NULL) {
@@ -167,6 +167,7 @@ init_parts(struct ks_broker *broker)
     struct ks_topics_events events = { .arg = broker,
                                        .added = on_topic_added,
                                        .configured = on_topic_configured,
+                                       .grown = on_topic_added,
                                        .removed = on_topic_removed };
 
     ks_topics_init(&broker->topics, broker->env, broker->store, broker->meta, broker->ns, &events);

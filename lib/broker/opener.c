@@ -113,9 +113,17 @@ count_closed(const struct ks_topic *topic)
     size_t count = 0;
 
     for (int32_t i = 0; i < topic->record.partition_count; i++) {
-        count += needs_opening(&topic->partitions[i]);
+        count += needs_opening(topic->partitions[i]);
     }
     return count;
+}
+
+/* Whether something of a topic is to be opened that the opening that ends has left. */
+static bool
+must_go_on(const struct ks_opener *opener, const struct ks_topic *topic, bool has_rest)
+{
+    return (has_rest || topic->has_grown) && !topic->is_gone && !opener->is_ended &&
+           count_closed(topic) > 0;
 }
 
 static void
@@ -136,7 +144,7 @@ on_open(void *arg, enum kafscale_status status, const struct kafscale_error *err
     while (!ks_list_is_empty(&opener->current)) {
         struct ks_topic *topic = KS_CONTAINER(opener->current.next, struct ks_topic, link);
 
-        if (has_rest && !topic->is_gone && !opener->is_ended && count_closed(topic) > 0) {
+        if (must_go_on(opener, topic, has_rest)) {
             ks_list_remove(&topic->link);
             ks_list_append(&opener->waiting, &topic->link);
         } else {
@@ -167,7 +175,7 @@ static void
 add_partitions(struct ks_opener *opener, struct ks_topic *topic)
 {
     for (int32_t i = 0; i < topic->record.partition_count; i++) {
-        struct ks_topic_partition *partition = &topic->partitions[i];
+        struct ks_topic_partition *partition = topic->partitions[i];
         size_t place = opener->count;
 
         if (!needs_opening(partition)) {
@@ -202,6 +210,7 @@ gather(struct ks_opener *opener)
             continue;
         }
         count += closed;
+        topic->has_grown = false;
         ks_list_append(&opener->current, &topic->link);
     }
     return count;
@@ -279,7 +288,11 @@ ks_opener_start(struct ks_opener *opener, struct ks_log *log, uint64_t sole_vers
 void
 ks_opener_add(struct ks_opener *opener, struct ks_topic *topic)
 {
-    if (opener->is_ended || topic->is_opening) {
+    if (opener->is_ended) {
+        return;
+    }
+    if (topic->is_opening) {
+        topic->has_grown = true;
         return;
     }
     topic->is_opening = true;

@@ -44,7 +44,7 @@ void ks_opener_init(struct ks_opener *opener, struct ks_env *env,
 /* From now on topics are opened. Calls `idle` from the loop also when nothing waits. */
 void ks_opener_start(struct ks_opener *opener, struct ks_log *log, uint64_t sole_version);
 
-/* A topic has appeared. */
+/* A topic has appeared, or has more partitions than before. */
 void ks_opener_add(struct ks_opener *opener, struct ks_topic *topic);
 
 /* Opens nothing more; an opening under way may still end. */

@@ -207,6 +207,15 @@ ks_topic_config_set(struct ks_topic_config *config, enum ks_topic_config_name na
     return KAFSCALE_OK;
 }
 
+void
+ks_topic_config_unset(struct ks_topic_config *config, enum ks_topic_config_name name)
+{
+    assert(name < KS_TOPIC_CONFIG_COUNT);
+
+    ks_free(config->values[name]);
+    config->values[name] = NULL;
+}
+
 enum kafscale_status
 ks_topic_config_copy(const struct ks_topic_config *config, struct ks_topic_config *out)
 {

@@ -61,6 +61,9 @@ KAFSCALE_MUST_CHECK enum kafscale_status ks_topic_config_set(struct ks_topic_con
                                                              enum ks_topic_config_name name,
                                                              struct kafscale_slice value);
 
+/* The key isn't set any more. */
+void ks_topic_config_unset(struct ks_topic_config *config, enum ks_topic_config_name name);
+
 /* `out` is zeroed or empty. */
 KAFSCALE_MUST_CHECK enum kafscale_status ks_topic_config_copy(const struct ks_topic_config *config,
                                                               struct ks_topic_config *out);

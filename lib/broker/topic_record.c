@@ -9,6 +9,7 @@
 
 #define RECORD_VERSION 1
 #define FLAG_LATER_LIFE 1u
+#define OTHERS_BYTES_MAX (1u << 20)
 #define TOPIC_KEY_PREFIX "topic/"
 #define GONE_KEY_PREFIX "gone/"
 #define RESERVED_PREFIX "__kafscale"
@@ -80,7 +81,7 @@ append_text(struct ks_buffer *out, const char *text)
 void
 ks_topic_record_encode(const struct ks_topic_record *record, struct ks_buffer *out)
 {
-    uint16_t count = 0;
+    uint16_t count = record->others_count;
 
     for (size_t i = 0; i < KS_TOPIC_CONFIG_COUNT; i++) {
         count = (uint16_t) (count + (record->config.values[i] != NULL));
@@ -96,11 +97,28 @@ ks_topic_record_encode(const struct ks_topic_record *record, struct ks_buffer *o
             append_text(out, record->config.values[i]);
         }
     }
+    ks_buffer_append(out, record->others.data, record->others.size);
 }
 
-/* A key that a newer broker stored and this one doesn't know is left alone, not an error. */
+static void
+append_other(struct ks_topic_record *record, struct kafscale_slice key, struct kafscale_slice value)
+{
+    if (record->others_count == 0) {
+        ks_buffer_init(&record->others, OTHERS_BYTES_MAX);
+    }
+    record->others_count++;
+    ks_buffer_append_u16(&record->others, (uint16_t) key.size);
+    ks_buffer_append(&record->others, key.data, key.size);
+    ks_buffer_append_u16(&record->others, (uint16_t) value.size);
+    ks_buffer_append(&record->others, value.data, value.size);
+}
+
+/*
+ * A key that a newer broker stored and this one doesn't know is no error, and stays in the record
+ * when this one changes it.
+ */
 static enum kafscale_status
-decode_config(struct ks_cursor *cursor, struct ks_topic_config *config)
+decode_config(struct ks_cursor *cursor, struct ks_topic_record *record)
 {
     uint16_t count = ks_cursor_u16(cursor);
 
@@ -111,17 +129,23 @@ decode_config(struct ks_cursor *cursor, struct ks_topic_config *config)
         struct kafscale_error error = { 0 };
         enum kafscale_status status;
 
-        if (place < 0 || ks_cursor_failed(cursor) ||
-            ks_topic_config_check((enum ks_topic_config_name) place, value, &error) !=
-                KAFSCALE_OK) {
+        if (ks_cursor_failed(cursor)) {
+            break;
+        }
+        if (place < 0) {
+            append_other(record, key, value);
             continue;
         }
-        status = ks_topic_config_set(config, (enum ks_topic_config_name) place, value);
+        if (ks_topic_config_check((enum ks_topic_config_name) place, value, &error) !=
+            KAFSCALE_OK) {
+            continue;
+        }
+        status = ks_topic_config_set(&record->config, (enum ks_topic_config_name) place, value);
         if (status != KAFSCALE_OK) {
             return status;
         }
     }
-    return KAFSCALE_OK;
+    return ks_buffer_failed(&record->others) ? KAFSCALE_NO_MEMORY : KAFSCALE_OK;
 }
 
 enum kafscale_status
@@ -143,7 +167,7 @@ ks_topic_record_decode(struct kafscale_slice bytes, struct ks_topic_record *reco
     record_out->partition_count = (int32_t) partition_count;
     memcpy(record_out->name, name.data, name.size);
     record_out->name[name.size] = '\0';
-    status = decode_config(&cursor, &record_out->config);
+    status = decode_config(&cursor, record_out);
     if (status != KAFSCALE_OK) {
         return ks_error_set(error, status, "out of memory for the record of a topic");
     }
@@ -154,9 +178,17 @@ ks_topic_record_decode(struct kafscale_slice bytes, struct ks_topic_record *reco
 }
 
 void
-ks_topic_record_deinit(struct ks_topic_record *record)
+ks_topic_record_clear_config(struct ks_topic_record *record)
 {
     ks_topic_config_deinit(&record->config);
+    ks_buffer_deinit(&record->others);
+    record->others_count = 0;
+}
+
+void
+ks_topic_record_deinit(struct ks_topic_record *record)
+{
+    ks_topic_record_clear_config(record);
 }
 
 void

@@ -23,6 +23,8 @@ struct ks_topic_record {
     int32_t partition_count;
     bool is_later_life; /* stored under {topic}@{8 hex} instead of {topic} */
     struct ks_topic_config config;
+    struct ks_buffer others; /* keys that a newer broker stored, as they were */
+    uint16_t others_count;
 };
 
 struct ks_name_record {
@@ -62,6 +64,9 @@ void ks_topic_record_encode(const struct ks_topic_record *record, struct ks_buff
 KAFSCALE_MUST_CHECK enum kafscale_status ks_topic_record_decode(struct kafscale_slice bytes,
                                                                 struct ks_topic_record *record_out,
                                                                 struct kafscale_error *error);
+
+/* Nothing is configured any more, keys of newer brokers included. */
+void ks_topic_record_clear_config(struct ks_topic_record *record);
 
 void ks_topic_record_deinit(struct ks_topic_record *record);
 

@@ -29,6 +29,12 @@ ks_topics_init(struct ks_topics *topics, struct ks_env *env, struct ks_store *st
 static void
 free_topic(struct ks_topic *topic)
 {
+    while (topic->blocks != NULL) {
+        struct ks_topic_block *block = topic->blocks;
+
+        topic->blocks = block->earlier;
+        ks_free(block);
+    }
     ks_topic_record_deinit(&topic->record);
     ks_free(topic->partitions);
     ks_free(topic);
@@ -125,20 +131,38 @@ ks_topic_partition(struct ks_topic *topic, int32_t index)
     if (index < 0 || index >= topic->record.partition_count) {
         return NULL;
     }
-    return &topic->partitions[index];
+    return topic->partitions[index];
 }
 
-static void
-init_partitions(struct ks_topic *topic)
+/* Makes the partitions from `first` to record.partition_count - 1. Nothing changes on failure. */
+static enum kafscale_status
+make_partitions(struct ks_topic *topic, int32_t first, int32_t end)
 {
-    for (int32_t i = 0; i < topic->record.partition_count; i++) {
-        struct ks_topic_partition *partition = &topic->partitions[i];
+    size_t count = (size_t) (end - first);
+    struct ks_topic_partition **partitions = ks_alloc_zero((size_t) end, sizeof *partitions);
+    struct ks_topic_block *block =
+        ks_alloc_zero(1, sizeof *block + count * sizeof block->partitions[0]);
 
-        partition->topic = topic;
-        partition->index = i;
-        partition->error = KS_BROKER_ERROR_NOT_OPEN;
-        ks_list_init(&partition->waiters);
+    if (partitions == NULL || block == NULL) {
+        ks_free(partitions);
+        ks_free(block);
+        return KAFSCALE_NO_MEMORY;
     }
+    if (first > 0) {
+        memcpy(partitions, topic->partitions, (size_t) first * sizeof *partitions);
+    }
+    for (int32_t i = first; i < end; i++) {
+        partitions[i] = &block->partitions[i - first];
+        partitions[i]->topic = topic;
+        partitions[i]->index = i;
+        partitions[i]->error = KS_BROKER_ERROR_NOT_OPEN;
+        ks_list_init(&partitions[i]->waiters);
+    }
+    block->earlier = topic->blocks;
+    topic->blocks = block;
+    ks_free(topic->partitions);
+    topic->partitions = partitions;
+    return KAFSCALE_OK;
 }
 
 /* Takes what the record owns, also on failure. */
@@ -156,12 +180,10 @@ new_topic(struct ks_topic_record *record)
     ks_list_init(&topic->opened);
     ks_topic_name_collapse(record->name, topic->collapsed);
     ks_topic_prefix(record->name, &record->id, record->is_later_life, topic->prefix);
-    topic->partitions = ks_alloc_zero((size_t) record->partition_count, sizeof *topic->partitions);
-    if (topic->partitions == NULL) {
+    if (make_partitions(topic, 0, record->partition_count) != KAFSCALE_OK) {
         free_topic(topic);
         return NULL;
     }
-    init_partitions(topic);
     return topic;
 }
 
@@ -213,9 +235,9 @@ remove_topic(struct ks_topics *topics, struct ks_topic *topic)
     topic->is_gone = true;
     topics->events.removed(topics->events.arg, topic);
     for (int32_t i = 0; i < topic->record.partition_count; i++) {
-        topic->partitions[i].log = NULL;
-        topic->partitions[i].error = KS_BROKER_ERROR_UNKNOWN_TOPIC;
-        ks_place_close(&topic->partitions[i].waiters);
+        topic->partitions[i]->log = NULL;
+        topic->partitions[i]->error = KS_BROKER_ERROR_UNKNOWN_TOPIC;
+        ks_place_close(&topic->partitions[i]->waiters);
     }
     ks_place_close(&topic->opened);
     ks_topic_unref(topic);
@@ -223,7 +245,7 @@ remove_topic(struct ks_topics *topics, struct ks_topic *topic)
 
 /* Takes what the record owns. */
 static enum kafscale_status
-add_topic(struct ks_topics *topics, struct ks_topic_record *record)
+add_topic(struct ks_topics *topics, struct ks_topic_record *record, uint64_t version)
 {
     struct ks_topic *earlier = ks_topics_find(topics, ks_slice_of_text(record->name));
     struct ks_topic *topic = new_topic(record);
@@ -232,6 +254,7 @@ add_topic(struct ks_topics *topics, struct ks_topic_record *record)
     if (topic == NULL) {
         return KAFSCALE_NO_MEMORY;
     }
+    topic->version = version;
     if (earlier != NULL) {
         remove_topic(topics, earlier);
     }
@@ -245,8 +268,53 @@ add_topic(struct ks_topics *topics, struct ks_topic_record *record)
     return KAFSCALE_OK;
 }
 
+/* Partitions are added, never taken away: a record with fewer is not one that we wrote. */
 static enum kafscale_status
-apply_put(struct ks_topics *topics, const struct ks_id *id, struct kafscale_slice value)
+grow(struct ks_topics *topics, struct ks_topic *topic, int32_t partition_count)
+{
+    int32_t earlier_count = topic->record.partition_count;
+    enum kafscale_status status;
+
+    if (partition_count <= earlier_count) {
+        return KAFSCALE_OK;
+    }
+    status = make_partitions(topic, earlier_count, partition_count);
+    if (status != KAFSCALE_OK) {
+        return status;
+    }
+    topic->record.partition_count = partition_count;
+    topics->partition_count += partition_count - earlier_count;
+    topics->added++;
+    topics->events.grown(topics->events.arg, topic);
+    return KAFSCALE_OK;
+}
+
+/* Takes what the record owns. Name and prefix of a topic never change. */
+static enum kafscale_status
+change_topic(struct ks_topics *topics, struct ks_topic *topic, struct ks_topic_record *record,
+             uint64_t version)
+{
+    enum kafscale_status status;
+
+    if (version < topic->version) {
+        ks_topic_record_deinit(record);
+        return KAFSCALE_OK;
+    }
+    ks_topic_config_deinit(&topic->record.config);
+    topic->record.config = record->config;
+    record->config = (struct ks_topic_config){ 0 };
+    topics->events.configured(topics->events.arg, topic);
+    status = grow(topics, topic, record->partition_count);
+    if (status == KAFSCALE_OK) {
+        topic->version = version;
+    }
+    ks_topic_record_deinit(record);
+    return status;
+}
+
+static enum kafscale_status
+apply_put(struct ks_topics *topics, const struct ks_id *id, struct kafscale_slice value,
+          uint64_t version)
 {
     struct ks_topic_record record = { .id = *id };
     struct ks_topic *topic = ks_topics_find_id(topics, id);
@@ -263,12 +331,9 @@ apply_put(struct ks_topics *topics, const struct ks_id *id, struct kafscale_slic
         return status == KAFSCALE_NO_MEMORY ? status : KAFSCALE_OK;
     }
     if (topic == NULL) {
-        return add_topic(topics, &record);
+        return add_topic(topics, &record, version);
     }
-    ks_topic_config_deinit(&topic->record.config);
-    topic->record.config = record.config;
-    topics->events.configured(topics->events.arg, topic);
-    return KAFSCALE_OK;
+    return change_topic(topics, topic, &record, version);
 }
 
 enum kafscale_status
@@ -281,7 +346,7 @@ ks_topics_apply(struct ks_topics *topics, const struct kafscale_meta_entry *entr
         return KAFSCALE_OK;
     }
     if (!is_delete) {
-        return apply_put(topics, &id, entry->value);
+        return apply_put(topics, &id, entry->value, entry->version);
     }
     topic = ks_topics_find_id(topics, &id);
     if (topic != NULL) {
@@ -382,7 +447,7 @@ ks_topics_end(struct ks_topics *topics)
     for (struct ks_topic *topic = ks_topics_next(topics, NULL); topic != NULL;
          topic = ks_topics_next(topics, topic)) {
         for (int32_t i = 0; i < topic->record.partition_count; i++) {
-            ks_place_wake(&topic->partitions[i].waiters);
+            ks_place_wake(&topic->partitions[i]->waiters);
         }
         ks_place_wake(&topic->opened);
     }

@@ -23,6 +23,12 @@ struct ks_topic_partition {
     struct ks_refusals refusals; /* while it isn't open */
 };
 
+/* Partitions that were added together. They never move, since requests point to them. */
+struct ks_topic_block {
+    struct ks_topic_block *earlier;
+    struct ks_topic_partition partitions[];
+};
+
 /*
  * Counted references: one of the registry while the topic lives, and one of each request that
  * still names it.
@@ -34,12 +40,15 @@ struct ks_topic {
     struct ks_topic_record record;
     char collapsed[KS_TOPIC_NAME_BYTES_MAX + 1]; /* the name with '.' as '_' */
     char prefix[KS_TOPIC_PREFIX_BYTES];          /* of this life, in keys of the store */
-    struct ks_topic_partition *partitions;       /* record.partition_count of them */
+    struct ks_topic_partition **partitions;      /* record.partition_count of them */
+    struct ks_topic_block *blocks;               /* where they lie, the newest first */
+    uint64_t version;                            /* of the record, in the metadata store */
     uint32_t references;
     bool is_gone;          /* deleted: found by nobody any more */
     struct ks_list link;   /* of whoever opens it */
     struct ks_list opened; /* a place: woken when opening has come to an end, well or not */
     bool is_opening;
+    bool has_grown; /* since the opening under way began */
 };
 
 /* What the registry tells the broker. */
@@ -47,6 +56,7 @@ struct ks_topics_events {
     void *arg;
     void (*added)(void *arg, struct ks_topic *topic);
     void (*configured)(void *arg, struct ks_topic *topic); /* has another configuration now */
+    void (*grown)(void *arg, struct ks_topic *topic);      /* has more partitions now */
     void (*removed)(void *arg,
                     struct ks_topic *topic); /* not found any more; partitions still linked */
 };
@@ -66,7 +76,7 @@ struct ks_topics {
         by_collapsed; /* of names that contain '.' or '_', one topic per collapsed name */
     uint64_t added;   /* topics since the start: whether one that wasn't known may be by now */
     int64_t partition_count;
-    int64_t partitions_reserved; /* of creations under way */
+    int64_t partitions_reserved; /* of creations and growths under way */
     struct ks_table creations;   /* under way, one for each collapsed name */
     size_t creations_count;
     bool is_ended;         /* no creation or deletion may ask the stores any more */
@@ -104,7 +114,7 @@ void ks_topics_reload_later(struct ks_topics *topics);
 
 /*
  * A key of the metadata store changed: takes it over if it is about a topic. Changes may be
- * repeated.
+ * repeated, and come after newer ones.
  */
 KAFSCALE_MUST_CHECK enum kafscale_status ks_topics_apply(struct ks_topics *topics,
                                                          const struct kafscale_meta_entry *entry,

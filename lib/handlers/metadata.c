@@ -71,7 +71,7 @@ fill_topic(struct metadata *metadata, struct ks_topic *topic,
         &request->arena, &kafka_metadata_response_topic_partition_message, (size_t) count);
     out->partitions_count = count;
     for (int32_t i = 0; out->partitions != NULL && i < count; i++) {
-        fill_partition(metadata, &topic->partitions[i], &out->partitions[i]);
+        fill_partition(metadata, topic->partitions[i], &out->partitions[i]);
     }
 }
 

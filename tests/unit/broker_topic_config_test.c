@@ -187,6 +187,36 @@ START_TEST(topic_records_survive_encoding)
 }
 END_TEST
 
+/* What a newer broker has configured stays when this one changes something else. */
+START_TEST(keys_of_newer_brokers_stay_in_a_record)
+{
+    static const char future[] = "\0\6future\0\1x";
+    struct kafscale_error error = { 0 };
+    struct ks_topic_record record = { .partition_count = 1, .name = "a", .others_count = 1 };
+    struct ks_topic_record back = { 0 };
+    struct ks_buffer first;
+    struct ks_buffer second;
+
+    ks_buffer_init(&first, 1000);
+    ks_buffer_init(&second, 1000);
+    ks_buffer_init(&record.others, 1000);
+    ks_buffer_append(&record.others, future, sizeof future - 1);
+    ks_topic_record_encode(&record, &first);
+    ck_assert_int_eq(ks_topic_record_decode(ks_buffer_slice(&first), &back, &error), KAFSCALE_OK);
+    ks_topic_record_encode(&back, &second);
+    ck_assert(ks_slice_equals(ks_buffer_slice(&second), ks_buffer_slice(&first)));
+    /* Except when all of it is replaced. */
+    ks_topic_record_clear_config(&back);
+    ks_buffer_clear(&second);
+    ks_topic_record_encode(&back, &second);
+    ck_assert_uint_eq(second.size, first.size - (sizeof future - 1));
+    ks_topic_record_deinit(&back);
+    ks_topic_record_deinit(&record);
+    ks_buffer_deinit(&first);
+    ks_buffer_deinit(&second);
+}
+END_TEST
+
 START_TEST(topic_names_are_checked)
 {
     static const char *const good[] = { "a", "A-z_0.9", "__consumer_offsets", "..." };
@@ -298,6 +328,7 @@ suite_new(void)
     tcase_add_test(tests, each_life_of_a_name_has_a_prefix_of_its_own);
     tcase_add_test(tests, records_of_deleted_topics_survive_encoding);
     tcase_add_test(tests, topic_records_survive_encoding);
+    tcase_add_test(tests, keys_of_newer_brokers_stay_in_a_record);
     tcase_add_test(tests, topic_names_are_checked);
     tcase_add_test(tests, states_move_only_as_the_table_says);
     tcase_add_test(tests, settings_become_defaults_of_topics);

@@ -196,8 +196,8 @@ current_epoch(void)
     struct ks_topic *topic =
         ks_topics_find(ks_broker_topics(broker->broker), ks_slice_of_text("a"));
 
-    ck_assert_ptr_nonnull(topic->partitions[0].log);
-    return ks_partition_leader_epoch(topic->partitions[0].log);
+    ck_assert_ptr_nonnull(topic->partitions[0]->log);
+    return ks_partition_leader_epoch(topic->partitions[0]->log);
 }
 
 /* A consumer that is told "unknown" of an epoch throws its position away. */

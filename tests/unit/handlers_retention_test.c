@@ -72,7 +72,7 @@ start_of(const char *name)
         ks_topics_find(ks_broker_topics(broker->broker), ks_slice_of_text(name));
 
     ck_assert_ptr_nonnull(topic);
-    return ks_partition_log_start(topic->partitions[0].log);
+    return ks_partition_log_start(topic->partitions[0]->log);
 }
 
 START_TEST(each_topic_keeps_what_its_configuration_says)
@@ -132,7 +132,9 @@ START_TEST(another_configuration_counts_when_it_comes)
         KAFSCALE_OK);
     ks_buffer_init(&bytes, 10000);
     ks_topic_record_encode(&record, &bytes);
-    entry = (struct kafscale_meta_entry){ .key = key, .value = ks_buffer_slice(&bytes) };
+    entry = (struct kafscale_meta_entry){ .key = key,
+                                          .value = ks_buffer_slice(&bytes),
+                                          .version = topic->version + 1 };
     ck_assert_int_eq(ks_topics_apply(ks_broker_topics(broker->broker), &entry, false), KAFSCALE_OK);
     virtual_env_run_for(&fixture.v, 3 * CHECK_MS);
     ck_assert_int_eq(start_of("a"), 1);

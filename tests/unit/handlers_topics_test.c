@@ -558,7 +558,7 @@ START_TEST(nothing_overtakes_a_batch_that_came_before_its_partition_was_open)
     while (ks_topics_find(topics, ks_slice_of_text("a")) == NULL) {
         ck_assert(virtual_env_step(&fixture.v));
     }
-    ck_assert_ptr_null(topic_of("a")->partitions[0].log);
+    ck_assert_ptr_null(topic_of("a")->partitions[0]->log);
     for (int i = 0; i <= KS_REFUSALS_MAX; i++) {
         batch.producer_id = i;
         calls[i] = client_produce_begin(broker, &batch, 1000);
@@ -569,7 +569,7 @@ START_TEST(nothing_overtakes_a_batch_that_came_before_its_partition_was_open)
     }
     call_wait(metadata);
     call_free(metadata);
-    ck_assert_ptr_nonnull(topic_of("a")->partitions[0].log);
+    ck_assert_ptr_nonnull(topic_of("a")->partitions[0]->log);
     for (int i = 1; i <= KS_REFUSALS_MAX; i++) {
         batch.producer_id = i;
         batch.sequence = 1;
