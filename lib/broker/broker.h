@@ -19,6 +19,7 @@
 #include "broker/producer_ids.h"
 #include "broker/state.h"
 #include "broker/throttle.h"
+#include "broker/topic_alter.h"
 #include "broker/topic_config.h"
 #include "broker/topic_create.h"
 #include "broker/topic_delete.h"

@@ -9,8 +9,6 @@
 
 #include <stdio.h>
 
-#define RESOURCE_TOPIC 2
-#define RESOURCE_BROKER 4
 #define SYNONYMS_MAX 3
 
 #define TYPE_BOOLEAN 1
@@ -230,7 +228,7 @@ static bool
 has_unknown_topic(struct ks_request *request, const struct kafka_describe_configs_request *asked)
 {
     for (int32_t i = 0; i < asked->resources_count; i++) {
-        if (asked->resources[i].resource_type == RESOURCE_TOPIC &&
+        if (asked->resources[i].resource_type == KS_RESOURCE_TYPE_TOPIC &&
             ks_find_topic(request, asked->resources[i].resource_name, NULL, false) == NULL) {
             return true;
         }
@@ -259,9 +257,9 @@ run(struct ks_request *request)
 
         out->resource_type = resource->resource_type;
         out->resource_name = resource->resource_name;
-        if (resource->resource_type == RESOURCE_TOPIC) {
+        if (resource->resource_type == KS_RESOURCE_TYPE_TOPIC) {
             describe_topic(&describe, resource, out);
-        } else if (resource->resource_type == RESOURCE_BROKER) {
+        } else if (resource->resource_type == KS_RESOURCE_TYPE_BROKER) {
             describe_broker(&describe, resource, out);
         } else {
             refuse(out, KAFKA_ERROR_INVALID_REQUEST, "Topics and brokers have configurations here");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Kafka's numbers. */
+/* Kafka's numbers, and lists as sets. */
 #include "handlers/topic_configs.h"
 
 enum ks_config_source
@@ -21,4 +21,48 @@ ks_config_type_number(enum ks_config_type type)
     };
 
     return numbers[type];
+}
+
+static bool
+has_element(struct kafscale_slice list, struct kafscale_slice wanted)
+{
+    struct kafscale_slice element;
+
+    while (ks_list_text_next(&list, &element)) {
+        if (ks_slice_equals(element, wanted)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The elements of `list` that `others` hasn't. */
+static void
+append_elements(struct kafscale_slice list, struct kafscale_slice others, struct ks_buffer *out)
+{
+    struct kafscale_slice element;
+
+    while (ks_list_text_next(&list, &element)) {
+        if (element.size == 0 || has_element(others, element)) {
+            continue;
+        }
+        if (out->size > 0) {
+            ks_buffer_append_u8(out, ',');
+        }
+        ks_buffer_append(out, element.data, element.size);
+    }
+}
+
+void
+ks_config_list_append(struct kafscale_slice list, struct kafscale_slice more, struct ks_buffer *out)
+{
+    append_elements(list, ks_slice(NULL, 0), out);
+    append_elements(more, list, out);
+}
+
+void
+ks_config_list_subtract(struct kafscale_slice list, struct kafscale_slice less,
+                        struct ks_buffer *out)
+{
+    append_elements(list, less, out);
 }

@@ -14,6 +14,15 @@ enum ks_config_source {
     KS_SOURCE_DEFAULT = 5,
 };
 
+/* Kafka's numbers of what has configurations. */
+enum ks_resource_type {
+    KS_RESOURCE_TYPE_TOPIC = 2,
+    KS_RESOURCE_TYPE_BROKER = 4,
+    KS_RESOURCE_TYPE_LOGGER = 8,
+    KS_RESOURCE_TYPE_CLIENT_METRICS = 16,
+    KS_RESOURCE_TYPE_GROUP = 32,
+};
+
 /* Where the value of this key comes from for a topic. */
 enum ks_config_source ks_topic_config_source(const struct ks_topic_config *config,
                                              const struct ks_topic_config *defaults,
@@ -21,5 +30,14 @@ enum ks_config_source ks_topic_config_source(const struct ks_topic_config *confi
 
 /* Kafka's number of a type. */
 int8_t ks_config_type_number(enum ks_config_type type);
+
+/*
+ * Writes the elements of a comma-separated list to an initialised buffer: with those of `more` that
+ * it didn't have, or without those of `less`. Empty elements are left out.
+ */
+void ks_config_list_append(struct kafscale_slice list, struct kafscale_slice more,
+                           struct ks_buffer *out);
+void ks_config_list_subtract(struct kafscale_slice list, struct kafscale_slice less,
+                             struct ks_buffer *out);
 
 #endif

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Topics come and go: creation, auto-creation, deletion, re-creation, and what clients are told. */
-#include "support/client.h"
+#include "support/admin_client.h"
 #include "support/main.h"
-#include "support/meta_client.h"
 
 static struct broker_fixture fixture;
 static struct test_broker *broker;
@@ -64,11 +63,7 @@ topic_count(void)
 static struct ks_topic *
 topic_of(const char *name)
 {
-    struct ks_topic *topic =
-        ks_topics_find(ks_broker_topics(broker->broker), ks_slice_of_text(name));
-
-    ck_assert_ptr_nonnull(topic);
-    return topic;
+    return admin_topic(broker, name);
 }
 
 START_TEST(a_topic_asked_for_is_made_with_the_default_partitions)
@@ -418,44 +413,16 @@ START_TEST(a_name_whose_prefix_is_taken_in_the_store_gets_one_of_its_own)
 }
 END_TEST
 
-/* Somebody else who writes to the metadata of the same store. */
-struct other_writer {
-    struct ks_store *store;
-    struct meta_client meta;
-};
-
-static void
-other_writer_init(struct other_writer *other)
-{
-    struct ks_meta_log_options options = { .ns = "default", .incarnation = { .bytes = { 77 } } };
-    struct ks_env *env = &fixture.v.env;
-
-    other->store = ks_store_new(env, ks_memory_store_new(env, fixture.bucket));
-    other->meta = (struct meta_client){
-        .v = &fixture.v, .meta = ks_meta_new(env, ks_meta_log_new(env, other->store, &options))
-    };
-}
-
-static void
-other_writer_deinit(struct other_writer *other)
-{
-    meta_client_close(&other->meta);
-    ks_store_close(other->store, ignore_close, NULL);
-    virtual_env_run_for(&fixture.v, 10);
-}
-
 /* As if a topic of this id had lived and been deleted. */
 static void
 other_writer_leaves_mark(struct other_writer *other, const char *key, const struct ks_id *id)
 {
     struct ks_name_record mark = { .id = *id };
     uint8_t bytes[KS_NAME_RECORD_BYTES];
-    struct kafscale_meta_operation operation = { .key = key,
-                                                 .value = ks_slice(bytes, sizeof bytes) };
-    struct kafscale_meta_txn txn = { .operations = &operation, .operation_count = 1 };
+    struct kafscale_slice value = ks_slice(bytes, sizeof bytes);
 
     ks_name_record_encode(&mark, bytes);
-    ck_assert_int_eq(meta_client_txn(&other->meta, &txn).status, KAFSCALE_OK);
+    other_writer_put(other, key, &value);
 }
 
 /* While a transaction is on its way another broker's life of the name may come and go. */
@@ -471,7 +438,7 @@ START_TEST(a_life_that_came_and_went_meanwhile_keeps_its_prefix)
     id = topic_of("a")->record.id;
     first = ks_get_u32(id.bytes);
     ck_assert_int_eq(client_delete(broker, "a"), KAFKA_ERROR_NONE);
-    other_writer_init(&other);
+    other_writer_init(&other, &fixture);
     ks_fault_store_next(broker->faults, KS_STORE_PUT, "/meta/log/", slow, 1);
     metadata = metadata_begin("a", true);
     virtual_env_run_for(&fixture.v, 100);
@@ -593,7 +560,7 @@ START_TEST(nothing_is_acknowledged_for_a_topic_that_was_deleted_elsewhere)
     ck_assert_int_eq(client_create(broker, "a", 1), KAFKA_ERROR_NONE);
     ck_assert_int_eq(client_produce(broker, &batch, NULL), KAFKA_ERROR_NONE);
     ks_topic_record_key(&topic_of("a")->record.id, key);
-    other_writer_init(&other);
+    other_writer_init(&other, &fixture);
     virtual_env_run_for(&fixture.v, 5000);
     ck_assert_int_eq(meta_client_txn(&other.meta, &txn).status, KAFSCALE_OK);
     /* Known to the store, not yet to this broker. */

@@ -3,6 +3,7 @@
 #include "handlers/api.h"
 #include "support/client.h"
 #include "support/main.h"
+#include "unit/version_cases.h"
 
 static struct broker_fixture fixture;
 static struct test_broker *broker;
@@ -27,7 +28,7 @@ tear_down(void)
 
 /* --- Each request as a client would fill it --------------------------------------------------- */
 
-static struct ks_arena arena;
+struct ks_arena version_arena;
 
 static void
 id_of_a(uint8_t out[KS_ID_BYTES])
@@ -46,7 +47,7 @@ fill_fetch(void *out, int16_t version)
 
     request->max_wait_ms = 10;
     request->min_bytes = 1;
-    request->topics = kafka_array_new(&arena, &kafka_fetch_request_topic_message, 1);
+    request->topics = kafka_array_new(&version_arena, &kafka_fetch_request_topic_message, 1);
     request->topics_count = 1;
     if (version >= 13) {
         id_of_a(request->topics[0].topic_id);
@@ -54,7 +55,7 @@ fill_fetch(void *out, int16_t version)
         request->topics[0].topic = ks_slice_of_text("a");
     }
     request->topics[0].partitions =
-        kafka_array_new(&arena, &kafka_fetch_request_topic_partition_message, 1);
+        kafka_array_new(&version_arena, &kafka_fetch_request_topic_partition_message, 1);
     request->topics[0].partitions_count = 1;
     request->topics[0].partitions[0].partition_max_bytes = 1000;
 }
@@ -75,11 +76,11 @@ fill_list_offsets(void *out, int16_t version)
     struct kafka_list_offsets_request *request = out;
 
     (void) version;
-    request->topics = kafka_array_new(&arena, &kafka_list_offsets_request_topic_message, 1);
+    request->topics = kafka_array_new(&version_arena, &kafka_list_offsets_request_topic_message, 1);
     request->topics_count = 1;
     request->topics[0].name = ks_slice_of_text("a");
     request->topics[0].partitions =
-        kafka_array_new(&arena, &kafka_list_offsets_request_topic_partition_message, 1);
+        kafka_array_new(&version_arena, &kafka_list_offsets_request_topic_partition_message, 1);
     request->topics[0].partitions_count = 1;
     request->topics[0].partitions[0].timestamp = -1;
 }
@@ -99,7 +100,7 @@ fill_metadata(void *out, int16_t version)
     struct kafka_metadata_request *request = out;
 
     (void) version;
-    request->topics = kafka_array_new(&arena, &kafka_metadata_request_topic_message, 1);
+    request->topics = kafka_array_new(&version_arena, &kafka_metadata_request_topic_message, 1);
     request->topics_count = 1;
     request->topics[0].name = ks_slice_of_text("a");
 }
@@ -123,7 +124,8 @@ fill_find_coordinator(void *out, int16_t version)
     struct kafka_find_coordinator_request *request = out;
 
     if (version >= 4) {
-        request->coordinator_keys = ks_arena_alloc(&arena, sizeof *request->coordinator_keys);
+        request->coordinator_keys =
+            ks_arena_alloc(&version_arena, sizeof *request->coordinator_keys);
         request->coordinator_keys[0] = ks_slice_of_text("g");
         request->coordinator_keys_count = 1;
     } else {
@@ -172,7 +174,8 @@ fill_create_topics(void *out, int16_t version)
 {
     struct kafka_create_topics_request *request = out;
 
-    request->topics = kafka_array_new(&arena, &kafka_create_topics_request_topic_message, 1);
+    request->topics =
+        kafka_array_new(&version_arena, &kafka_create_topics_request_topic_message, 1);
     request->topics_count = 1;
     request->topics[0].name = ks_slice_of_text("new");
     request->topics[0].num_partitions = version >= 4 ? -1 : 2;
@@ -194,11 +197,12 @@ fill_delete_topics(void *out, int16_t version)
     struct kafka_delete_topics_request *request = out;
 
     if (version >= 6) {
-        request->topics = kafka_array_new(&arena, &kafka_delete_topics_request_topic_message, 1);
+        request->topics =
+            kafka_array_new(&version_arena, &kafka_delete_topics_request_topic_message, 1);
         request->topics_count = 1;
         request->topics[0].topic_id[0] = 1;
     } else {
-        request->topic_names = ks_arena_alloc(&arena, sizeof *request->topic_names);
+        request->topic_names = ks_arena_alloc(&version_arena, sizeof *request->topic_names);
         request->topic_names[0] = ks_slice_of_text("absent");
         request->topic_names_count = 1;
     }
@@ -220,11 +224,12 @@ fill_delete_records(void *out, int16_t version)
     struct kafka_delete_records_request *request = out;
 
     (void) version;
-    request->topics = kafka_array_new(&arena, &kafka_delete_records_request_topic_message, 1);
+    request->topics =
+        kafka_array_new(&version_arena, &kafka_delete_records_request_topic_message, 1);
     request->topics_count = 1;
     request->topics[0].name = ks_slice_of_text("a");
     request->topics[0].partitions =
-        kafka_array_new(&arena, &kafka_delete_records_request_topic_partition_message, 1);
+        kafka_array_new(&version_arena, &kafka_delete_records_request_topic_partition_message, 1);
     request->topics[0].partitions_count = 1;
     request->topics[0].partitions[0].offset = -1;
 }
@@ -266,11 +271,11 @@ fill_offset_for_leader_epoch(void *out, int16_t version)
 
     (void) version;
     request->topics =
-        kafka_array_new(&arena, &kafka_offset_for_leader_epoch_request_topic_message, 1);
+        kafka_array_new(&version_arena, &kafka_offset_for_leader_epoch_request_topic_message, 1);
     request->topics_count = 1;
     request->topics[0].topic = ks_slice_of_text("a");
-    request->topics[0].partitions =
-        kafka_array_new(&arena, &kafka_offset_for_leader_epoch_request_topic_partition_message, 1);
+    request->topics[0].partitions = kafka_array_new(
+        &version_arena, &kafka_offset_for_leader_epoch_request_topic_partition_message, 1);
     request->topics[0].partitions_count = 1;
     request->topics[0].partitions[0].leader_epoch = 1;
 }
@@ -292,7 +297,7 @@ fill_describe_configs(void *out, int16_t version)
 
     (void) version;
     request->resources =
-        kafka_array_new(&arena, &kafka_describe_configs_request_resource_message, 1);
+        kafka_array_new(&version_arena, &kafka_describe_configs_request_resource_message, 1);
     request->resources_count = 1;
     request->resources[0].resource_type = 2;
     request->resources[0].resource_name = ks_slice_of_text("a");
@@ -336,11 +341,11 @@ fill_produce(void *out, int16_t version)
     (void) version;
     request->acks = 1;
     request->timeout_ms = 1000;
-    request->topics = kafka_array_new(&arena, &kafka_produce_request_topic_message, 1);
+    request->topics = kafka_array_new(&version_arena, &kafka_produce_request_topic_message, 1);
     request->topics_count = 1;
     request->topics[0].name = ks_slice_of_text("a");
     request->topics[0].partitions =
-        kafka_array_new(&arena, &kafka_produce_request_topic_partition_message, 1);
+        kafka_array_new(&version_arena, &kafka_produce_request_topic_partition_message, 1);
     request->topics[0].partitions_count = 1;
 }
 
@@ -376,13 +381,13 @@ START_TEST(every_api_answers_at_every_version_it_is_served_in)
         struct test_call *answered;
         void *request;
 
-        ks_arena_init(&arena, SIZE_MAX / 2);
-        request = ks_arena_alloc(&arena, message->size_bytes);
+        ks_arena_init(&version_arena, SIZE_MAX / 2);
+        request = ks_arena_alloc(&version_arena, message->size_bytes);
         kafka_message_init(message, request);
         api_case->fill(request, version);
         api_case->check(call(broker, api_case->key, version, request, &answered));
         call_free(answered);
-        ks_arena_deinit(&arena);
+        ks_arena_deinit(&version_arena);
     }
 }
 END_TEST

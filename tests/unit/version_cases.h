@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * For the test that asks every API at every version (handlers_versions_test.c): a request as a
+ * client would fill it, and what its answer must say. There is a topic "a" with one partition and
+ * one record.
+ */
+#ifndef KS_TESTS_UNIT_VERSION_CASES_H
+#define KS_TESTS_UNIT_VERSION_CASES_H
+
+#include "support/client.h"
+
+/* Of the request that is filled. */
+extern struct ks_arena version_arena;
+
+#define VERSION_CASE(name)                        \
+    void fill_##name(void *out, int16_t version); \
+    void check_##name(const void *in);
+
+VERSION_CASE(alter_configs)
+VERSION_CASE(create_partitions)
+VERSION_CASE(incremental_alter_configs)
+
+#endif
