@@ -8,12 +8,14 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 
-import install
-from install import Unavailable
-
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.append(os.path.join(HERE, "..", "..", "support"))
+import install  # noqa: E402
+from install import Unavailable  # noqa: E402
+
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 LIMIT_S = 120
 DEBIAN_PYTHON = "/usr/bin/python3"
@@ -182,9 +184,10 @@ class Kafkajs(Driver):
 
     def __init__(self, version):
         name = "kafkajs-" + version
-        path = install.node(name, script("kafkajs_driver.js"), "kafkajs@" + version)
-        super().__init__("node", path, codecs=("none", "gzip"),
-                         environment={"KAFKAJS_NO_PARTITIONER_WARNING": "1"})
+        packages = install.node(name, "kafkajs@" + version)
+        super().__init__("node", script("kafkajs_driver.js"), codecs=("none", "gzip"),
+                         environment={"KAFKAJS_NO_PARTITIONER_WARNING": "1",
+                                      "NODE_PATH": packages})
 
     def consume(self, address, topic, offset, count):
         return Kcat().consume(address, topic, offset, count)

@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Brings clients from their package registries into build/clients, each once, by name and version.
-What can't be had, because a toolchain or the network is missing, is Unavailable, with the reason.
+"""Brings clients from their package registries into a cache of the user's, each once, by name and
+version: $XDG_CACHE_HOME/kafscale-tests/clients. What can't be had, because a toolchain or the
+network is missing, is Unavailable, with the reason.
 
 KAFSCALE_TESTS_INSTALL=no keeps it from installing anything (tests/run --no-install).
 """
 import contextlib
 import fcntl
+import hashlib
 import os
 import shutil
 import subprocess
 import sys
 
-ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..")
-PLACE = os.path.normpath(os.path.join(ROOT, "build", "clients"))
+CACHE = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+PLACE = os.path.join(CACHE, "kafscale-tests", "clients")
 LIMIT_S = 200
 
 POM = """<project xmlns="http://maven.apache.org/POM/4.0.0">
@@ -29,33 +31,41 @@ class Unavailable(Exception):
     """A client that this machine can't have; the text says why."""
 
 
-def run(name, *command, cwd=None, environment=None):
+def run(name, *command, cwd=None, environment=None, limit_s=LIMIT_S):
     if not shutil.which(command[0]):
         raise Unavailable("%s: no %s here" % (name, command[0]))
     try:
-        done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=LIMIT_S,
+        done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=limit_s,
                               check=False, env={**os.environ, **(environment or {})})
     except subprocess.TimeoutExpired:
         raise Unavailable("%s: %s took too long" % (name, command[0])) from None
     if done.returncode != 0:
         said = (done.stderr + done.stdout).strip().splitlines() or ["no reason given"]
         raise Unavailable("%s: %s failed: %s" % (name, os.path.basename(command[0]), said[-1]))
+    return done.stdout
+
+
+def place_of(name, wanted):
+    """Another content is another directory, so what one checkout installs, no other replaces."""
+    return os.path.join(PLACE, "%s-%s" % (name, hashlib.sha256(wanted.encode()).hexdigest()[:8]))
 
 
 @contextlib.contextmanager
-def fresh(name, wanted):
-    """The directory of a client, and whether it must be filled; locked meanwhile, since the tests
-    of one build run side by side."""
-    os.makedirs(PLACE, exist_ok=True)
-    directory = os.path.join(PLACE, name)
+def fresh(name, wanted, may_fill=True):
+    """The directory of a client, and whether it must be filled; locked meanwhile, since tests run
+    side by side."""
+    directory = place_of(name, wanted)
     stamp = os.path.join(directory, "installed")
+    os.makedirs(PLACE, exist_ok=True)
     with open(directory + ".lock", "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if os.path.exists(stamp) and open(stamp, encoding="utf-8").read() == wanted:
+        if os.path.exists(stamp):
             yield directory, False
             return
         if os.environ.get("KAFSCALE_TESTS_INSTALL") == "no":
             raise Unavailable(name + ": is not installed, and nothing may be")
+        if not may_fill:
+            raise Unavailable(name + ": takes long to build; the long tests do so, and keep it")
         shutil.rmtree(directory, ignore_errors=True)
         os.makedirs(directory)
         yield directory, True
@@ -88,14 +98,14 @@ def java(name, *coordinates):
     return os.path.join(directory, "jars", "*")
 
 
-def node(name, script, *packages):
-    """Packages of npm, and a script beside them. Returns the script's path."""
+def node(name, *packages):
+    """Packages of npm. Returns the directory that node finds them in (NODE_PATH)."""
     if not shutil.which("node"):
         raise Unavailable(name + ": no node here")
     with fresh(name, " ".join(packages)) as (directory, empty):
         if empty:
             run(name, "npm", "install", "--no-audit", "--no-fund", "--prefix", directory, *packages)
-        return shutil.copy(script, directory)
+    return os.path.join(directory, "node_modules")
 
 
 def go(name, source):
