@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which version of each client is tried, in one place. What is not here comes from Debian.
+
+A newer version is a new value here, a run of `run.py --tier long --write`, and a look at what
+changed in docs/compatibility.md.
+"""
+PYPI = {
+    "confluent-kafka": ("confluent-kafka==2.16.1",),
+    "kafka-python": ("kafka-python==3.0.12", "python-snappy==0.7.3", "lz4==4.4.5",
+                     "zstandard==0.25.0"),
+    "aiokafka": ("aiokafka==0.14.0", "cramjam==2.14.0"),
+}
+
+NPM = {
+    "kafkajs": ("kafkajs@2.2.4",),
+    "platformatic": ("@platformatic/kafka@2.12.1",),
+    "confluent-javascript": ("@confluentinc/kafka-javascript@1.10.1",),
+}
+
+# librdkafka and its tests come inside this package; the second is librdkafka's own version.
+LIBRDKAFKA = ("@confluentinc/kafka-javascript@1.10.1", "2.15.1")
+
+KAFKA_3 = "3.9.1"
+KAFKA_4 = "4.3.0"
