@@ -37,6 +37,7 @@ end_service(struct ks_broker *broker, enum ks_broker_state state,
     }
     ks_opener_end(&broker->opener);
     ks_freshness_end(&broker->freshness, error->status);
+    ks_coordinator_end(&broker->coordinator);
     ks_appender_end(&broker->appender);
     ks_topics_end(&broker->topics);
     ks_gone_topics_end(&broker->gone_topics);
@@ -100,7 +101,10 @@ configure(struct ks_broker *broker, const struct ks_topic_partition *partition)
 static void
 on_partition_opened(void *arg, struct ks_topic_partition *partition)
 {
-    configure(arg, partition);
+    struct ks_broker *broker = arg;
+
+    configure(broker, partition);
+    ks_coordinator_opened(&broker->coordinator, partition);
 }
 
 static void
@@ -126,6 +130,7 @@ on_topic_removed(void *arg, struct ks_topic *topic)
 {
     struct ks_broker *broker = arg;
 
+    ks_coordinator_removed(&broker->coordinator, topic);
     for (int32_t i = 0; i < topic->record.partition_count; i++) {
         if (topic->partitions[i]->log != NULL) {
             ks_log_forget(broker->log, topic->partitions[i]->log);
@@ -178,6 +183,8 @@ init_parts(struct ks_broker *broker)
     ks_gone_topics_init(&broker->gone_topics, broker->env, broker->meta,
                         broker->options.gone_again_ms);
     ks_producer_ids_init(&broker->producer_ids, broker->env, broker->meta);
+    ks_coordinator_init(&broker->coordinator, broker->env, &broker->topics,
+                        &broker->options.coordinator);
     ks_meta_watch(broker->meta, on_meta_changed, broker);
 }
 
@@ -346,6 +353,12 @@ struct ks_producer_ids *
 ks_broker_producer_ids(struct ks_broker *broker)
 {
     return &broker->producer_ids;
+}
+
+struct ks_coordinator *
+ks_broker_coordinator(struct ks_broker *broker)
+{
+    return &broker->coordinator;
 }
 
 void

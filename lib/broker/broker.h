@@ -12,6 +12,7 @@
 
 #include "broker/appender.h"
 #include "broker/broker_error.h"
+#include "broker/coordinator/coordinator.h"
 #include "broker/describe.h"
 #include "broker/endpoint.h"
 #include "broker/freshness.h"
@@ -59,6 +60,11 @@ struct ks_broker_options {
     size_t topics_max;
     int64_t partitions_max;
     size_t fetch_bytes_max;
+    struct ks_coordinator_options coordinator;
+    int64_t group_session_ms_min;
+    int64_t group_session_ms_max;
+    size_t offset_metadata_bytes_max;
+    int64_t offsets_commit_ms;               /* how long a commit may wait for the store */
     struct ks_topic_config topic_defaults;   /* what topics get that don't set it themselves */
     const struct kafscale_options *settings; /* shown by DescribeConfigs; NULL: none */
 };
@@ -122,11 +128,12 @@ struct ks_env *ks_broker_env(struct ks_broker *broker);
 const struct ks_broker_options *ks_broker_options(const struct ks_broker *broker);
 struct ks_topics *ks_broker_topics(struct ks_broker *broker);
 
-/* These four once the broker was READY, until it is STOPPED. */
+/* These five once the broker was READY, until it is STOPPED. */
 struct ks_log *ks_broker_log(struct ks_broker *broker);
 struct ks_freshness *ks_broker_freshness(struct ks_broker *broker);
 struct ks_appender *ks_broker_appender(struct ks_broker *broker);
 struct ks_producer_ids *ks_broker_producer_ids(struct ks_broker *broker);
+struct ks_coordinator *ks_broker_coordinator(struct ks_broker *broker);
 
 /*
  * What its log and its store tell; the memory is for the caller to fill in. Zeroed while it is not

@@ -10,6 +10,17 @@
 #define TOPIC_PARTITIONS_MAX 10000
 #define READ_AHEAD_BYTES_MAX (8 << 20)
 
+static const struct ks_coordinator_options coordinator_defaults = {
+    .partition_count = 50,
+    .initial_delay_ms = 3000,
+    .group_size_max = 10000,
+    .state_bytes_max = 512u << 20,
+    .pending_bytes_max = 16u << 20,
+    .offsets_retention_ms = 7 * 24 * HOUR_MS,
+    .expiry_check_ms = 10 * MINUTE_MS,
+    .checkpoint_interval_ms = 6 * HOUR_MS,
+};
+
 void
 ks_broker_options_init(struct ks_broker_options *options)
 {
@@ -37,7 +48,38 @@ ks_broker_options_init(struct ks_broker_options *options)
                                            .topic_partitions_max = TOPIC_PARTITIONS_MAX,
                                            .topics_max = 10000,
                                            .partitions_max = 100000,
-                                           .fetch_bytes_max = 55u << 20 };
+                                           .fetch_bytes_max = 55u << 20,
+                                           .coordinator = coordinator_defaults,
+                                           .group_session_ms_min = 6000,
+                                           .group_session_ms_max = 30 * MINUTE_MS,
+                                           .offset_metadata_bytes_max = 4096,
+                                           .offsets_commit_ms = 5000 };
+}
+
+static void
+read_groups(const struct kafscale_options *settings, struct ks_broker_options *options)
+{
+    struct ks_coordinator_options *coordinator = &options->coordinator;
+
+    options->group_session_ms_min =
+        ks_option_number(settings, KS_OPTION_group_min_session_timeout_ms);
+    options->group_session_ms_max =
+        ks_option_number(settings, KS_OPTION_group_max_session_timeout_ms);
+    options->offset_metadata_bytes_max =
+        (size_t) ks_option_number(settings, KS_OPTION_offset_metadata_max_bytes);
+    options->offsets_commit_ms = ks_option_number(settings, KS_OPTION_offsets_commit_timeout_ms);
+    coordinator->partition_count =
+        (int32_t) ks_option_number(settings, KS_OPTION_offsets_topic_num_partitions);
+    coordinator->initial_delay_ms =
+        ks_option_number(settings, KS_OPTION_group_initial_rebalance_delay_ms);
+    coordinator->group_size_max = (size_t) ks_option_number(settings, KS_OPTION_group_max_size);
+    coordinator->state_bytes_max = (size_t) ks_option_number(settings, KS_OPTION_group_state_bytes);
+    coordinator->pending_bytes_max = options->unflushed_bytes_max / 4;
+    coordinator->offsets_retention_ms =
+        ks_option_number(settings, KS_OPTION_offsets_retention_minutes) * MINUTE_MS;
+    coordinator->expiry_check_ms =
+        ks_option_number(settings, KS_OPTION_offsets_retention_check_interval_ms);
+    coordinator->checkpoint_interval_ms = options->compact_interval_ms;
 }
 
 /* Of Kafka's three units the smallest that is set counts. */
@@ -114,6 +156,7 @@ ks_broker_options_from(const struct kafscale_options *settings,
     options.compact_interval_ms = ks_option_number(settings, KS_OPTION_compact_interval_ms);
     options.cold_gets_max = (uint32_t) ks_option_number(settings, KS_OPTION_cold_requests_max);
     options.read_ahead_bytes_max = read_ahead_bytes(settings);
+    read_groups(settings, &options);
     options.is_single_writer = ks_options_store_is_s3(settings) &&
                                ks_option_is_true(settings, KS_OPTION_store_single_writer);
     options.producers_max = (uint32_t) ks_option_number(settings, KS_OPTION_producer_ids_max);

@@ -14,6 +14,7 @@ on_store_closed(void *arg)
 
     ks_log_free(broker->log);
     broker->log = NULL;
+    ks_coordinator_deinit(&broker->coordinator);
     ks_freshness_deinit(&broker->freshness);
     ks_appender_deinit(&broker->appender);
     ks_producer_ids_deinit(&broker->producer_ids);
@@ -67,6 +68,7 @@ ks_broker_stop(struct ks_broker *broker, int64_t give_up_ms, void (*done)(void *
     ks_start_cancel(broker);
     ks_identity_end(&broker->identity);
     ks_opener_end(&broker->opener);
+    ks_coordinator_end(&broker->coordinator);
     ks_appender_end(&broker->appender);
     ks_topics_end(&broker->topics);
     ks_gone_topics_end(&broker->gone_topics);

@@ -397,6 +397,11 @@ check_batch(struct produce_entry *entry, const struct kafka_records *records)
     struct ks_batch *batch = &entry->pending.append.batch;
     enum ks_batch_fault fault = ks_batch_check_produced(bytes, &rules, batch);
 
+    if (ks_topic_name_is_internal(ks_slice_of_text(entry->pending.partition->topic->record.name))) {
+        entry->code = KAFKA_ERROR_INVALID_TOPIC;
+        entry->message = "only the broker itself writes to this topic";
+        return;
+    }
     if (fault != KS_BATCH_FAULT_NONE) {
         entry->code = fault_code(fault);
         entry->message = ks_batch_fault_text(fault);

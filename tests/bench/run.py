@@ -24,6 +24,7 @@ import traceback
 
 import bucket
 import crowd
+import groups
 import measure
 import page
 
@@ -44,6 +45,9 @@ BENCHMARKS = (
     ("PUTs", measure.puts, 1),
     ("idle connections", crowd.idle_connections, 1),
     ("5,000 hostile connections", crowd.under_attack, 3),
+    ("groups, heartbeats", groups.heartbeats, 3),
+    ("groups, commits", groups.commits, 3),
+    ("groups, start", groups.start, 3),
     ("S3, latency", bucket.latency, 3),
     ("S3, throughput", bucket.throughput, 1),
     ("S3, cold reads", bucket.cold_read, 3),
