@@ -73,6 +73,7 @@ ks_group_free(struct ks_group *group)
 
     ks_group_remove_all(group);
     assert(group->candidates.count == 0);
+    assert(group->bytes == 0);
     ks_table_deinit(&group->by_id);
     ks_table_deinit(&group->by_instance);
     ks_table_deinit(&group->by_waiter);

@@ -28,7 +28,10 @@ struct group_story {
     size_t size_max; /* 0: no limit */
 };
 
-/* Plays the whole story to one new group, which is ended then. */
+/*
+ * Plays the whole story to one new group, which is ended then; and again for each allocation, which
+ * fails: the request that needed it must be refused, and can be made again as if nothing had been.
+ */
 void group_story_play(const struct group_story *story, const char *text);
 
 /* With neither initial delay nor limit. */
