@@ -372,6 +372,13 @@ size_t ks_partition_bytes_from(const struct ks_partition *partition, int64_t off
                                size_t bytes_max);
 
 /*
+ * How many bytes of batches the partition has from its start to the high watermark, for whoever
+ * looks after it. No I/O: once older batches were deleted it is an estimate by offsets, and
+ * segments whose index has not been read since the partition was opened don't count.
+ */
+int64_t ks_log_partition_bytes(struct ks_log *log, struct ks_partition *partition);
+
+/*
  * Where to begin to look for ListOffsets: at or before the first batch whose max timestamp is >=
  * `timestamp_ms`; with INT64_MAX, the first batch that has ks_partition_latest_ms. Gives the base
  * offset of a batch, or -1 when there is none. No I/O: the caller reads batches from there on and

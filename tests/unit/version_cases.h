@@ -17,7 +17,15 @@ extern struct ks_arena version_arena;
     void check_##name(const void *in);
 
 VERSION_CASE(alter_configs)
+VERSION_CASE(alter_partition_reassignments)
+VERSION_CASE(create_acls)
 VERSION_CASE(create_partitions)
+VERSION_CASE(delete_acls)
+VERSION_CASE(describe_acls)
+VERSION_CASE(describe_client_quotas)
+VERSION_CASE(describe_log_dirs)
+VERSION_CASE(elect_leaders)
 VERSION_CASE(incremental_alter_configs)
+VERSION_CASE(list_partition_reassignments)
 
 #endif

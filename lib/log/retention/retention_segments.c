@@ -114,6 +114,37 @@ learn_at_hand(struct ks_log *log, struct ks_partition *partition)
     }
 }
 
+/* Of batches in segments above the log start, if they are as large as those below it. */
+static int64_t
+bytes_in_segments(const struct ks_partition *partition)
+{
+    const struct ks_expiry *expiry = &partition->expiry;
+    int64_t start = partition->reg.log_start;
+    int64_t upto = partition->reg.compacted_upto;
+    int64_t from = 0;
+    int64_t bytes = expiry->newest_bytes;
+
+    if (start >= upto || !knows_newest(partition)) {
+        return 0;
+    }
+    if (knows_oldest(partition) && expiry->oldest_bytes >= 0) {
+        from = expiry->oldest_end;
+        bytes -= expiry->oldest_bytes;
+        return bytes +
+               (int64_t) ((double) expiry->oldest_bytes * (double) (from - start) / (double) from);
+    }
+    return (int64_t) ((double) bytes * (double) (upto - start) / (double) upto);
+}
+
+int64_t
+ks_log_partition_bytes(struct ks_log *log, struct ks_partition *partition)
+{
+    if (!knows_newest(partition)) {
+        learn_at_hand(log, partition);
+    }
+    return ks_retention_bytes_above(partition) + bytes_in_segments(partition);
+}
+
 /* Of what follows the oldest segment. */
 static int64_t
 bytes_behind(const struct ks_partition *partition)
