@@ -119,21 +119,6 @@ def goes_on(arena, _):
     assert sorted_numbers(said) == list(range(COUNT, COUNT + 10)), said
 
 
-def broker_restarts(arena, _):
-    """The group is the same to its members, and reads on."""
-    arena.kcat("-P", "-t", "t", text=numbers(0, COUNT))
-    first, second = member(arena, "g"), member(arena, "g")
-    arena.wait_until(lambda: (assigned(first), assigned(second)) == (2, 2), "two partitions each")
-    arena.wait_until(lambda: set(have_read(first, second)) == set(range(COUNT)), "all records")
-    rebalances = [process.said().count("rebalanced") for process in (first, second)]
-    arena.restart_broker()
-    for partition in range(4):
-        arena.kcat("-P", "-t", "t", "-p", partition, text=numbers(5000 + 10 * partition, 10))
-    arena.wait_until(lambda: set(range(5000, 5040)) <= set(have_read(first, second)),
-                     "the late records")
-    assert [process.said().count("rebalanced") for process in (first, second)] == rebalances
-
-
 def find(_):
     if not shutil.which("kcat"):
         raise Unavailable("kcat: is not installed")
@@ -153,8 +138,6 @@ CLIENTS = (Client("kcat (Debian)", find, (
          needs=GROUPS),
     Case("groups", "`-G`: the partitions of a killed member go to the other", killed_member,
          needs=GROUPS),
-    Case("groups", "`-G`: a broker that is killed and restarted costs no rebalance",
-         broker_restarts, needs=GROUPS),
     Case("offsets", "`-G -e`: the next member begins where the last one ended", goes_on,
          needs=GROUPS),
 )),)

@@ -1,54 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The client libraries of Python. All tell the stories of python/stories.py, as far as they have
-words for it; what a library can't say is listed with it.
-"""
+"""The client libraries of Python, through python/stories.py."""
 import os
 import subprocess
 
 import install
 import versions
-from suite import HERE, Case, Client, Unavailable
+from stories import cases
+from suite import HERE, Client, Unavailable
 
-STORIES = os.path.join(HERE, "python", "stories.py")
+PROGRAM = os.path.join(HERE, "python", "stories.py")
 DEBIAN_PYTHON = "/usr/bin/python3"
-GROUPS = ("consumer groups",)
-ADMIN = GROUPS + ("group administration",)
-
-# name in stories.py: capability, what it shows, what it needs of the broker
-STORY = {
-    "round_trip": ("records", "keys, headers, absent values and large records come back", ()),
-    "codecs": ("records", "every codec that it has", ()),
-    "idempotence": ("records", "an idempotent producer's records come once and in order", ()),
-    "records_deleted": ("admin", "records before an offset are deleted", ()),
-    "topics": ("admin", "topics are created, listed, described and deleted", ()),
-    "more_partitions": ("admin", "a topic gets more partitions", ("CreatePartitions",)),
-    "configs": ("admin", "a configuration is changed and acts", ("AlterConfigs",)),
-    "group": ("groups", "two members share the partitions, each record comes once", GROUPS),
-    "handover": ("groups", "who leaves hands over what it has read", GROUPS),
-    "many": ("groups", "members come and go while records come", GROUPS),
-    "cooperative": ("groups", "a cooperative group shares without a stop", GROUPS),
-    "static_member": ("groups", "a static member comes back to its partitions", GROUPS),
-    "several_topics": ("groups", "a pattern finds its topics", GROUPS),
-    "committed": ("offsets", "the next member begins at what was committed", GROUPS),
-    "unasked": ("offsets", "offsets are committed unasked", GROUPS),
-    "groups_admin": ("admin", "groups and their offsets are listed and described", ADMIN),
-    "group_offsets_altered": ("admin", "the offsets of a group are changed", ADMIN),
-    "group_deleted": ("admin", "a group is deleted", ADMIN),
-    "transactions": ("transactions", "what was committed is read, what was aborted is not",
-                     ("transactions",)),
-}
 
 
-def telling(module, story):
-    def run(arena, python):
-        arena.run(python, "-B", STORIES, module, arena.address, story)
-    return run
+def telling(module):
+    def of(story):
+        def tell(arena, python):
+            command = (python, "-B", PROGRAM, module, arena.address, story)
+            if story == "restarted":
+                tell_with_restart(arena, command)
+            else:
+                arena.run(*command)
+        return tell
+    return of
 
 
-def cases(module, *untold, tier="quick", long=()):
-    return [Case(capability, name, telling(module, story), needs=needs,
-                 tier="long" if story in long else tier)
-            for story, (capability, name, needs) in STORY.items() if story not in untold]
+def tell_with_restart(arena, command):
+    """The story says when, and waits for a file in its directory."""
+    process = arena.start(*command)
+    arena.wait_until(lambda: "kill the broker" in process.said() or process.has_ended(), "members")
+    arena.restart_broker()
+    with open(os.path.join(arena.root, "restarted"), "w", encoding="utf-8"):
+        pass
+    arena.wait(process)
 
 
 def debian(package, module, about):
@@ -66,28 +49,29 @@ def debian(package, module, about):
 def pypi(name):
     def find(_):
         requirements = versions.PYPI[name]
-        return install.python(name, *requirements), requirements[0].split("==")[1]
+        version = requirements[0].split("==")[1]
+        return install.python("%s-%s" % (name, version), *requirements), version
     return find
 
 
-# confluent-kafka 1.7 can neither delete records nor administer groups; aiokafka has no cooperative
-# assignor and neither changes the offsets of a group nor deletes one.
-GROUP_ADMIN = ("groups_admin", "group_offsets_altered", "group_deleted")
 CLIENTS = (
+    # It can neither delete records nor administer groups.
     Client("confluent-kafka (Debian)", debian(
         "python3-confluent-kafka", "confluent_kafka",
         "import confluent_kafka as c; print('%s, librdkafka %s' % "
         "(c.version()[0], c.libversion()[0]))"),
-        cases("confluent", "records_deleted", *GROUP_ADMIN)),
+        cases(telling("confluent"), untold=(
+            "records_deleted", "groups_admin", "group_offsets_altered", "group_deleted"))),
     Client("python3-kafka (Debian)", debian(
         "python3-kafka", "kafka, lz4, snappy, zstandard",
         "import kafka; print(kafka.__version__)"),
-        cases("kafka_python", "records_deleted", "idempotence", "cooperative", "static_member",
-              "group_offsets_altered", "transactions")),
+        cases(telling("kafka_python"), untold=(
+            "idempotence", "cooperative", "static_member", "records_deleted",
+            "group_offsets_altered", "transactions"))),
     Client("confluent-kafka", pypi("confluent-kafka"),
-           cases("confluent", long=("round_trip", "codecs", "idempotence"))),
-    Client("kafka-python", pypi("kafka-python"), cases("kafka_python", tier="long")),
-    Client("aiokafka", pypi("aiokafka"),
-           cases("aiokafka_library", "cooperative", "group_offsets_altered", "group_deleted",
-                 tier="long")),
+           cases(telling("confluent"), long=("round_trip", "codecs", "idempotence"))),
+    Client("kafka-python", pypi("kafka-python"), cases(telling("kafka_python"), tier="long")),
+    # It has no cooperative assignor, and neither changes the offsets of a group nor deletes one.
+    Client("aiokafka", pypi("aiokafka"), cases(telling("aiokafka_library"), tier="long", untold=(
+        "cooperative", "group_offsets_altered", "group_deleted"))),
 )

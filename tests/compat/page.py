@@ -19,6 +19,7 @@ $run --tier long                           # all, as in tests/run --long
 $run --tier long --only kcat --only 0012   # those with one of these words in their line
 $run --tier long --list                    # what there is
 $run --tier long --write                   # and write this page
+$run --tier long --kafka                   # against Apache Kafka itself
 ```
 
 Clients come from Debian or, in the versions of `tests/compat/versions.py`, from their registries
@@ -27,6 +28,9 @@ skipped, with the reason. What takes long to build, such as librdkafka with its 
 with `--tier long` alone; once it is there, the quick tier uses it too.
 
 How records of each client look in the broker, in every codec: [Clients](clients.md).
+
+A case that needs what the broker does not serve yet is not run. With `--kafka` the cases run on a
+broker of Apache Kafka 4.3, which is how what they expect of the tools' output was found.
 """
 
 RESULTS = {"passed": "passes", "failed": "**fails**", "skipped": "not run"}

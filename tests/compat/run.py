@@ -2,7 +2,7 @@
 """Every client and tool that we know, as its users run it, against kafscaled. Prints TAP, a line
 for each case; docs/compatibility.md is made of what it finds.
 
-    run.py KAFSCALED [--tier quick|long] [--only WORD]... [--jobs N] [--list] [--write]
+    run.py KAFSCALED [--tier quick|long] [--only WORD]... [--jobs N] [--list] [--write] [--kafka]
 
 Without a WORD all of the tier run, else those with one of them in their line. Results are kept in
 FILE (--results, build/compat.json), so that several runs make one page.
@@ -20,13 +20,17 @@ import traceback
 import suite
 from suite import Arena, Skip, Unavailable
 
+import apache_kafka
+import clients_java
 import clients_kcat
 import clients_librdkafka
+import clients_node
 import clients_python
 import page
 
 ROOT = os.path.normpath(os.path.join(suite.HERE, "..", ".."))
-FAMILIES = (clients_kcat, clients_python, clients_librdkafka)
+FAMILIES = (clients_kcat, clients_python, clients_node, clients_librdkafka,
+            clients_java)
 JOBS = 2  # most cases wait most of the time
 
 
@@ -71,20 +75,20 @@ class Result:
             yield from ("# " + line for line in self.text.splitlines())
 
 
-def attempt(client, case, finder, result):
+def attempt(client, case, finder, result, start_broker):
     """Runs a case on a broker of its own."""
     tool, result.version = finder.find(client)
     root = tempfile.mkdtemp(prefix="kafscale-compat-")
     arena = None
     try:
-        arena = Arena(root, suite.SETTINGS + tuple(case.settings), case.limit_s)
+        arena = Arena(start_broker, root, suite.SETTINGS + tuple(case.settings), case.limit_s)
         need = suite.missing(case.needs, suite.served_keys(arena.address))
         if need:
             raise Skip("needs " + need)
         case.run(arena, tool)
         arena.end_well()
     except Exception:
-        if arena is not None and arena.broker in suite.daemon.Daemon.running:
+        if arena is not None and arena.has_broker():
             result.text = "the broker said:\n" + suite.tail(arena.broker.said(), 10)
         raise
     finally:
@@ -95,11 +99,11 @@ def attempt(client, case, finder, result):
         shutil.rmtree(root, ignore_errors=True)
 
 
-def outcome(client, case, finder):
+def outcome(client, case, finder, start_broker):
     result = Result(client, case)
     begun = time.monotonic()
     try:
-        attempt(client, case, finder, result)
+        attempt(client, case, finder, result, start_broker)
     except Skip as reason:
         result.state, result.text = "skipped", str(reason)
     except Exception:  # whatever it is, it is this case's failure
@@ -120,12 +124,13 @@ def chosen(options):
             for case in client.cases if is_wanted(client, case, options)]
 
 
-def run_all(cases, finder, jobs):
+def run_all(cases, finder, jobs, start_broker):
     """Runs and prints them; those that are done first come first."""
     results = []
     print("1..%d" % len(cases))
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        waiting = [pool.submit(outcome, client, case, finder) for client, case in cases]
+        waiting = [pool.submit(outcome, client, case, finder, start_broker)
+                   for client, case in cases]
         for number, done in enumerate(concurrent.futures.as_completed(waiting), 1):
             results.append(done.result())
             print("\n".join(results[-1].lines(number)), flush=True)
@@ -139,6 +144,8 @@ def options_of(arguments):
     parser.add_argument("--only", action="append", metavar="WORD")
     parser.add_argument("--jobs", type=int, default=JOBS)
     parser.add_argument("--list", action="store_true", help="name the cases and end")
+    parser.add_argument("--kafka", action="store_true",
+                        help="against Apache Kafka instead, to see what a case does there")
     parser.add_argument("--results", default=os.path.join(ROOT, "build", "compat.json"))
     parser.add_argument("--write", action="store_true", help="write docs/compatibility.md")
     return parser.parse_args(arguments)
@@ -152,7 +159,8 @@ def main(arguments):
             print("%s: %s: %s (%s)" % (client.name, case.capability, case.name, case.tier))
         return 0
     suite.daemon.BINARY = os.path.abspath(options.kafscaled)
-    results = run_all(cases, Finder(options.tier == "long"), options.jobs)
+    start_broker = apache_kafka.ApacheKafka if options.kafka else suite.daemon.start
+    results = run_all(cases, Finder(options.tier == "long"), options.jobs, start_broker)
     page.remember(options.results, results, FAMILIES)
     if options.write:
         page.write(os.path.join(ROOT, "docs", "compatibility.md"), options.results, FAMILIES)

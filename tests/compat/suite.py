@@ -34,6 +34,8 @@ NEEDS = {
     "DescribeLogDirs": (35,),
     "transactions": (24, 25, 26, 28),
     "ACL answers": (29, 30, 31),
+    "ElectLeaders": (43,),
+    "reassignments": (46,),
 }
 
 SETTINGS = ("num.partitions=4", "group.initial.rebalance.delay.ms=0")
@@ -77,6 +79,9 @@ class Process:
         with open(self.path, encoding="utf-8", errors="replace") as said:
             return said.read()
 
+    def has_ended(self):
+        return self.process.poll() is not None
+
     def kill(self, number=signal.SIGKILL):
         """With all that it started."""
         try:
@@ -86,15 +91,16 @@ class Process:
 
 
 class Arena:
-    """Where one case runs."""
+    """Where one case runs. `start_broker(root, *settings)` is daemon.start or what is like it."""
 
-    def __init__(self, root, settings, limit_s):
+    def __init__(self, start_broker, root, settings, limit_s):
+        self.start_broker = start_broker
         self.root = root
         self.settings = settings
-        self.deadline = time.monotonic() + limit_s
         self.limit_s = limit_s
         self.processes = []
-        self.broker = daemon.start(root, *settings)
+        self.broker = start_broker(root, *settings)
+        self.deadline = time.monotonic() + limit_s
         self.address = self.broker.address
 
     def left_s(self):
@@ -149,12 +155,15 @@ class Arena:
     def restart_broker(self):
         """Killed, and back on the same directory and port."""
         self.broker.stop(signal.SIGKILL)
-        self.broker = daemon.start(self.root, *self.settings, "listen=" + self.address)
+        self.broker = self.start_broker(self.root, *self.settings, "listen=" + self.address)
 
     def end(self):
         for process in self.processes:
             process.kill()
             process.process.wait()
+
+    def has_broker(self):
+        return self.broker in self.broker.running
 
     def end_well(self):
         """The broker is still there after all that, and stops as it should."""

@@ -11,14 +11,17 @@ PYPI = {
     "aiokafka": ("aiokafka==0.14.0", "cramjam==2.14.0"),
 }
 
+# The second is the last one for Node 20.
 NPM = {
     "kafkajs": ("kafkajs@2.2.4",),
-    "platformatic": ("@platformatic/kafka@2.12.1",),
+    "platformatic": ("@platformatic/kafka@1.35.0",),
     "confluent-javascript": ("@confluentinc/kafka-javascript@1.10.1",),
 }
 
 # librdkafka and its tests come inside this package; the second is librdkafka's own version.
 LIBRDKAFKA = ("@confluentinc/kafka-javascript@1.10.1", "2.15.1")
 
-KAFKA_3 = "3.9.1"
-KAFKA_4 = "4.3.0"
+# The tools of Apache Kafka, with the broker, which the cases can be tried on, too (run.py --kafka).
+KAFKA_3 = ("3.9.1", "org.apache.kafka:kafka_2.13:3.9.1", "org.apache.kafka:kafka-tools:3.9.1")
+KAFKA_4 = ("4.3.0", "org.apache.kafka:kafka_2.13:4.3.0", "org.apache.kafka:kafka-tools:4.3.0",
+           "org.slf4j:slf4j-simple:1.7.36")

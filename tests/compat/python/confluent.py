@@ -5,6 +5,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic
 
 WAIT_S = 30
+IS_NEW = not confluent_kafka.__version__.startswith("1.")
 
 
 class Reader:
@@ -13,7 +14,12 @@ class Reader:
     def __init__(self, address, topics, settings):
         self.consumer = Consumer({"bootstrap.servers": address, "auto.offset.reset": "earliest",
                                   **settings})
-        self.consumer.subscribe([topics] if isinstance(topics, str) else topics)
+        self.rebalances = 0
+        self.consumer.subscribe([topics] if isinstance(topics, str) else topics,
+                                on_assign=self.assigned)
+
+    def assigned(self, _, parts):
+        self.rebalances += 1
 
     def poll(self):
         records = []
@@ -39,7 +45,7 @@ class Reader:
 
 def with_metadata(part, metadata):
     """Old versions can't say it."""
-    if confluent_kafka.version()[1] >= 0x02000000:
+    if IS_NEW:
         return TopicPartition(part.topic, part.partition, part.offset, metadata)
     return part
 
@@ -89,11 +95,11 @@ class Library:
         return self.member(group, topics, **{"group.instance.id": name})
 
     def group_generation(self, reader):
-        """What can be seen of it: who is who in the group."""
-        return reader.consumer.memberid()
+        """What can be seen of it: how often partitions were assigned."""
+        return reader.rebalances
 
     def settle_metadata(self, group, offsets):
-        if confluent_kafka.version()[1] < 0x02000000:
+        if not IS_NEW:
             return
         consumer = Consumer({"bootstrap.servers": self.address, "group.id": group})
         for part in consumer.committed([TopicPartition(*place) for place in offsets], WAIT_S):

@@ -5,6 +5,7 @@ settings; clients_python.py runs them. A library is a module of this folder with
     stories.py LIBRARY ADDRESS STORY
 """
 import importlib
+import os
 import sys
 import threading
 import time
@@ -111,11 +112,14 @@ def group(library):
     """Two members share the partitions; each record comes to one of them, once."""
     library.send("t", numbered(0, 4))
     members = shared(library, "t", 2)
-    reads(members, range(4))
+    until(lambda: set(all_of(*members)) == set(range(4)), "the first records", *members)
     library.send("t", numbered(4, 996))
-    reads(members, range(1000))
+    until(lambda: set(all_of(*members)) == set(range(1000)), "all records", *members)
+    late = [[(part, int(value)) for part, _, value in member.records if int(value) >= 4]
+            for member in members]
+    assert sorted(i for _, i in sum(late, [])) == list(range(4, 1000)), list(map(len, late))
+    assert [len({part for part, _ in records}) for records in late] == [2, 2], late
     for member in members:
-        assert len({partition for partition, _, _ in member.records}) == 2, member.assigned
         member.leave()
 
 
@@ -176,6 +180,21 @@ def static_member(library):
     assert library.group_generation(members[1].consumer) == generation
     back.leave()
     members[1].leave()
+
+
+def restarted(library):
+    """The broker is killed and restarted (by clients_python.py): its groups are as they were."""
+    library.send("t", numbered(0, 100))
+    members = shared(library, "t", 2)
+    until(lambda: set(all_of(*members)) == set(range(100)), "all records", *members)
+    generations = [library.group_generation(member.consumer) for member in members]
+    print("kill the broker", flush=True)
+    until(lambda: os.path.exists("restarted"), "another broker", *members)
+    library.send("t", numbered(100, 100))
+    until(lambda: set(all_of(*members)) == set(range(200)), "all records", *members)
+    assert [library.group_generation(member.consumer) for member in members] == generations
+    for member in members:
+        member.leave()
 
 
 def several_topics(library):
