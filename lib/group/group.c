@@ -92,6 +92,14 @@ ks_group_id(const struct ks_group *group)
     return ks_slice(group->id, group->id_bytes);
 }
 
+struct kafscale_slice
+ks_group_protocol_type(const struct ks_group *group)
+{
+    return group->protocol_type_bytes == 0
+               ? ks_slice("", 0)
+               : ks_slice(group->protocol_type, group->protocol_type_bytes);
+}
+
 enum ks_group_state
 ks_group_state(const struct ks_group *group)
 {

@@ -212,6 +212,9 @@ struct kafscale_slice ks_group_id(const struct ks_group *group);
 enum ks_group_state ks_group_state(const struct ks_group *group);
 size_t ks_group_member_count(const struct ks_group *group);
 
+/* What its members call their kind, as "consumer"; empty, not NULL, if it never had any. */
+struct kafscale_slice ks_group_protocol_type(const struct ks_group *group);
+
 /* EMPTY, and nobody is about to join: it may be deleted, and its offsets expire. */
 bool ks_group_is_unused(const struct ks_group *group);
 

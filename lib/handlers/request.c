@@ -80,6 +80,7 @@ ks_request_release(struct ks_request *request)
     }
     assert(request->exchange == NULL);
     ks_freshness_cancel(&request->look);
+    ks_env_cancel_timer(request->env, &request->look_timer);
     ks_handlers_forget(request->handlers, request);
     kafscale_blob_unref(request->frame);
     ks_arena_deinit(&request->arena);
@@ -242,6 +243,7 @@ on_look(struct ks_look *look, enum kafscale_status status)
 {
     struct ks_request *request = look->arg;
 
+    ks_env_cancel_timer(request->env, &request->look_timer);
     request->has_looked = true;
     request->looked = status;
     request->on_looked(request);
@@ -259,6 +261,27 @@ ks_request_is_fresh(struct ks_request *request, void (*on_looked)(struct ks_requ
     request->on_looked = on_looked;
     request->look = (struct ks_look){ .done = on_look, .arg = request };
     ks_freshness_await(freshness, &request->look);
+    return false;
+}
+
+static void
+on_look_late(void *arg)
+{
+    struct ks_request *request = arg;
+
+    ks_request_give_up_look(request);
+    request->on_looked(request);
+}
+
+bool
+ks_request_is_fresh_within(struct ks_request *request, int64_t wait_ms,
+                           void (*on_looked)(struct ks_request *request))
+{
+    if (ks_request_is_fresh(request, on_looked)) {
+        return true;
+    }
+    request->look_timer = (struct ks_timer){ .on_due = on_look_late, .arg = request };
+    ks_env_set_timer(request->env, &request->look_timer, ks_env_now_ms(request->env) + wait_ms);
     return false;
 }
 

@@ -39,6 +39,7 @@ struct ks_request {
     enum kafscale_status looked; /* valid with has_looked */
     bool has_looked;
     void (*on_looked)(struct ks_request *request);
+    struct ks_timer look_timer; /* of ks_request_is_fresh_within */
 };
 
 /* NULL when memory is short. One hold, dropped by answering. */
@@ -94,6 +95,10 @@ void ks_request_pressure(const struct ks_request *request, struct ks_pressure *p
  * called, once.
  */
 bool ks_request_is_fresh(struct ks_request *request, void (*on_looked)(struct ks_request *request));
+
+/* The same, but a look is waited for no longer than this: then it counts as one that failed. */
+bool ks_request_is_fresh_within(struct ks_request *request, int64_t wait_ms,
+                                void (*on_looked)(struct ks_request *request));
 
 /* The time that a client gives is over: a look that is under way is not waited for any more. */
 void ks_request_give_up_look(struct ks_request *request);

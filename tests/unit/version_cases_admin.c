@@ -243,7 +243,11 @@ fill_describe_log_dirs(void *out, int16_t version)
     struct kafka_describe_log_dirs_request *request = out;
 
     (void) version;
-    request->topics_count = -1;
+    request->topics = ARRAY(describe_log_dirs_request_topic);
+    request->topics_count = 1;
+    request->topics[0].topic = ks_slice_of_text("a");
+    request->topics[0].partitions = ks_arena_alloc(&version_arena, sizeof(int32_t));
+    request->topics[0].partitions_count = 1;
 }
 
 void
