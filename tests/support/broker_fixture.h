@@ -30,6 +30,7 @@ struct test_broker {
     /* Given to the exchanges of calls; NULL: any amount. */
     size_t (*claim)(struct ks_exchange *exchange, size_t least_bytes, size_t wanted_bytes);
     unsigned (*memory_percent)(const struct ks_exchange *exchange); /* the same; NULL: 0 */
+    uint64_t failing_allocation; /* counted from 1, from when a call comes; 0: none */
 };
 
 void broker_fixture_init(struct broker_fixture *fixture, uint64_t seed);

@@ -40,6 +40,9 @@ call_begin_raw(struct test_broker *broker, struct kafscale_slice frame)
     call->exchange.complete = on_complete;
     call->exchange.claim = broker->claim;
     call->exchange.memory_percent = broker->memory_percent;
+    if (broker->failing_allocation > 0) {
+        ks_alloc_fail_once_after(broker->failing_allocation - 1);
+    }
     sink->accept(sink->self, &call->exchange);
     return call;
 }
