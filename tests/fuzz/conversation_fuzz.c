@@ -178,6 +178,8 @@ world_init(struct world *world)
     options.topics_max = 16;
     options.topic_partitions_max = 8;
     options.partitions_max = 64;
+    options.coordinator.partition_count = 2;
+    options.coordinator.initial_delay_ms = 200;
     virtual_env_init(&world->v, 1);
     world->broker = ks_broker_new(&world->v.env, ks_memory_store_new(&world->v.env, NULL),
                                   (struct kafscale_meta){ 0 }, &options);
