@@ -23,6 +23,9 @@ struct ks_pending_append {
     struct ks_list link; /* of the queue, or of those about to be refused */
     bool is_queued;
     bool is_given_up;
+
+    struct ks_preparation *preparation; /* the preparer's, as the next */
+    bool is_preparing;
 };
 
 struct ks_appender {

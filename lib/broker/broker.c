@@ -110,19 +110,30 @@ on_partition_opened(void *arg, struct ks_topic_partition *partition)
 static void
 on_topic_configured(void *arg, struct ks_topic *topic)
 {
+    struct ks_broker *broker = arg;
+
+    topic->produce_rules =
+        ks_produce_rules_of(&topic->record.config, &broker->options.topic_defaults);
     for (int32_t i = 0; i < topic->record.partition_count; i++) {
         if (topic->partitions[i]->log != NULL) {
-            configure(arg, topic->partitions[i]);
+            configure(broker, topic->partitions[i]);
         }
     }
 }
 
 static void
-on_topic_added(void *arg, struct ks_topic *topic)
+on_topic_grown(void *arg, struct ks_topic *topic)
 {
     struct ks_broker *broker = arg;
 
     ks_opener_add(&broker->opener, topic);
+}
+
+static void
+on_topic_added(void *arg, struct ks_topic *topic)
+{
+    on_topic_configured(arg, topic);
+    on_topic_grown(arg, topic);
 }
 
 static void
@@ -172,7 +183,7 @@ init_parts(struct ks_broker *broker)
     struct ks_topics_events events = { .arg = broker,
                                        .added = on_topic_added,
                                        .configured = on_topic_configured,
-                                       .grown = on_topic_added,
+                                       .grown = on_topic_grown,
                                        .removed = on_topic_removed };
 
     ks_topics_init(&broker->topics, broker->env, broker->store, broker->meta, broker->ns, &events);
@@ -347,6 +358,12 @@ struct ks_appender *
 ks_broker_appender(struct ks_broker *broker)
 {
     return &broker->appender;
+}
+
+struct ks_preparer *
+ks_broker_preparer(struct ks_broker *broker)
+{
+    return &broker->preparer;
 }
 
 struct ks_producer_ids *

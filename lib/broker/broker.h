@@ -17,6 +17,7 @@
 #include "broker/endpoint.h"
 #include "broker/freshness.h"
 #include "broker/options.h"
+#include "broker/preparer.h"
 #include "broker/producer_ids.h"
 #include "broker/state.h"
 #include "broker/throttle.h"
@@ -128,10 +129,11 @@ struct ks_env *ks_broker_env(struct ks_broker *broker);
 const struct ks_broker_options *ks_broker_options(const struct ks_broker *broker);
 struct ks_topics *ks_broker_topics(struct ks_broker *broker);
 
-/* These five once the broker was READY, until it is STOPPED. */
+/* These once the broker was READY, until it is STOPPED. */
 struct ks_log *ks_broker_log(struct ks_broker *broker);
 struct ks_freshness *ks_broker_freshness(struct ks_broker *broker);
 struct ks_appender *ks_broker_appender(struct ks_broker *broker);
+struct ks_preparer *ks_broker_preparer(struct ks_broker *broker);
 struct ks_producer_ids *ks_broker_producer_ids(struct ks_broker *broker);
 struct ks_coordinator *ks_broker_coordinator(struct ks_broker *broker);
 

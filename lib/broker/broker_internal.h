@@ -45,6 +45,7 @@ struct ks_broker {
     struct ks_freshness freshness;
     struct ks_freshness_events freshness_events;
     struct ks_appender appender;
+    struct ks_preparer preparer;
     struct ks_producer_ids producer_ids;
     struct ks_coordinator coordinator;
     struct ks_gone_topics gone_topics;

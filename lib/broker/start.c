@@ -268,6 +268,7 @@ make_log(struct ks_broker *broker)
     }
     ks_appender_init(&broker->appender, broker->env, broker->log,
                      broker->options.unflushed_bytes_max);
+    ks_preparer_init(&broker->preparer, broker->env, &broker->appender);
     ks_coordinator_start(&broker->coordinator, broker->log, &broker->appender);
     prepare_partitions(broker);
     return true;

@@ -53,6 +53,9 @@ begin(void *arg)
         close_stores(broker);
         return;
     }
+    if (!ks_preparer_is_idle(&broker->preparer, &broker->stop_task)) {
+        return;
+    }
     ks_log_stop(broker->log, broker->give_up_ms, close_stores, broker);
 }
 

@@ -250,20 +250,34 @@ ks_topic_config_text(const struct ks_topic_config *config, const struct ks_topic
     return ks_topic_config_keys[name].default_text;
 }
 
-bool
-ks_topic_config_deletes(const struct ks_topic_config *config,
-                        const struct ks_topic_config *defaults)
+static bool
+has_policy(const struct ks_topic_config *config, const struct ks_topic_config *defaults,
+           const char *policy)
 {
     struct kafscale_slice rest =
         ks_slice_of_text(ks_topic_config_text(config, defaults, KS_TOPIC_CONFIG_CLEANUP_POLICY));
     struct kafscale_slice element;
 
     while (ks_list_text_next(&rest, &element)) {
-        if (ks_slice_equals(element, ks_slice_of_text("delete"))) {
+        if (ks_slice_equals(element, ks_slice_of_text(policy))) {
             return true;
         }
     }
     return false;
+}
+
+bool
+ks_topic_config_deletes(const struct ks_topic_config *config,
+                        const struct ks_topic_config *defaults)
+{
+    return has_policy(config, defaults, "delete");
+}
+
+bool
+ks_topic_config_compacts(const struct ks_topic_config *config,
+                         const struct ks_topic_config *defaults)
+{
+    return has_policy(config, defaults, "compact");
 }
 
 int64_t

@@ -77,6 +77,10 @@ const char *ks_topic_config_text(const struct ks_topic_config *config,
 bool ks_topic_config_deletes(const struct ks_topic_config *config,
                              const struct ks_topic_config *defaults);
 
+/* Whether records are to go by key: cleanup.policy names "compact". */
+bool ks_topic_config_compacts(const struct ks_topic_config *config,
+                              const struct ks_topic_config *defaults);
+
 /* The same for INT and LONG keys. */
 int64_t ks_topic_config_number(const struct ks_topic_config *config,
                                const struct ks_topic_config *defaults,

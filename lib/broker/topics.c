@@ -157,6 +157,7 @@ make_partitions(struct ks_topic *topic, int32_t first, int32_t end)
         partitions[i]->index = i;
         partitions[i]->error = KS_BROKER_ERROR_NOT_OPEN;
         ks_list_init(&partitions[i]->waiters);
+        ks_list_init(&partitions[i]->preparing);
     }
     block->earlier = topic->blocks;
     topic->blocks = block;

@@ -8,6 +8,7 @@
 #define KS_BROKER_TOPICS_H
 
 #include "broker/broker_error.h"
+#include "broker/produce_rules.h"
 #include "broker/refusals.h"
 #include "broker/topic_record.h"
 #include "broker/waiting.h"
@@ -20,6 +21,7 @@ struct ks_topic_partition {
     enum ks_broker_error error;  /* why `log` is NULL */
     struct ks_partition *log;    /* NULL: not open */
     struct ks_list waiters;      /* a place (broker/waiting.h): woken when more became readable */
+    struct ks_list preparing;    /* batches about to be appended (broker/preparer.h) */
     struct ks_refusals refusals; /* while it isn't open */
 };
 
@@ -42,6 +44,7 @@ struct ks_topic {
     char prefix[KS_TOPIC_PREFIX_BYTES];          /* of this life, in keys of the store */
     struct ks_topic_partition **partitions;      /* record.partition_count of them */
     struct ks_topic_block *blocks;               /* where they lie, the newest first */
+    struct ks_produce_rules produce_rules;       /* what the configuration says; the broker's */
     uint64_t version;                            /* of the record, in the metadata store */
     uint32_t references;
     bool is_gone;          /* deleted: found by nobody any more */

@@ -18,6 +18,9 @@ struct produce_entry {
     struct ks_pending_append pending;
     struct produce *produce;
     struct kafka_produce_response_topic_partition *out;
+    struct ks_preparation *preparation; /* NULL: the batch is appended as it came */
+    struct kafka_produce_response_topic_partition_record_error *record_errors;
+    int32_t record_errors_count;
     struct ks_id topic; /* of what was appended */
     const char *message;
     int16_t code;
@@ -43,6 +46,20 @@ static void check_batch(struct produce_entry *entry, const struct kafka_records 
 
 /* --- The answer ------------------------------------------------------------------------------- */
 
+/* Of the first records; without memory the connection closes. */
+static void
+make_record_errors(struct produce_entry *entry, int32_t count)
+{
+    entry->record_errors = kafka_array_new(
+        &entry->produce->request->arena,
+        &kafka_produce_response_topic_partition_record_error_message, (size_t) count);
+    entry->record_errors_count = entry->record_errors == NULL ? 0 : count;
+    for (int32_t i = 0; i < entry->record_errors_count; i++) {
+        entry->record_errors[i].batch_index = i;
+        entry->record_errors[i].batch_index_error_message = ks_slice_of_text(entry->message);
+    }
+}
+
 static void
 fill(struct produce *produce, struct produce_entry *entry)
 {
@@ -59,16 +76,14 @@ fill(struct produce *produce, struct produce_entry *entry)
     if (entry->message != NULL) {
         out->error_message = ks_slice_of_text(entry->message);
     }
-    if (!entry->is_fault || entry->code != KAFKA_ERROR_INVALID_RECORD ||
-        produce->request->header.api_version < RECORD_ERRORS_VERSION) {
+    if (!entry->is_fault || produce->request->header.api_version < RECORD_ERRORS_VERSION) {
         return;
     }
-    out->record_errors = kafka_array_new(
-        &produce->request->arena, &kafka_produce_response_topic_partition_record_error_message, 1);
-    if (out->record_errors != NULL) {
-        out->record_errors_count = 1;
-        out->record_errors[0].batch_index_error_message = ks_slice_of_text(entry->message);
+    if (entry->record_errors == NULL && entry->code == KAFKA_ERROR_INVALID_RECORD) {
+        make_record_errors(entry, 1);
     }
+    out->record_errors = entry->record_errors;
+    out->record_errors_count = entry->record_errors_count;
 }
 
 static bool
@@ -280,7 +295,147 @@ answer(struct ks_request *request)
     send(produce);
 }
 
+/* --- What is wrong with a batch --------------------------------------------------------------- */
+
+static int16_t
+fault_code(enum ks_batch_fault fault)
+{
+    switch (fault) {
+    case KS_BATCH_FAULT_NONE:
+        return KAFKA_ERROR_NONE;
+    case KS_BATCH_FAULT_CORRUPT:
+        return KAFKA_ERROR_CORRUPT_MESSAGE;
+    case KS_BATCH_FAULT_TOO_LARGE:
+        return KAFKA_ERROR_MESSAGE_TOO_LARGE;
+    case KS_BATCH_FAULT_TIMESTAMP:
+        return KAFKA_ERROR_INVALID_TIMESTAMP;
+    case KS_BATCH_FAULT_CODEC:
+        return KAFKA_ERROR_UNSUPPORTED_COMPRESSION_TYPE;
+    case KS_BATCH_FAULT_MISSING:
+    case KS_BATCH_FAULT_MULTIPLE:
+    case KS_BATCH_FAULT_OLD_MAGIC:
+    case KS_BATCH_FAULT_INVALID:
+    case KS_BATCH_FAULT_KEY:
+        break;
+    }
+    return KAFKA_ERROR_INVALID_RECORD;
+}
+
+static struct ks_batch_rules
+rules_of(const struct produce *produce, const struct ks_topic *topic)
+{
+    const struct ks_produce_rules *rules = &topic->produce_rules;
+
+    return (struct ks_batch_rules){ .bytes_max = rules->bytes_max,
+                                    .zstd_allowed =
+                                        produce->request->header.api_version >= ZSTD_VERSION_MIN,
+                                    .append_time = rules->append_time,
+                                    .wall_ms = ks_env_wall_ms(produce->request->env),
+                                    .timestamp_before_max_ms = rules->timestamp_before_max_ms,
+                                    .timestamp_after_max_ms = rules->timestamp_after_max_ms };
+}
+
+/* The carrier allows changes inside the frame (handlers/exchange.h). */
+static void
+stamp(struct produce_entry *entry, const struct ks_batch_rules *rules)
+{
+    struct ks_batch *batch = &entry->pending.append.batch;
+    struct kafscale_blob *frame = entry->produce->request->frame;
+    struct kafscale_error error = { 0 };
+    uint8_t *bytes =
+        kafscale_blob_data(frame) + (batch->bytes.data - kafscale_blob_slice(frame).data);
+
+    ks_batch_set_append_time(bytes, batch->bytes.size, rules->wall_ms);
+    entry->append_time_ms = rules->wall_ms;
+    if (ks_batch_parse(ks_slice(bytes, batch->bytes.size), batch, &error) != KAFSCALE_OK) {
+        entry->code = KAFKA_ERROR_INVALID_RECORD;
+    }
+}
+
+static void
+refuse_fault(struct produce_entry *entry, enum ks_batch_fault fault)
+{
+    entry->code = fault_code(fault);
+    entry->message = ks_batch_fault_text(fault);
+    entry->is_fault = true;
+}
+
+/* Which of the records are outside the limits is known only by opening the batch. */
+static bool
+names_records(const struct produce_entry *entry, enum ks_batch_fault fault)
+{
+    return fault == KS_BATCH_FAULT_TIMESTAMP &&
+           !ks_batch_has_append_time(&entry->pending.append.batch) &&
+           entry->produce->request->header.api_version >= RECORD_ERRORS_VERSION;
+}
+
+/* Opens the batch only when a rule of the topic needs its records. */
+static void
+plan_preparation(struct produce_entry *entry, const struct ks_batch_rules *rules,
+                 enum ks_batch_fault fault)
+{
+    const struct ks_produce_rules *topic_rules = &entry->pending.partition->topic->produce_rules;
+    const struct ks_batch *batch = &entry->pending.append.batch;
+    bool needs_codec = topic_rules->codec >= 0 && topic_rules->codec != ks_batch_codec(batch);
+
+    if (fault == KS_BATCH_FAULT_NONE && !topic_rules->needs_keys && !needs_codec) {
+        return;
+    }
+    entry->preparation = ks_request_alloc(entry->produce->request, 1, sizeof *entry->preparation);
+    if (entry->preparation == NULL) {
+        entry->code = ks_kafka_error(KS_BROKER_ERROR_NO_MEMORY);
+        return;
+    }
+    entry->preparation->rules = *rules;
+    entry->preparation->codec = topic_rules->codec;
+    entry->preparation->needs_keys = topic_rules->needs_keys;
+    entry->preparation->times_fail = fault == KS_BATCH_FAULT_TIMESTAMP;
+}
+
+static void
+check_batch(struct produce_entry *entry, const struct kafka_records *records)
+{
+    struct ks_batch_rules rules = rules_of(entry->produce, entry->pending.partition->topic);
+    struct kafscale_slice bytes = records->part_count == 0 ? ks_slice(NULL, 0) : records->parts[0];
+    struct ks_batch *batch = &entry->pending.append.batch;
+    enum ks_batch_fault fault = ks_batch_check_produced(bytes, &rules, batch);
+
+    if (ks_topic_name_is_internal(ks_slice_of_text(entry->pending.partition->topic->record.name))) {
+        entry->code = KAFKA_ERROR_INVALID_TOPIC;
+        entry->message = "only the broker itself writes to this topic";
+        return;
+    }
+    if (fault != KS_BATCH_FAULT_NONE && !names_records(entry, fault)) {
+        refuse_fault(entry, fault);
+        return;
+    }
+    if (fault == KS_BATCH_FAULT_NONE && ks_batch_is_transactional(batch)) {
+        entry->code = KAFKA_ERROR_INVALID_TXN_STATE;
+        entry->message = "transactions are not served by this broker";
+        return;
+    }
+    plan_preparation(entry, &rules, fault);
+    if (rules.append_time && entry->code == KAFKA_ERROR_NONE) {
+        stamp(entry, &rules);
+    }
+}
+
 /* --- Appending -------------------------------------------------------------------------------- */
+
+static void
+take_fault(struct produce_entry *entry)
+{
+    const struct ks_preparation *preparation = entry->preparation;
+
+    refuse_fault(entry, preparation->fault);
+    if (preparation->faulty_count == 0 || ks_request_is_answered(entry->produce->request)) {
+        return;
+    }
+    make_record_errors(entry, preparation->faulty_count);
+    for (int32_t i = 0; i < entry->record_errors_count; i++) {
+        entry->record_errors[i].batch_index = preparation->faulty[i];
+    }
+}
 
 static void
 on_appended(struct ks_pending_append *pending, enum ks_broker_error error)
@@ -299,6 +454,10 @@ on_appended(struct ks_pending_append *pending, enum ks_broker_error error)
     if (error != KS_BROKER_ERROR_NONE) {
         entry->message = ks_broker_error_text(error);
     }
+    if (error == KS_BROKER_ERROR_BAD_BATCH) {
+        take_fault(entry);
+    }
+    ks_preparation_deinit(entry->preparation);
     produce->due--;
     if (produce->due == 0 && !produce->is_over) {
         answer(request);
@@ -320,102 +479,12 @@ on_timeout(void *arg)
     produce->is_over = true;
     for (size_t i = 0; i < produce->entry_count; i++) {
         if (produce->entries[i].is_due) {
-            ks_appender_give_up(ks_broker_appender(request->broker), &produce->entries[i].pending);
+            ks_preparer_give_up(ks_broker_preparer(request->broker), &produce->entries[i].pending);
         }
     }
     ks_request_give_up_look(request);
     answer(request);
     ks_request_release(request);
-}
-
-static int16_t
-fault_code(enum ks_batch_fault fault)
-{
-    switch (fault) {
-    case KS_BATCH_FAULT_NONE:
-        return KAFKA_ERROR_NONE;
-    case KS_BATCH_FAULT_CORRUPT:
-        return KAFKA_ERROR_CORRUPT_MESSAGE;
-    case KS_BATCH_FAULT_TOO_LARGE:
-        return KAFKA_ERROR_MESSAGE_TOO_LARGE;
-    case KS_BATCH_FAULT_TIMESTAMP:
-        return KAFKA_ERROR_INVALID_TIMESTAMP;
-    case KS_BATCH_FAULT_CODEC:
-        return KAFKA_ERROR_UNSUPPORTED_COMPRESSION_TYPE;
-    case KS_BATCH_FAULT_MISSING:
-    case KS_BATCH_FAULT_MULTIPLE:
-    case KS_BATCH_FAULT_OLD_MAGIC:
-    case KS_BATCH_FAULT_INVALID:
-        break;
-    }
-    return KAFKA_ERROR_INVALID_RECORD;
-}
-
-static struct ks_batch_rules
-rules_of(const struct produce *produce, const struct ks_topic *topic)
-{
-    const struct ks_topic_config *config = &topic->record.config;
-    const struct ks_topic_config *defaults =
-        &ks_broker_options(produce->request->broker)->topic_defaults;
-    const char *type = ks_topic_config_text(config, defaults, KS_TOPIC_CONFIG_TIMESTAMP_TYPE);
-
-    return (struct ks_batch_rules){
-        .bytes_max =
-            (size_t) ks_topic_config_number(config, defaults, KS_TOPIC_CONFIG_MAX_MESSAGE_BYTES),
-        .zstd_allowed = produce->request->header.api_version >= ZSTD_VERSION_MIN,
-        .append_time = strcmp(type, "LogAppendTime") == 0,
-        .wall_ms = ks_env_wall_ms(produce->request->env),
-        .timestamp_before_max_ms =
-            ks_topic_config_number(config, defaults, KS_TOPIC_CONFIG_TIMESTAMP_BEFORE_MAX_MS),
-        .timestamp_after_max_ms =
-            ks_topic_config_number(config, defaults, KS_TOPIC_CONFIG_TIMESTAMP_AFTER_MAX_MS)
-    };
-}
-
-/* The carrier allows changes inside the frame (handlers/exchange.h). */
-static void
-stamp(struct produce_entry *entry, const struct ks_batch_rules *rules)
-{
-    struct ks_batch *batch = &entry->pending.append.batch;
-    struct kafscale_blob *frame = entry->produce->request->frame;
-    struct kafscale_error error = { 0 };
-    uint8_t *bytes =
-        kafscale_blob_data(frame) + (batch->bytes.data - kafscale_blob_slice(frame).data);
-
-    ks_batch_set_append_time(bytes, batch->bytes.size, rules->wall_ms);
-    entry->append_time_ms = rules->wall_ms;
-    if (ks_batch_parse(ks_slice(bytes, batch->bytes.size), batch, &error) != KAFSCALE_OK) {
-        entry->code = KAFKA_ERROR_INVALID_RECORD;
-    }
-}
-
-static void
-check_batch(struct produce_entry *entry, const struct kafka_records *records)
-{
-    struct ks_batch_rules rules = rules_of(entry->produce, entry->pending.partition->topic);
-    struct kafscale_slice bytes = records->part_count == 0 ? ks_slice(NULL, 0) : records->parts[0];
-    struct ks_batch *batch = &entry->pending.append.batch;
-    enum ks_batch_fault fault = ks_batch_check_produced(bytes, &rules, batch);
-
-    if (ks_topic_name_is_internal(ks_slice_of_text(entry->pending.partition->topic->record.name))) {
-        entry->code = KAFKA_ERROR_INVALID_TOPIC;
-        entry->message = "only the broker itself writes to this topic";
-        return;
-    }
-    if (fault != KS_BATCH_FAULT_NONE) {
-        entry->code = fault_code(fault);
-        entry->message = ks_batch_fault_text(fault);
-        entry->is_fault = true;
-        return;
-    }
-    if (ks_batch_is_transactional(batch)) {
-        entry->code = KAFKA_ERROR_INVALID_TXN_STATE;
-        entry->message = "transactions are not served by this broker";
-        return;
-    }
-    if (rules.append_time) {
-        stamp(entry, &rules);
-    }
 }
 
 static void
@@ -431,7 +500,7 @@ append(struct produce_entry *entry)
     entry->is_due = true;
     produce->due++;
     ks_request_hold(request);
-    ks_appender_append(ks_broker_appender(request->broker), &entry->pending);
+    ks_preparer_append(ks_broker_preparer(request->broker), &entry->pending, entry->preparation);
 }
 
 static void

@@ -235,6 +235,7 @@ static const char *const fault_texts[] = {
     [KS_BATCH_FAULT_INVALID] = "record batch has a header that producers may not send",
     [KS_BATCH_FAULT_TOO_LARGE] = "record batch is larger than max.message.bytes",
     [KS_BATCH_FAULT_TIMESTAMP] = "record batch has a timestamp outside the topic's limits",
+    [KS_BATCH_FAULT_KEY] = "record without a key in a compacted topic",
     [KS_BATCH_FAULT_CODEC] = "zstd needs a later version of the request",
 };
 
@@ -275,6 +276,26 @@ is_later_by_more_than(int64_t later_ms, int64_t earlier_ms, int64_t limit_ms)
 }
 
 static bool
+is_too_old(int64_t timestamp_ms, const struct ks_batch_rules *rules)
+{
+    return has_limit(rules->timestamp_before_max_ms) && timestamp_ms != KS_NO_TIMESTAMP &&
+           is_later_by_more_than(rules->wall_ms, timestamp_ms, rules->timestamp_before_max_ms);
+}
+
+static bool
+is_too_far(int64_t timestamp_ms, const struct ks_batch_rules *rules)
+{
+    return has_limit(rules->timestamp_after_max_ms) && timestamp_ms != KS_NO_TIMESTAMP &&
+           is_later_by_more_than(timestamp_ms, rules->wall_ms, rules->timestamp_after_max_ms);
+}
+
+bool
+ks_batch_time_is_allowed(int64_t timestamp_ms, const struct ks_batch_rules *rules)
+{
+    return !is_too_old(timestamp_ms, rules) && !is_too_far(timestamp_ms, rules);
+}
+
+static bool
 timestamps_are_allowed(const struct ks_batch *batch, const struct ks_batch_rules *rules)
 {
     if (ks_batch_has_append_time(batch)) {
@@ -283,14 +304,7 @@ timestamps_are_allowed(const struct ks_batch *batch, const struct ks_batch_rules
     if (rules->append_time) {
         return true;
     }
-    if (has_limit(rules->timestamp_before_max_ms) && batch->base_timestamp != KS_NO_TIMESTAMP &&
-        is_later_by_more_than(rules->wall_ms, batch->base_timestamp,
-                              rules->timestamp_before_max_ms)) {
-        return false;
-    }
-    return !has_limit(rules->timestamp_after_max_ms) || batch->max_timestamp == KS_NO_TIMESTAMP ||
-           !is_later_by_more_than(batch->max_timestamp, rules->wall_ms,
-                                  rules->timestamp_after_max_ms);
+    return !is_too_old(batch->base_timestamp, rules) && !is_too_far(batch->max_timestamp, rules);
 }
 
 static enum ks_batch_fault
@@ -336,11 +350,8 @@ ks_batch_check_produced(struct kafscale_slice records, const struct ks_batch_rul
     if (ks_batch_codec(&batch) == KS_CODEC_ZSTD && !rules->zstd_allowed) {
         return KS_BATCH_FAULT_CODEC;
     }
-    if (!timestamps_are_allowed(&batch, rules)) {
-        return KS_BATCH_FAULT_TIMESTAMP;
-    }
     *batch_out = batch;
-    return KS_BATCH_FAULT_NONE;
+    return timestamps_are_allowed(&batch, rules) ? KS_BATCH_FAULT_NONE : KS_BATCH_FAULT_TIMESTAMP;
 }
 
 void

@@ -105,6 +105,7 @@ enum ks_batch_fault {
     KS_BATCH_FAULT_INVALID,   /* a header no producer may send */
     KS_BATCH_FAULT_TOO_LARGE, /* larger than the topic allows */
     KS_BATCH_FAULT_TIMESTAMP, /* too old, too far ahead, or of a type only brokers write */
+    KS_BATCH_FAULT_KEY,       /* a record without a key in a compacted topic */
     KS_BATCH_FAULT_CODEC,     /* zstd in a request version that predates it */
 };
 
@@ -124,11 +125,15 @@ struct ks_batch_rules {
 /*
  * Checks what a producer sent for one partition: exactly one batch, with base offset 0, as many
  * records as offsets, a right checksum, and nothing only brokers may write. The records
- * themselves stay closed, so timestamps are checked by the header's first and greatest.
+ * themselves stay closed, so timestamps are checked by the header's first and greatest. The batch
+ * is given with KS_BATCH_FAULT_NONE, and with _TIMESTAMP, for whoever wants to know which records.
  */
 KAFSCALE_MUST_CHECK enum ks_batch_fault ks_batch_check_produced(struct kafscale_slice records,
                                                                 const struct ks_batch_rules *rules,
                                                                 struct ks_batch *batch_out);
+
+/* Whether one record's time is within the rules of its topic. */
+bool ks_batch_time_is_allowed(int64_t timestamp_ms, const struct ks_batch_rules *rules);
 
 /* Gives a batch its place in the log. The checksum doesn't cover these fields. */
 void ks_batch_patch(uint8_t *bytes, int64_t base_offset, int32_t leader_epoch);

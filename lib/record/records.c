@@ -48,6 +48,13 @@ ks_records_deinit(struct ks_records *records)
     records->records_left = 0;
 }
 
+struct kafscale_slice
+ks_records_plain(const struct ks_records *records)
+{
+    return records->plain.data != NULL ? ks_buffer_slice(&records->plain)
+                                       : ks_batch_payload(records->batch);
+}
+
 /* Bytes behind their length, -1 for null. */
 static struct kafscale_slice
 take_bytes(struct ks_cursor *cursor)

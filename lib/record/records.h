@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Opening a batch: its records one after the other, with the offsets and timestamps a consumer
- * sees. The broker does this for lookups by time, for compaction and for its own topics, never
- * on the way of produced data.
+ * sees. The broker does this for lookups by time, for compaction and for its own topics, and on
+ * the way of produced data only where a topic has a rule about its records.
  *
  * A reader belongs to one thread. Its records borrow from it, or from the batch when that is
  * not compressed.
@@ -53,6 +53,9 @@ KAFSCALE_MUST_CHECK enum kafscale_status ks_records_init(struct ks_records *reco
                                                          struct kafscale_error *error);
 
 void ks_records_deinit(struct ks_records *records);
+
+/* All its records as they are without a codec; borrowed as they are. */
+struct kafscale_slice ks_records_plain(const struct ks_records *records);
 
 /*
  * The next record: KAFSCALE_NOT_FOUND, with `error` untouched, after the last one.

@@ -191,7 +191,8 @@ client_batch(const char *topic, int32_t partition)
 static void
 build_batch(struct ks_buffer *out, const struct client_batch *batch)
 {
-    struct ks_batch_options options = { .producer_id = batch->producer_id,
+    struct ks_batch_options options = { .codec = batch->codec,
+                                        .producer_id = batch->producer_id,
                                         .producer_epoch = batch->producer_epoch,
                                         .base_sequence = batch->sequence };
     struct ks_batch_builder builder;
@@ -204,6 +205,9 @@ build_batch(struct ks_buffer *out, const struct client_batch *batch)
 
         snprintf(value, sizeof value, "value %d", (int) i);
         record.value = ks_slice_of_text(value);
+        if (i < 32 && (batch->keyed >> i & 1) != 0) {
+            record.key = ks_slice_of_text("key");
+        }
         ks_batch_builder_append(&builder, &record);
     }
     ck_assert_int_eq(ks_batch_builder_finish(&builder, out, &error), KAFSCALE_OK);
@@ -211,19 +215,13 @@ build_batch(struct ks_buffer *out, const struct client_batch *batch)
 }
 
 struct test_call *
-client_produce_begin(struct test_broker *broker, const struct client_batch *batch,
-                     int32_t timeout_ms)
+client_produce_bytes_begin(struct test_broker *broker, const struct client_batch *batch,
+                           struct kafscale_slice records, int32_t timeout_ms)
 {
     struct kafka_produce_request_topic_partition partition;
     struct kafka_produce_request_topic topic;
     struct kafka_produce_request request;
-    struct kafscale_slice records;
-    struct ks_buffer bytes;
-    struct test_call *produce;
 
-    ks_buffer_init(&bytes, SIZE_MAX / 2);
-    build_batch(&bytes, batch);
-    records = ks_buffer_slice(&bytes);
     kafka_message_init(&kafka_produce_request_message, &request);
     kafka_message_init(&kafka_produce_request_topic_message, &topic);
     kafka_message_init(&kafka_produce_request_topic_partition_message, &partition);
@@ -237,7 +235,19 @@ client_produce_begin(struct test_broker *broker, const struct client_batch *batc
     request.timeout_ms = timeout_ms;
     request.topics = &topic;
     request.topics_count = 1;
-    produce = call_begin(broker, KAFKA_API_PRODUCE, 9, &request);
+    return call_begin(broker, KAFKA_API_PRODUCE, 9, &request);
+}
+
+struct test_call *
+client_produce_begin(struct test_broker *broker, const struct client_batch *batch,
+                     int32_t timeout_ms)
+{
+    struct ks_buffer bytes;
+    struct test_call *produce;
+
+    ks_buffer_init(&bytes, SIZE_MAX / 2);
+    build_batch(&bytes, batch);
+    produce = client_produce_bytes_begin(broker, batch, ks_buffer_slice(&bytes), timeout_ms);
     ks_buffer_deinit(&bytes);
     return produce;
 }

@@ -62,6 +62,9 @@ struct client_batch {
     int64_t timestamp; /* of the first record; the following ones are one more each */
     int32_t count;     /* of records; values are "value 0", "value 1" ... */
     int16_t acks;
+    int codec; /* an enum ks_batch_codec */
+    /* Of which records have a key: bit i tells of record i. */
+    uint32_t keyed;
 };
 
 /* A batch with a topic and partition, one record, not idempotent, of now, acks all. */
@@ -70,6 +73,11 @@ struct client_batch client_batch(const char *topic, int32_t partition);
 /* Sends Produce; `timeout_ms` as given. */
 struct test_call *client_produce_begin(struct test_broker *broker, const struct client_batch *batch,
                                        int32_t timeout_ms);
+
+/* The same with these bytes for records. */
+struct test_call *client_produce_bytes_begin(struct test_broker *broker,
+                                             const struct client_batch *batch,
+                                             struct kafscale_slice records, int32_t timeout_ms);
 
 /* The error code and base offset of the one partition of a Produce. */
 int16_t client_produced(struct test_call *call, int64_t *offset_out);

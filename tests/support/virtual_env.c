@@ -43,7 +43,11 @@ virtual_submit(void *self, struct ks_job *job)
     struct virtual_env *v = self;
 
     ks_list_append(&v->jobs, &job->link);
-    v->job_count++;
+    if (v->holds_jobs) {
+        v->held_count++;
+    } else {
+        v->job_count++;
+    }
 }
 
 static void
@@ -66,6 +70,19 @@ virtual_env_init(struct virtual_env *v, uint64_t seed)
     *v = (struct virtual_env){ .now_ms = 1000, .random_state = seed };
     ks_env_init(&v->env, &virtual_ops, v);
     ks_list_init(&v->jobs);
+}
+
+void
+virtual_env_hold_jobs(struct virtual_env *v, bool holds)
+{
+    v->holds_jobs = holds;
+    if (holds) {
+        v->held_count += v->job_count;
+        v->job_count = 0;
+    } else {
+        v->job_count += v->held_count;
+        v->held_count = 0;
+    }
 }
 
 static void

@@ -15,9 +15,14 @@ struct virtual_env {
     uint64_t random_state;
     struct ks_list jobs;
     size_t job_count;
+    size_t held_count; /* of jobs that are not begun before they are let go */
+    bool holds_jobs;
 };
 
 void virtual_env_init(struct virtual_env *v, uint64_t seed);
+
+/* While it holds, jobs that are submitted wait; letting go runs them as all others. */
+void virtual_env_hold_jobs(struct virtual_env *v, bool holds);
 
 /*
  * One event: due tasks and timers, or one job, or the jump to the next timer. False: nothing is

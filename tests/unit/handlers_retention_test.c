@@ -61,6 +61,7 @@ produce(const char *topic, int64_t age_ms)
 {
     struct client_batch batch = client_batch(topic, 0);
 
+    batch.keyed = 1;
     batch.timestamp = ks_env_wall_ms(&fixture.v.env) - age_ms;
     ck_assert_int_eq(client_produce(broker, &batch, NULL), KAFKA_ERROR_NONE);
 }
