@@ -58,6 +58,9 @@ enum ks_planted_fault {
     KS_PLANTED_CAS_COMPACTED,         /* move compacted_upto without comparing */
     KS_PLANTED_LIVE_PRODUCERS,        /* store the live producers beside a segment */
     KS_PLANTED_PRODUCER_TIMES,        /* producers used a batch when it became a segment */
+    KS_PLANTED_GROUP_ACK,             /* answer a commit before its record is durable */
+    KS_PLANTED_CHECKPOINT_FIRST,      /* let a checkpoint begin with its last piece */
+    KS_PLANTED_CHECKPOINT_LAST,       /* raise the start when the first piece is durable */
     KS_PLANTED_COUNT,
 };
 

@@ -67,6 +67,7 @@ world_check_error(struct world *w, const char *api, int16_t code, int64_t sent_a
         w->events->request_timed_out++;
         return;
     case KAFKA_ERROR_COORDINATOR_NOT_AVAILABLE:
+    case KAFKA_ERROR_NOT_COORDINATOR:
     case KAFKA_ERROR_COORDINATOR_LOAD_IN_PROGRESS:
     case KAFKA_ERROR_NOT_CONTROLLER:
     case KAFKA_ERROR_LEADER_NOT_AVAILABLE:
@@ -136,6 +137,13 @@ set_options(struct world *w, struct ks_broker_options *options)
     options->merge_count = (uint32_t) world_draw(w, 3) + 1;
     options->merge_part_bytes = world_draw(w, 2) * 1000;
     options->is_single_writer = w->scenario->never_look;
+    options->coordinator.partition_count = 1 + (int32_t) world_draw(w, 2);
+    options->coordinator.checkpoint_piece_bytes = 1 + world_draw(w, 500);
+    options->coordinator.initial_delay_ms = (int64_t) world_draw(w, 2) * 50;
+    options->coordinator.checkpoint_bytes_min = 1 + world_draw(w, 2000);
+    options->coordinator.checkpoint_interval_ms = 100 + (int64_t) world_draw(w, 5000);
+    options->coordinator.expiry_check_ms = 1 + (int64_t) world_draw(w, 2000);
+    options->offsets_commit_ms = 100 + (int64_t) world_draw(w, 5000);
     options->freshness_ms = 100 + (int64_t) world_draw(w, WORLD_FRESHNESS_MS - 99);
 }
 
@@ -179,6 +187,8 @@ count(struct world *w, struct slot *slot)
         return;
     }
     ks_log_get_counters(log, &counters);
+    w->events->group_checkpoints +=
+        ks_broker_coordinator(process_broker(slot->process))->checkpoints;
     w->events->objects += counters.objects_durable;
     w->events->objects_shared += counters.objects_shared;
     w->events->objects_late += counters.objects_late;
@@ -500,6 +510,9 @@ all_is_read(const struct world *w)
     const struct reader *r = &w->readers[0];
     bool is_read = w->admin.is_checked;
 
+    for (int i = 0; i < WORLD_COMMITTERS; i++) {
+        is_read &= w->committers[i].is_checked;
+    }
     for (int i = 0; i <= WORLD_LOOSE; i++) {
         is_read &= r->has_latest[i] && r->positions[i] >= w->histories[i].latest_max;
     }
@@ -531,6 +544,9 @@ finish(struct world *w)
     run_until(w, all_have_written, "clients are stuck after all trouble has ended");
     run_for(w, 2 * WORLD_FRESHNESS_MS);
     w->admin.is_checking = true;
+    for (int i = 0; i < WORLD_COMMITTERS; i++) {
+        w->committers[i].must_check = true;
+    }
     client_leave(&w->readers[0].client);
     memset(w->readers[0].positions, 0, sizeof w->readers[0].positions);
     w->readers[0].is_last = true;
@@ -649,6 +665,9 @@ world_init(struct world *w, uint64_t seed)
     for (int i = 0; i < WORLD_READERS; i++) {
         reader_init(&w->readers[i], w);
     }
+    for (int i = 0; i < WORLD_COMMITTERS; i++) {
+        committer_init(&w->committers[i], w, i);
+    }
 }
 
 static void
@@ -695,6 +714,9 @@ world_deinit(struct world *w)
     }
     for (int i = 0; i < WORLD_READERS; i++) {
         reader_deinit(&w->readers[i]);
+    }
+    for (int i = 0; i < WORLD_COMMITTERS; i++) {
+        committer_deinit(&w->committers[i]);
     }
     admin_deinit(&w->admin);
     ks_fault_store_clear(w->faults);

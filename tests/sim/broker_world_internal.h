@@ -2,7 +2,8 @@
 /*
  * The inside of a simulated world of brokers, shared by its files: broker_world.c (brokers, time,
  * what is done to them), broker_world_client.c, broker_world_producer.c, broker_world_reader.c and
- * broker_world_admin.c (who talks to them) and broker_world_history.c (what must hold).
+ * broker_world_admin.c and broker_world_committer.c (who talks to them) and broker_world_history.c
+ * (what must hold).
  */
 #ifndef KS_TESTS_SIM_BROKER_WORLD_INTERNAL_H
 #define KS_TESTS_SIM_BROKER_WORLD_INTERNAL_H
@@ -16,6 +17,7 @@
 #define WORLD_LOOSE 3      /* the one partition of the topic that goes and comes, "goes" */
 #define WORLD_PRODUCERS 3
 #define WORLD_READERS 2
+#define WORLD_COMMITTERS 2
 #define WORLD_PROCESSES 8
 #define WORLD_RUNNING_MAX 3
 #define LANE_BATCHES_MAX 120
@@ -171,6 +173,34 @@ void admin_replace_topic(struct admin *admin);
 /* Nothing is under way: both topics are there. */
 bool admin_rests(const struct admin *admin);
 
+struct known_commit {
+    int64_t at_ms;
+    int64_t offset; /* -1: none */
+};
+
+/* The only member of a group, or who only commits for one. */
+struct committer {
+    struct client client;
+    char group[16];
+    bool is_simple; /* never a member */
+    bool is_found;  /* the coordinator */
+    bool is_joined; /* a join was answered, its assignment not yet */
+    bool is_member;
+    char member_id[128];
+    int32_t generation;
+    int32_t generation_made;         /* the last one with an assignment */
+    const struct process *synced_at; /* whom that was told by, not to be looked into */
+    int64_t sent_at_ms;
+    int64_t commit_sent;
+    struct known_commit commits_known;  /* the last one that was acknowledged */
+    struct known_commit commits_before; /* the one before it */
+    bool must_check;                    /* a last time, whether it is there */
+    bool is_checked;
+};
+
+void committer_init(struct committer *committer, struct world *world, int index);
+void committer_deinit(struct committer *committer);
+
 /* --- The world -------------------------------------------------------------------------------- */
 
 struct slot {
@@ -205,6 +235,7 @@ struct world {
     struct producer producers[WORLD_PRODUCERS];
     struct reader readers[WORLD_READERS];
     struct admin admin;
+    struct committer committers[WORLD_COMMITTERS];
 };
 
 uint64_t world_draw(struct world *world, uint64_t below);

@@ -59,6 +59,9 @@ plant(const char *name)
         [KS_PLANTED_CAS_COMPACTED] = "cas-compacted",
         [KS_PLANTED_LIVE_PRODUCERS] = "live-producers",
         [KS_PLANTED_PRODUCER_TIMES] = "producer-times",
+        [KS_PLANTED_GROUP_ACK] = "group-ack",
+        [KS_PLANTED_CHECKPOINT_FIRST] = "checkpoint-first",
+        [KS_PLANTED_CHECKPOINT_LAST] = "checkpoint-last",
     };
 
     for (int i = 0; i < KS_PLANTED_COUNT; i++) {

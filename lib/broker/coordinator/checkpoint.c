@@ -6,6 +6,7 @@
  * first piece gives the same as reading everything. A broker that ends in between leaves nothing
  * behind but some bytes.
  */
+#include "base/planted.h"
 #include "broker/coordinator/coordinator_internal.h"
 
 #include <assert.h>
@@ -122,6 +123,7 @@ on_raised(void *arg, enum kafscale_status status)
     if (status != KAFSCALE_OK) {
         return;
     }
+    shard->coordinator->checkpoints++;
     shard->bytes_since -= checkpoint->bytes_before;
     shard->since_ms = checkpoint->begun_ms;
     ks_log(&shard->coordinator->env->logger, KAFSCALE_LOG_INFO,
@@ -181,14 +183,17 @@ write_next(struct ks_shard *shard)
 static void
 write_piece(struct ks_shard *shard)
 {
+    const struct ks_coordinator_options *options = &shard->coordinator->options;
     struct ks_shard_checkpoint *checkpoint = &shard->checkpoint;
+    size_t piece_bytes =
+        options->checkpoint_piece_bytes > 0 ? options->checkpoint_piece_bytes : PIECE_BYTES;
 
     if (!ks_shard_flush(shard, false)) {
         checkpoint->is_active = false;
         return;
     }
     checkpoint->is_building = true;
-    while (checkpoint->group != NULL && shard->open.records.size < PIECE_BYTES) {
+    while (checkpoint->group != NULL && shard->open.records.size < piece_bytes) {
         write_next(shard);
     }
     checkpoint->is_building = false;
@@ -212,10 +217,10 @@ ks_checkpoint_go_on(struct ks_shard *shard, int64_t base_offset)
     if (!checkpoint->is_active || shard->state != KS_SHARD_SERVED) {
         return;
     }
-    if (checkpoint->first_offset < 0) {
+    if (checkpoint->first_offset < 0 || ks_is_planted(KS_PLANTED_CHECKPOINT_FIRST)) {
         checkpoint->first_offset = base_offset;
     }
-    if (checkpoint->is_last) {
+    if (checkpoint->is_last || ks_is_planted(KS_PLANTED_CHECKPOINT_LAST)) {
         raise_start(shard);
     } else {
         write_piece(shard);

@@ -29,6 +29,7 @@ struct ks_coordinator_options {
     int64_t offsets_retention_ms;   /* after a group has no member any more; negative: for ever */
     int64_t expiry_check_ms;        /* between looks at a group's offsets */
     int64_t checkpoint_interval_ms; /* what is older is written again */
+    size_t checkpoint_piece_bytes;  /* how much of it is appended at a time; 0: 128 KiB */
     size_t checkpoint_bytes_min;    /* so many must have been appended since; 0: 16 MiB */
 };
 
@@ -55,6 +56,7 @@ struct ks_coordinator {
     struct ks_buffer value;
     struct ks_timer expiry; /* looks at one shard after the other */
     int32_t expiry_next;
+    uint64_t checkpoints; /* that came to their end */
     bool is_ended;
 };
 
