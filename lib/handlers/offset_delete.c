@@ -130,7 +130,7 @@ run(struct ks_request *request)
 {
     const struct kafka_offset_delete_request *asked = request->body;
     struct offset_delete *all = request->state;
-    struct ks_group *group;
+    struct ks_group *group = NULL;
     int16_t code;
 
     if (!ks_group_is_fresh(request, run)) {
