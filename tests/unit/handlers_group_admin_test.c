@@ -146,6 +146,26 @@ START_TEST(the_first_question_is_not_kept_waiting_without_end)
 }
 END_TEST
 
+/* Clients that read all topics of a pattern pass over internal ones. */
+START_TEST(the_topic_of_the_groups_is_internal)
+{
+    struct kafka_metadata_request request;
+    const struct kafka_metadata_response *response;
+    struct test_call *call_;
+
+    ck_assert_int_eq(client_create(broker, "a", 1), KAFKA_ERROR_NONE);
+    kafka_message_init(&kafka_metadata_request_message, &request);
+    request.topics_count = -1;
+    response = call(broker, KAFKA_API_METADATA, (int16_t) _i, &request, &call_);
+    ck_assert_int_eq(response->topics_count, 2);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(response->topics[i].is_internal,
+                         is(response->topics[i].name, "__consumer_offsets"));
+    }
+    call_free(call_);
+}
+END_TEST
+
 /* --- DescribeGroups --------------------------------------------------------------------------- */
 
 static const struct kafka_describe_groups_response_group *
@@ -504,6 +524,7 @@ suite_new(void)
     tcase_add_loop_test(tcase, this_broker_coordinates_every_group, 0, 5);
     tcase_add_loop_test(tcase, transactions_and_what_is_not_known_have_no_coordinator, 1, 5);
     tcase_add_test(tcase, the_first_question_is_not_kept_waiting_without_end);
+    tcase_add_loop_test(tcase, the_topic_of_the_groups_is_internal, 1, 13);
     tcase_add_loop_test(tcase, a_stable_group_is_described_with_its_members, 0, 7);
     tcase_add_loop_test(tcase, a_group_that_is_not_there_is_dead, 0, 7);
     tcase_add_test(tcase, a_group_is_described_in_each_state_of_a_rebalance);
