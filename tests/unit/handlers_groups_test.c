@@ -616,6 +616,23 @@ START_TEST(a_broker_that_can_not_look_speaks_for_no_group)
 }
 END_TEST
 
+/* However many members there are: what a look costs must not grow with them. */
+START_TEST(heartbeats_look_at_the_store_once_a_second)
+{
+    struct group_joined joined = group_make_stable(broker);
+    const struct ks_freshness *freshness = ks_broker_freshness(broker->broker);
+    uint64_t before = freshness->looks;
+
+    for (int i = 0; i < 1000; i++) {
+        pass(10);
+        ck_assert_int_eq(group_heartbeat(broker, 3, "g", joined.member_id, NULL, joined.generation),
+                         KAFKA_ERROR_NONE);
+    }
+    ck_assert_uint_ge(freshness->looks - before, 9);
+    ck_assert_uint_le(freshness->looks - before, 11);
+}
+END_TEST
+
 Suite *
 suite_new(void)
 {
@@ -647,6 +664,7 @@ suite_new(void)
     tcase_add_test(tcase, a_restart_is_not_noticed_by_members);
     tcase_add_test(tcase, a_broker_that_lost_its_groups_does_not_say_that_all_is_well);
     tcase_add_test(tcase, a_broker_that_can_not_look_speaks_for_no_group);
+    tcase_add_test(tcase, heartbeats_look_at_the_store_once_a_second);
     suite_add_tcase(suite, tcase);
     return suite;
 }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #define METADATA_BYTES_MAX 4096
+#define COMMITS 1002
 
 static struct broker_fixture fixture;
 static struct test_broker *broker;
@@ -440,6 +441,29 @@ START_TEST(a_store_that_is_away_is_not_waited_for_without_end)
 }
 END_TEST
 
+/* As one group commits, so do a thousand: what comes together is written together. */
+START_TEST(commits_that_come_together_are_written_together)
+{
+    struct test_call *calls[COMMITS];
+    uint64_t before;
+
+    commit_ok(7);
+    before = test_broker_store_requests(broker);
+    for (int i = 0; i < COMMITS; i++) {
+        struct group_commit one = group_commit(i);
+
+        one.partition = i % 3;
+        one.group = i % 2 == 0 ? "g" : "h";
+        calls[i] = group_commit_begin(broker, &one);
+    }
+    for (int i = 0; i < COMMITS; i++) {
+        ck_assert_int_eq(group_committed(calls[i]), KAFKA_ERROR_NONE);
+    }
+    ck_assert_uint_le(test_broker_store_requests(broker) - before, 4);
+    expect(COMMITS - 6); /* the last that was both of "g" and of partition 0 */
+}
+END_TEST
+
 START_TEST(who_goes_while_its_commit_is_under_way_has_committed)
 {
     struct group_commit one = group_commit(8);
@@ -529,6 +553,7 @@ suite_new(void)
     tcase_add_test(tcase, a_commit_is_answered_when_it_is_durable);
     tcase_add_test(tcase, an_offset_is_told_when_it_is_durable);
     tcase_add_test(tcase, a_store_that_is_away_is_not_waited_for_without_end);
+    tcase_add_test(tcase, commits_that_come_together_are_written_together);
     tcase_add_test(tcase, who_goes_while_its_commit_is_under_way_has_committed);
     tcase_add_loop_test(tcase, a_broker_that_lost_its_groups_has_no_offsets_to_tell, 1, 10);
     tcase_add_test(tcase, a_broker_that_can_not_look_does_not_say_none_nor_unknown);
