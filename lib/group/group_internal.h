@@ -142,6 +142,13 @@ void ks_group_touch(struct ks_group *group, struct ks_group_member *member, int6
 
 /* --- Pending ids (pending.c) ------------------------------------------------------------------ */
 
+struct ks_group_pending {
+    struct ks_table_node node;
+    int64_t due_ms;
+    size_t id_bytes;
+    char id[];
+};
+
 KAFSCALE_MUST_CHECK bool ks_group_add_pending(struct ks_group *group,
                                               struct kafscale_slice member_id, int64_t due_ms);
 bool ks_group_is_pending(const struct ks_group *group, struct kafscale_slice member_id);

@@ -5,27 +5,20 @@
  */
 #include "group/group_internal.h"
 
-struct pending_id {
-    struct ks_table_node node;
-    int64_t due_ms;
-    size_t id_bytes;
-    char id[];
-};
-
-static struct pending_id *
+static struct ks_group_pending *
 find(const struct ks_group *group, struct kafscale_slice member_id)
 {
     struct ks_table_node *node = ks_table_find(&group->pending, member_id);
 
-    return node == NULL ? NULL : KS_CONTAINER(node, struct pending_id, node);
+    return node == NULL ? NULL : KS_CONTAINER(node, struct ks_group_pending, node);
 }
 
-static struct pending_id *
-next(const struct ks_group *group, const struct pending_id *id)
+static struct ks_group_pending *
+next(const struct ks_group *group, const struct ks_group_pending *id)
 {
     struct ks_table_node *node = ks_table_next(&group->pending, id == NULL ? NULL : &id->node);
 
-    return node == NULL ? NULL : KS_CONTAINER(node, struct pending_id, node);
+    return node == NULL ? NULL : KS_CONTAINER(node, struct ks_group_pending, node);
 }
 
 bool
@@ -37,7 +30,7 @@ ks_group_is_pending(const struct ks_group *group, struct kafscale_slice member_i
 bool
 ks_group_add_pending(struct ks_group *group, struct kafscale_slice member_id, int64_t due_ms)
 {
-    struct pending_id *id = ks_alloc_zero(1, sizeof *id + member_id.size);
+    struct ks_group_pending *id = ks_alloc_zero(1, sizeof *id + member_id.size);
 
     if (id == NULL) {
         return false;
@@ -56,7 +49,7 @@ ks_group_add_pending(struct ks_group *group, struct kafscale_slice member_id, in
 }
 
 static void
-discard(struct ks_group *group, struct pending_id *id)
+discard(struct ks_group *group, struct ks_group_pending *id)
 {
     ks_table_remove(&group->pending, &id->node);
     group->bytes -= sizeof *id + id->id_bytes;
@@ -66,7 +59,7 @@ discard(struct ks_group *group, struct pending_id *id)
 bool
 ks_group_remove_pending(struct ks_group *group, struct kafscale_slice member_id)
 {
-    struct pending_id *id = find(group, member_id);
+    struct ks_group_pending *id = find(group, member_id);
 
     if (id == NULL) {
         return false;
@@ -78,11 +71,11 @@ ks_group_remove_pending(struct ks_group *group, struct kafscale_slice member_id)
 int64_t
 ks_group_expire_pending(struct ks_group *group, int64_t now_ms)
 {
-    struct pending_id *id = next(group, NULL);
+    struct ks_group_pending *id = next(group, NULL);
     int64_t due_ms = KS_GROUP_NEVER;
 
     while (id != NULL) {
-        struct pending_id *following = next(group, id);
+        struct ks_group_pending *following = next(group, id);
 
         if (id->due_ms <= now_ms) {
             discard(group, id);
@@ -97,7 +90,7 @@ ks_group_expire_pending(struct ks_group *group, int64_t now_ms)
 void
 ks_group_extend_pending(struct ks_group *group, int64_t ms)
 {
-    for (struct pending_id *id = next(group, NULL); id != NULL; id = next(group, id)) {
+    for (struct ks_group_pending *id = next(group, NULL); id != NULL; id = next(group, id)) {
         id->due_ms += ms;
     }
 }
