@@ -107,11 +107,9 @@ on_partition_opened(void *arg, struct ks_topic_partition *partition)
     ks_coordinator_opened(&broker->coordinator, partition);
 }
 
-static void
-on_topic_configured(void *arg, struct ks_topic *topic)
+void
+ks_broker_configure(struct ks_broker *broker, struct ks_topic *topic)
 {
-    struct ks_broker *broker = arg;
-
     topic->produce_rules =
         ks_produce_rules_of(&topic->record.config, &broker->options.topic_defaults);
     for (int32_t i = 0; i < topic->record.partition_count; i++) {
@@ -119,6 +117,12 @@ on_topic_configured(void *arg, struct ks_topic *topic)
             configure(broker, topic->partitions[i]);
         }
     }
+}
+
+static void
+on_topic_configured(void *arg, struct ks_topic *topic)
+{
+    ks_broker_configure(arg, topic);
 }
 
 static void
@@ -170,6 +174,10 @@ on_meta_changed(void *arg, const struct kafscale_meta_entry *entry, bool is_dele
         return;
     }
     ks_gone_topics_apply(&broker->gone_topics, entry, is_delete);
+    if (ks_broker_take_config(broker, entry, is_delete) != KAFSCALE_OK) {
+        ks_log(&broker->env->logger, KAFSCALE_LOG_WARN,
+               "configuration not taken over: out of memory key=%s", entry->key);
+    }
     if (ks_topics_apply(&broker->topics, entry, is_delete) != KAFSCALE_OK) {
         ks_log(&broker->env->logger, KAFSCALE_LOG_WARN,
                "topic not taken over yet: out of memory key=%s", entry->key);
@@ -216,8 +224,10 @@ new_empty(struct ks_env *env, const struct ks_broker_options *options)
     ks_list_init(&broker->listeners);
     ks_env_random(env, broker->incarnation.bytes, KS_ID_BYTES);
     if (broker->ns == NULL ||
+        ks_topic_config_copy(&options->topic_defaults, &broker->static_defaults) != KAFSCALE_OK ||
         ks_topic_config_copy(&options->topic_defaults, &broker->options.topic_defaults) !=
             KAFSCALE_OK) {
+        ks_topic_config_deinit(&broker->static_defaults);
         ks_free(broker->ns);
         ks_free(broker);
         return NULL;
@@ -229,6 +239,10 @@ static void
 free_shell(struct ks_broker *broker)
 {
     ks_topic_config_deinit(&broker->options.topic_defaults);
+    ks_topic_config_deinit(&broker->static_defaults);
+    for (int i = 0; i < KS_DYNAMIC_SCOPE_COUNT; i++) {
+        ks_dynamic_config_deinit(&broker->dynamic[i]);
+    }
     ks_free(broker->endpoints);
     ks_free(broker->ns);
     ks_free(broker);

@@ -14,6 +14,7 @@
 #include "broker/broker_error.h"
 #include "broker/coordinator/coordinator.h"
 #include "broker/describe.h"
+#include "broker/dynamic_config.h"
 #include "broker/endpoint.h"
 #include "broker/freshness.h"
 #include "broker/options.h"
@@ -65,8 +66,9 @@ struct ks_broker_options {
     int64_t group_session_ms_min;
     int64_t group_session_ms_max;
     size_t offset_metadata_bytes_max;
-    int64_t offsets_commit_ms;               /* how long a commit may wait for the store */
-    struct ks_topic_config topic_defaults;   /* what topics get that don't set it themselves */
+    int64_t offsets_commit_ms; /* how long a commit may wait for the store */
+    struct ks_topic_config
+        topic_defaults; /* what topics get that don't set it themselves; changes */
     const struct kafscale_options *settings; /* shown by DescribeConfigs; NULL: none */
 };
 
@@ -127,6 +129,19 @@ const struct kafscale_error *ks_broker_error(const struct ks_broker *broker);
 
 struct ks_env *ks_broker_env(struct ks_broker *broker);
 const struct ks_broker_options *ks_broker_options(const struct ks_broker *broker);
+
+/* What administrators have set, and the defaults of topics without that. */
+struct ks_dynamic_config *ks_broker_dynamic_config(struct ks_broker *broker,
+                                                   enum ks_dynamic_scope scope);
+const struct ks_topic_config *ks_broker_static_defaults(const struct ks_broker *broker);
+
+/*
+ * A key of the metadata store changed: takes it over if it is such a configuration. Changes may be
+ * repeated, and come after newer ones.
+ */
+KAFSCALE_MUST_CHECK enum kafscale_status ks_broker_take_config(
+    struct ks_broker *broker, const struct kafscale_meta_entry *entry, bool is_delete);
+
 struct ks_topics *ks_broker_topics(struct ks_broker *broker);
 
 /* These once the broker was READY, until it is STOPPED. */

@@ -28,6 +28,9 @@ enum ks_start_step {
 struct ks_broker {
     struct ks_env *env;
     struct ks_broker_options options;
+    struct ks_topic_config static_defaults; /* of topics, as the options of the start say */
+    struct ks_dynamic_config dynamic[KS_DYNAMIC_SCOPE_COUNT];
+    uint64_t dynamic_versions[KS_DYNAMIC_SCOPE_COUNT];
     char *ns;
     enum ks_broker_state state;
     struct kafscale_error error;
@@ -77,6 +80,9 @@ struct ks_broker {
 /* Moves to a state and tells the listeners. `error` may be NULL. */
 void ks_broker_move(struct ks_broker *broker, enum ks_broker_state state,
                     const struct kafscale_error *error);
+
+/* Puts into force what a topic's configuration, or the defaults, say now. */
+void ks_broker_configure(struct ks_broker *broker, struct ks_topic *topic);
 
 /*
  * Another broker has taken over, or an invariant is broken. Do nothing once that is known, or at

@@ -2,6 +2,7 @@
 /* Keys of the metadata store by their first component. */
 #include "broker/describe.h"
 
+#include "broker/dynamic_config.h"
 #include "broker/identity.h"
 #include "broker/topic_record.h"
 #include "log/log.h"
@@ -85,6 +86,30 @@ describe_sole(struct kafscale_slice value, const struct kafscale_describe *descr
 }
 
 static void
+describe_config(struct kafscale_slice value, const struct kafscale_describe *describe)
+{
+    struct ks_dynamic_config config = { 0 };
+    struct kafscale_error error = { 0 };
+
+    if (ks_dynamic_config_decode(value, &config, &error) != KAFSCALE_OK) {
+        ks_describe_text(describe, "damage", error.text);
+    } else {
+        for (int i = 0; i < KS_TOPIC_CONFIG_COUNT; i++) {
+            if (config.config.values[i] != NULL) {
+                ks_describe_text(describe, ks_topic_config_keys[i].broker_key,
+                                 config.config.values[i]);
+            }
+        }
+        for (int i = 0; i < KS_DYNAMIC_IDLE_COUNT; i++) {
+            if (config.idle[i] != NULL) {
+                ks_describe_text(describe, ks_dynamic_idle_keys[i], config.idle[i]);
+            }
+        }
+    }
+    ks_dynamic_config_deinit(&config);
+}
+
+static void
 describe_producer_ids(struct kafscale_slice value, const struct kafscale_describe *describe)
 {
     if (value.size != PRODUCER_IDS_BYTES) {
@@ -100,11 +125,9 @@ struct value_format {
 };
 
 static const struct value_format value_formats[] = {
-    { "cluster", describe_identity },
-    { "topic/", describe_topic },
-    { "name/", describe_name },
-    { "sole", describe_sole },
-    { "producer_ids", describe_producer_ids },
+    { "cluster", describe_identity }, { "config/", describe_config },
+    { "topic/", describe_topic },     { "name/", describe_name },
+    { "sole", describe_sole },        { "producer_ids", describe_producer_ids },
 };
 
 void

@@ -150,10 +150,29 @@ on_topics(void *arg, enum kafscale_status status, const struct kafscale_error *e
     finish_step(arg, status, error);
 }
 
+/* Defaults first, so that topics are opened with them. */
+static void
+on_configs(void *arg, enum kafscale_status status, const struct kafscale_meta_entry *entries,
+           size_t entry_count, uint64_t revision, const struct kafscale_error *error)
+{
+    struct ks_broker *broker = arg;
+
+    (void) revision;
+    for (size_t i = 0; status == KAFSCALE_OK && i < entry_count; i++) {
+        status = ks_broker_take_config(broker, &entries[i], false);
+    }
+    if (status != KAFSCALE_OK || broker->state != KS_BROKER_STARTING) {
+        finish_step(broker, status, error);
+        return;
+    }
+    ks_topics_load(&broker->topics, on_topics, broker);
+}
+
 static void
 step_topics(struct ks_broker *broker)
 {
-    ks_topics_load(&broker->topics, on_topics, broker);
+    broker->read = (struct kafscale_meta_read){ .key = "config/", .is_prefix = true };
+    ks_meta_read(broker->meta, &broker->read, on_configs, broker);
 }
 
 /* --- The log ---------------------------------------------------------------------------------- */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is wrong with a resource as it was asked for is found first; then its record is changed. A
- * change that was begun goes on when the request's time is over, so the request is held until the
- * last of them has ended.
+ * What is wrong with a resource as it was asked for is found first; then its record is changed, of
+ * a topic (broker/topic_alter.h) or of brokers (broker/dynamic_config.h). A change that was begun
+ * goes on when the request's time is over, so the request is held until the last of them has
+ * ended.
  */
 #include "handlers/config_alteration.h"
 
@@ -30,80 +31,110 @@ refuse_error(struct ks_config_resource *resource, enum ks_broker_error error)
 /* --- One key ---------------------------------------------------------------------------------- */
 
 static enum ks_broker_error
-fail(struct ks_topic_alter *alter, enum ks_broker_error result, const char *text,
+fail(struct kafscale_error *error, enum ks_broker_error result, const char *text,
      struct kafscale_slice name)
 {
-    ks_error_set(&alter->change.error, KAFSCALE_INVALID, "%s: %.*s", text,
+    ks_error_set(error, KAFSCALE_INVALID, "%s: %.*s", text,
                  (int) (name.size < 100 ? name.size : 100), (const char *) name.data);
     return result;
 }
 
+/* A value of a topic, or of brokers under the name that it has there. */
+struct target {
+    struct kafscale_slice name;
+    int topic_config; /* -1: a key of brokers that doesn't act */
+    char **place;
+    const char *now; /* what counts where it isn't set; NULL: nothing */
+};
+
 static enum ks_broker_error
-set(struct ks_topic_alter *alter, struct ks_topic_record *record, enum ks_topic_config_name name,
-    struct kafscale_slice value)
+set(const struct target *target, struct kafscale_slice value, struct kafscale_error *error)
 {
-    if (ks_topic_config_check(name, value, &alter->change.error) != KAFSCALE_OK) {
+    char *copy;
+
+    if (ks_dynamic_config_check(target->name, target->topic_config, value, error) != KAFSCALE_OK) {
         return KS_BROKER_ERROR_INVALID_CONFIG;
     }
-    return ks_broker_error_of_status(ks_topic_config_set(&record->config, name, value));
+    copy = ks_alloc_zero(value.size + 1, 1);
+    if (copy == NULL) {
+        return KS_BROKER_ERROR_NO_MEMORY;
+    }
+    if (value.size > 0) {
+        memcpy(copy, value.data, value.size);
+    }
+    ks_free(*target->place);
+    *target->place = copy;
+    return KS_BROKER_ERROR_NONE;
 }
 
-/* What a list is now: set for the topic, or for all, or the default. */
 static enum ks_broker_error
-set_list(struct ks_config_resource *resource, struct ks_topic_record *record,
-         enum ks_topic_config_name name, const struct ks_config_change *change)
+set_list(const struct target *target, const struct ks_config_change *change,
+         struct kafscale_error *error)
 {
-    struct ks_request *request = resource->all->request;
-    const struct ks_topic_config *defaults = &ks_broker_options(request->broker)->topic_defaults;
-    const char *text = ks_topic_config_text(&record->config, defaults, name);
-    struct ks_buffer list;
+    struct kafscale_slice list =
+        ks_slice_of_text(*target->place == NULL ? target->now : *target->place);
     enum ks_broker_error result = KS_BROKER_ERROR_NO_MEMORY;
+    struct ks_buffer changed;
 
-    ks_buffer_init(&list, UINT16_MAX);
+    ks_buffer_init(&changed, UINT16_MAX);
     if (change->operation == KS_CONFIG_APPEND) {
-        ks_config_list_append(ks_slice_of_text(text), change->value, &list);
+        ks_config_list_append(list, change->value, &changed);
     } else {
-        ks_config_list_subtract(ks_slice_of_text(text), change->value, &list);
+        ks_config_list_subtract(list, change->value, &changed);
     }
-    if (!ks_buffer_failed(&list)) {
-        result = set(&resource->alter, record, name, ks_buffer_slice(&list));
+    if (!ks_buffer_failed(&changed)) {
+        result = set(target, ks_buffer_slice(&changed), error);
     }
-    ks_buffer_deinit(&list);
+    ks_buffer_deinit(&changed);
     return result;
 }
 
-/* A key that doesn't exist can't be set, and is deleted already. */
 static enum ks_broker_error
-edit_key(struct ks_config_resource *resource, struct ks_topic_record *record,
-         const struct ks_config_change *change)
+edit_target(const struct target *target, const struct ks_config_change *change,
+            struct kafscale_error *error)
 {
-    struct ks_topic_alter *alter = &resource->alter;
-    int place = ks_topic_config_find(change->name);
-    enum ks_topic_config_name name = (enum ks_topic_config_name) place;
-
-    if (place < 0 && change->operation == KS_CONFIG_DELETE) {
-        return KS_BROKER_ERROR_NONE;
-    }
-    if (place < 0) {
-        return fail(alter, KS_BROKER_ERROR_INVALID_CONFIG, "Unknown topic config name",
-                    change->name);
-    }
     if (change->operation == KS_CONFIG_SET) {
-        return set(alter, record, name, change->value);
+        return set(target, change->value, error);
     }
     if (change->operation == KS_CONFIG_DELETE) {
-        ks_topic_config_unset(&record->config, name);
+        ks_free(*target->place);
+        *target->place = NULL;
         return KS_BROKER_ERROR_NONE;
     }
-    if (ks_topic_config_keys[name].type != KS_CONFIG_LIST) {
-        return fail(alter, KS_BROKER_ERROR_INVALID_CONFIG,
+    if (target->topic_config < 0 ||
+        ks_topic_config_keys[target->topic_config].type != KS_CONFIG_LIST) {
+        return fail(error, KS_BROKER_ERROR_INVALID_CONFIG,
                     "Only to a list can be appended, only from a list subtracted", change->name);
     }
-    return set_list(resource, record, name, change);
+    return set_list(target, change, error);
+}
+
+/* --- A topic ---------------------------------------------------------------------------------- */
+
+/* A key that doesn't exist can't be set, and is deleted already. */
+static enum ks_broker_error
+edit_topic_key(struct ks_config_resource *resource, struct ks_topic_record *record,
+               const struct ks_config_change *change)
+{
+    const struct ks_broker *broker = resource->all->request->broker;
+    struct kafscale_error *error = &resource->alter.change.error;
+    struct target target = { .name = change->name,
+                             .topic_config = ks_topic_config_find(change->name) };
+
+    if (target.topic_config < 0) {
+        return change->operation == KS_CONFIG_DELETE
+                   ? KS_BROKER_ERROR_NONE
+                   : fail(error, KS_BROKER_ERROR_INVALID_CONFIG, "Unknown topic config name",
+                          change->name);
+    }
+    target.place = &record->config.values[target.topic_config];
+    target.now = ks_topic_config_text(&record->config, &ks_broker_options(broker)->topic_defaults,
+                                      (enum ks_topic_config_name) target.topic_config);
+    return edit_target(&target, change, error);
 }
 
 static enum ks_broker_error
-edit(struct ks_topic_alter *alter, struct ks_topic_record *record)
+edit_topic(struct ks_topic_alter *alter, struct ks_topic_record *record)
 {
     struct ks_config_resource *resource = alter->arg;
     enum ks_broker_error result = KS_BROKER_ERROR_NONE;
@@ -112,8 +143,71 @@ edit(struct ks_topic_alter *alter, struct ks_topic_record *record)
         ks_topic_record_clear_config(record);
     }
     for (int32_t i = 0; result == KS_BROKER_ERROR_NONE && i < resource->change_count; i++) {
-        result = edit_key(resource, record, &resource->changes[i]);
+        result = edit_topic_key(resource, record, &resource->changes[i]);
     }
+    return result;
+}
+
+/* --- Brokers ---------------------------------------------------------------------------------- */
+
+static bool
+is_option(struct kafscale_slice name)
+{
+    struct kafscale_option option;
+
+    for (size_t i = 0; kafscale_option_at(i, &option) == KAFSCALE_OK; i++) {
+        if (ks_slice_equals(name, ks_slice_of_text(option.key))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum ks_broker_error
+edit_broker_key(struct ks_config_resource *resource, struct ks_dynamic_config *config,
+                const struct ks_config_change *change)
+{
+    const struct ks_broker *broker = resource->all->request->broker;
+    struct kafscale_error *error = &resource->change.error;
+    struct target target = { .name = change->name };
+
+    target.place = ks_dynamic_config_find(config, change->name, &target.topic_config);
+    if (target.place == NULL && is_option(change->name)) {
+        return fail(error, KS_BROKER_ERROR_INVALID_REQUEST,
+                    "This can't be changed while the broker runs", change->name);
+    }
+    if (target.place == NULL) {
+        return change->operation == KS_CONFIG_DELETE
+                   ? KS_BROKER_ERROR_NONE
+                   : fail(error, KS_BROKER_ERROR_INVALID_CONFIG, "Unknown broker config name",
+                          change->name);
+    }
+    if (target.topic_config >= 0) {
+        target.now = ks_topic_config_text(&ks_broker_options(broker)->topic_defaults, NULL,
+                                          (enum ks_topic_config_name) target.topic_config);
+    }
+    return edit_target(&target, change, error);
+}
+
+static enum ks_broker_error
+make_broker_record(struct ks_record_change *record, struct kafscale_slice value,
+                   struct ks_buffer *out)
+{
+    struct ks_config_resource *resource = record->arg;
+    struct ks_dynamic_config config = { 0 };
+    enum ks_broker_error result = KS_BROKER_ERROR_NONE;
+
+    if (value.data != NULL && !resource->all->is_whole) {
+        result =
+            ks_broker_error_of_status(ks_dynamic_config_decode(value, &config, &record->error));
+    }
+    for (int32_t i = 0; result == KS_BROKER_ERROR_NONE && i < resource->change_count; i++) {
+        result = edit_broker_key(resource, &config, &resource->changes[i]);
+    }
+    if (result == KS_BROKER_ERROR_NONE) {
+        ks_dynamic_config_encode(&config, out);
+    }
+    ks_dynamic_config_deinit(&config);
     return result;
 }
 
@@ -127,9 +221,8 @@ answer(struct ks_config_alteration *all)
 }
 
 static void
-on_altered(struct ks_topic_alter *alter, enum ks_broker_error error)
+settle(struct ks_config_resource *resource, enum ks_broker_error error, const char *text)
 {
-    struct ks_config_resource *resource = alter->arg;
     struct ks_config_alteration *all = resource->all;
     struct ks_request *request = all->request;
 
@@ -138,13 +231,34 @@ on_altered(struct ks_topic_alter *alter, enum ks_broker_error error)
     resource->is_due = false;
     if (!ks_request_is_answered(request)) {
         if (error != KS_BROKER_ERROR_NONE) {
-            refuse(resource, ks_kafka_admin_error(error), alter->change.error.text);
+            refuse(resource, ks_kafka_admin_error(error), text);
         }
         if (all->due == 0) {
             answer(all);
         }
     }
     ks_request_release(request);
+}
+
+static void
+on_topic_altered(struct ks_topic_alter *alter, enum ks_broker_error error)
+{
+    settle(alter->arg, error, alter->change.error.text);
+}
+
+/* The watch tells too; now the change is in force when it is answered. */
+static void
+on_brokers_changed(struct ks_record_change *change, enum ks_broker_error error,
+                   const struct kafscale_meta_entry *entry)
+{
+    struct ks_config_resource *resource = change->arg;
+    struct ks_broker *broker = resource->all->request->broker;
+
+    if (error == KS_BROKER_ERROR_NONE && entry != NULL) {
+        error = ks_broker_error_of_status(ks_broker_take_config(broker, entry, false));
+    }
+    settle(resource, error,
+           change->error.status == KAFSCALE_OK ? ks_broker_error_text(error) : change->error.text);
 }
 
 static bool
@@ -208,15 +322,47 @@ begin_topic(struct ks_config_resource *resource)
         return;
     }
     resource->alter.id = topic->record.id;
-    resource->alter.edit = edit;
+    resource->alter.edit = edit_topic;
     resource->alter.is_dry_run = all->validate_only;
     resource->alter.deadline_ms = all->due_ms;
-    resource->alter.done = on_altered;
+    resource->alter.done = on_topic_altered;
     resource->alter.arg = resource;
     resource->is_due = true;
     all->due++;
     ks_request_hold(request);
     ks_topic_alter(ks_broker_topics(request->broker), &resource->alter);
+}
+
+/* No name means all brokers. */
+static void
+begin_brokers(struct ks_config_resource *resource)
+{
+    struct ks_config_alteration *all = resource->all;
+    struct ks_request *request = all->request;
+    struct ks_record_change *change = &resource->change;
+    int32_t node_id = ks_broker_options(request->broker)->node_id;
+    enum ks_broker_error doubt = ks_request_doubt(request);
+
+    if (doubt != KS_BROKER_ERROR_NONE) {
+        refuse_error(resource, doubt);
+        return;
+    }
+    if (resource->name.size > 0 && !ks_is_own_broker_name(request, resource->name)) {
+        refuse(resource, KAFKA_ERROR_INVALID_REQUEST,
+               "The name of a broker is its id, and this broker has another");
+        return;
+    }
+    resource->scope = resource->name.size == 0 ? KS_DYNAMIC_DEFAULT : KS_DYNAMIC_BROKER;
+    ks_dynamic_config_key(resource->scope, node_id, change->key);
+    change->make = make_broker_record;
+    change->is_dry_run = all->validate_only;
+    change->deadline_ms = all->due_ms;
+    change->done = on_brokers_changed;
+    change->arg = resource;
+    resource->is_due = true;
+    all->due++;
+    ks_request_hold(request);
+    ks_record_change(ks_broker_topics(request->broker), change);
 }
 
 static void
@@ -238,12 +384,11 @@ begin(struct ks_config_resource *resource)
         begin_topic(resource);
         return;
     case KS_RESOURCE_TYPE_BROKER:
-        refuse(resource, KAFKA_ERROR_INVALID_REQUEST,
-               "Options of a broker are set when it starts and can't be changed while it runs");
+        begin_brokers(resource);
         return;
     default:
         refuse(resource, KAFKA_ERROR_INVALID_REQUEST,
-               "Only topics have configurations that can be changed");
+               "Only topics and brokers have configurations here");
         return;
     }
 }

@@ -36,7 +36,9 @@ struct ks_config_resource {
 
     /* The inside. */
     struct ks_config_alteration *all;
-    struct ks_topic_alter alter;
+    struct ks_topic_alter alter;    /* of a topic */
+    struct ks_record_change change; /* of brokers */
+    enum ks_dynamic_scope scope;
     struct ks_table_node by_key;
     bool is_repeated; /* in the request */
     bool is_due;

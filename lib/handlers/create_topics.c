@@ -61,7 +61,7 @@ fill_configs(struct create_entry *entry, const struct ks_topic_config *own)
 
         config->name = ks_slice_of_text(ks_topic_config_keys[i].key);
         config->value = ks_request_text(request, ks_topic_config_text(own, defaults, name));
-        config->config_source = (int8_t) ks_topic_config_source(own, defaults, name);
+        config->config_source = (int8_t) ks_topic_config_source(request, own, name);
     }
     out->configs_count = KS_TOPIC_CONFIG_COUNT;
 }

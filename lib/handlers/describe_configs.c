@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * DescribeConfigs of topics, from the table of topic keys, and of this broker, from the table of
- * options. Keys that were asked for and don't exist are left out, as in Kafka; null asks for all.
+ * options and what administrators have set. Keys that were asked for and don't exist are left out,
+ * as in Kafka; null asks for all.
  */
 #include "handlers/api.h"
 #include "handlers/internal.h"
 #include "handlers/topic_configs.h"
 
-#include <stdio.h>
-
-#define SYNONYMS_MAX 3
+#define SYNONYMS_MAX 5
 
 #define TYPE_BOOLEAN 1
 #define TYPE_STRING 2
@@ -57,22 +56,45 @@ add_synonym(struct kafka_describe_configs_response_result_config *out, const cha
     synonym->source = (int8_t) source;
 }
 
-/* All places that name a value, the one that counts first. */
+/* What administrators have set, the more special first. */
+static void
+add_dynamic_synonyms(struct describe *describe, enum ks_topic_config_name name, int first_scope,
+                     struct kafka_describe_configs_response_result_config *out)
+{
+    static const enum ks_config_source sources[KS_DYNAMIC_SCOPE_COUNT] = {
+        [KS_DYNAMIC_BROKER] = KS_SOURCE_DYNAMIC_BROKER,
+        [KS_DYNAMIC_DEFAULT] = KS_SOURCE_DYNAMIC_DEFAULT,
+    };
+
+    for (int i = first_scope; i < KS_DYNAMIC_SCOPE_COUNT; i++) {
+        const char *value =
+            ks_broker_dynamic_config(describe->request->broker, (enum ks_dynamic_scope) i)
+                ->config.values[name];
+
+        if (value != NULL) {
+            add_synonym(out, ks_topic_config_keys[name].broker_key, ks_slice_of_text(value),
+                        sources[i]);
+        }
+    }
+}
+
+/* All places that name a value, the one that counts first. `config` is NULL for brokers. */
 static void
 fill_synonyms(struct describe *describe, const struct ks_topic_config *config,
-              enum ks_topic_config_name name,
+              enum ks_topic_config_name name, int first_scope,
               struct kafka_describe_configs_response_result_config *out)
 {
     struct ks_request *request = describe->request;
-    const struct ks_topic_config *defaults = &ks_broker_options(request->broker)->topic_defaults;
+    const struct ks_topic_config *defaults = ks_broker_static_defaults(request->broker);
     const struct ks_topic_config_key *key = &ks_topic_config_keys[name];
 
     out->synonyms = kafka_array_new(&request->arena,
                                     &kafka_describe_configs_response_result_config_synonym_message,
                                     SYNONYMS_MAX);
-    if (config->values[name] != NULL) {
+    if (config != NULL && config->values[name] != NULL) {
         add_synonym(out, key->key, out->value, KS_SOURCE_TOPIC);
     }
+    add_dynamic_synonyms(describe, name, first_scope, out);
     if (defaults->values[name] != NULL) {
         add_synonym(out, key->broker_key, ks_slice_of_text(defaults->values[name]),
                     KS_SOURCE_BROKER);
@@ -91,13 +113,13 @@ fill_topic_key(struct describe *describe, const struct ks_topic_config *config,
 
     out->name = ks_slice_of_text(key->key);
     out->value = ks_slice_of_text(ks_topic_config_text(config, defaults, name));
-    out->config_source = (int8_t) ks_topic_config_source(config, defaults, name);
+    out->config_source = (int8_t) ks_topic_config_source(describe->request, config, name);
     out->config_type = ks_config_type_number(key->type);
     if (describe->asked->include_documentation) {
         out->documentation = ks_slice_of_text(key->help);
     }
     if (describe->asked->include_synonyms) {
-        fill_synonyms(describe, config, name, out);
+        fill_synonyms(describe, config, name, KS_DYNAMIC_BROKER, out);
     }
 }
 
@@ -170,15 +192,6 @@ fill_option(struct describe *describe, const struct kafscale_option *option,
     }
 }
 
-static bool
-is_own_name(const struct ks_request *request, struct kafscale_slice name)
-{
-    char text[16];
-
-    snprintf(text, sizeof text, "%d", (int) ks_broker_options(request->broker)->node_id);
-    return ks_slice_equals(name, ks_slice_of_text(text));
-}
-
 static size_t
 count_options(void)
 {
@@ -191,35 +204,137 @@ count_options(void)
     return count;
 }
 
-/* An empty name asks for what was set for all brokers at run time: nothing can be. */
+static int8_t
+type_of(int topic_config)
+{
+    return topic_config < 0 ? TYPE_LONG
+                            : ks_config_type_number(ks_topic_config_keys[topic_config].type);
+}
+
+/* What an administrator has set under this name in one of these places, over what `out` says. */
+static void
+fill_dynamic(struct describe *describe, const char *key, int first_scope,
+             struct kafka_describe_configs_response_result_config *out)
+{
+    struct ks_broker *broker = describe->request->broker;
+
+    for (int scope = KS_DYNAMIC_DEFAULT; scope >= first_scope; scope--) {
+        int topic_config;
+        char **place =
+            ks_dynamic_config_find(ks_broker_dynamic_config(broker, (enum ks_dynamic_scope) scope),
+                                   ks_slice_of_text(key), &topic_config);
+
+        if (place == NULL) {
+            return;
+        }
+        out->read_only = false;
+        out->config_type = type_of(topic_config);
+        if (*place != NULL) {
+            out->name = ks_slice_of_text(key);
+            out->value = ks_slice_of_text(*place);
+            out->config_source =
+                scope == KS_DYNAMIC_BROKER ? KS_SOURCE_DYNAMIC_BROKER : KS_SOURCE_DYNAMIC_DEFAULT;
+        }
+        if (scope == first_scope && describe->asked->include_synonyms && topic_config >= 0) {
+            fill_synonyms(describe, NULL, (enum ks_topic_config_name) topic_config, first_scope,
+                          out);
+        }
+    }
+}
+
+/* What is set and is no option. */
+static void
+add_dynamic(struct describe *describe,
+            const struct kafka_describe_configs_request_resource *resource, const char *key,
+            int first_scope, struct kafka_describe_configs_response_result *out)
+{
+    struct kafka_describe_configs_response_result_config *config =
+        &out->configs[out->configs_count];
+
+    if (!is_asked(resource, key)) {
+        return;
+    }
+    fill_dynamic(describe, key, first_scope, config);
+    if (config->name.size > 0) {
+        out->configs_count++;
+    } else {
+        kafka_message_init(&kafka_describe_configs_response_result_config_message, config);
+    }
+}
+
+static bool
+is_option(const char *key)
+{
+    struct kafscale_option option;
+
+    for (size_t i = 0; kafscale_option_at(i, &option) == KAFSCALE_OK; i++) {
+        if (strcmp(option.key, key) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void
+add_all_dynamic(struct describe *describe,
+                const struct kafka_describe_configs_request_resource *resource, int first_scope,
+                bool has_options, struct kafka_describe_configs_response_result *out)
+{
+    for (int i = 0; i < KS_TOPIC_CONFIG_COUNT; i++) {
+        const char *key = ks_topic_config_keys[i].broker_key;
+
+        if (!has_options || !is_option(key)) {
+            add_dynamic(describe, resource, key, first_scope, out);
+        }
+    }
+    for (int i = 0; i < KS_DYNAMIC_IDLE_COUNT; i++) {
+        add_dynamic(describe, resource, ks_dynamic_idle_keys[i], first_scope, out);
+    }
+}
+
+static void
+add_options(struct describe *describe,
+            const struct kafka_describe_configs_request_resource *resource,
+            struct kafka_describe_configs_response_result *out)
+{
+    struct kafscale_option option;
+
+    for (size_t i = 0; kafscale_option_at(i, &option) == KAFSCALE_OK; i++) {
+        if (is_asked(resource, option.key)) {
+            fill_option(describe, &option, &out->configs[out->configs_count]);
+            fill_dynamic(describe, option.key, KS_DYNAMIC_BROKER,
+                         &out->configs[out->configs_count]);
+            out->configs_count++;
+        }
+    }
+}
+
+/* An empty name asks for what was set for all brokers while they run. */
 static void
 describe_broker(struct describe *describe,
                 const struct kafka_describe_configs_request_resource *resource,
                 struct kafka_describe_configs_response_result *out)
 {
     struct ks_request *request = describe->request;
-    struct kafscale_option option;
-    size_t count = count_options();
+    size_t count = count_options() + KS_TOPIC_CONFIG_COUNT + KS_DYNAMIC_IDLE_COUNT;
+    bool is_for_all = resource->resource_name.size == 0;
+    bool has_options = !is_for_all && ks_broker_options(request->broker)->settings != NULL;
 
-    if (resource->resource_name.size == 0) {
-        return;
-    }
-    if (!is_own_name(request, resource->resource_name)) {
+    if (!is_for_all && !ks_is_own_broker_name(request, resource->resource_name)) {
         refuse(out, KAFKA_ERROR_INVALID_REQUEST,
                "The name of a broker is its id, and this broker has another");
         return;
     }
-    if (ks_broker_options(request->broker)->settings == NULL) {
-        return;
-    }
     out->configs = kafka_array_new(&request->arena,
                                    &kafka_describe_configs_response_result_config_message, count);
-    for (size_t i = 0; out->configs != NULL && kafscale_option_at(i, &option) == KAFSCALE_OK; i++) {
-        if (is_asked(resource, option.key)) {
-            fill_option(describe, &option, &out->configs[out->configs_count]);
-            out->configs_count++;
-        }
+    if (out->configs == NULL) {
+        return;
     }
+    if (has_options) {
+        add_options(describe, resource, out);
+    }
+    add_all_dynamic(describe, resource, is_for_all ? KS_DYNAMIC_DEFAULT : KS_DYNAMIC_BROKER,
+                    has_options, out);
 }
 
 /* ---------------------------------------------------------------------------------------------- */

@@ -2,14 +2,37 @@
 /* Kafka's numbers, and lists as sets. */
 #include "handlers/topic_configs.h"
 
+#include <stdio.h>
+
 enum ks_config_source
-ks_topic_config_source(const struct ks_topic_config *config, const struct ks_topic_config *defaults,
+ks_topic_config_source(struct ks_request *request, const struct ks_topic_config *config,
                        enum ks_topic_config_name name)
 {
+    static const enum ks_config_source dynamic[KS_DYNAMIC_SCOPE_COUNT] = {
+        [KS_DYNAMIC_BROKER] = KS_SOURCE_DYNAMIC_BROKER,
+        [KS_DYNAMIC_DEFAULT] = KS_SOURCE_DYNAMIC_DEFAULT,
+    };
+
     if (config->values[name] != NULL) {
         return KS_SOURCE_TOPIC;
     }
-    return defaults->values[name] != NULL ? KS_SOURCE_BROKER : KS_SOURCE_DEFAULT;
+    for (int i = 0; i < KS_DYNAMIC_SCOPE_COUNT; i++) {
+        if (ks_broker_dynamic_config(request->broker, (enum ks_dynamic_scope) i)
+                ->config.values[name] != NULL) {
+            return dynamic[i];
+        }
+    }
+    return ks_broker_static_defaults(request->broker)->values[name] != NULL ? KS_SOURCE_BROKER
+                                                                            : KS_SOURCE_DEFAULT;
+}
+
+bool
+ks_is_own_broker_name(const struct ks_request *request, struct kafscale_slice name)
+{
+    char text[16];
+
+    snprintf(text, sizeof text, "%d", (int) ks_broker_options(request->broker)->node_id);
+    return ks_slice_equals(name, ks_slice_of_text(text));
 }
 
 int8_t

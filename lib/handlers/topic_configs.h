@@ -10,6 +10,8 @@
 
 enum ks_config_source {
     KS_SOURCE_TOPIC = 1,
+    KS_SOURCE_DYNAMIC_BROKER = 2,
+    KS_SOURCE_DYNAMIC_DEFAULT = 3,
     KS_SOURCE_BROKER = 4, /* static */
     KS_SOURCE_DEFAULT = 5,
 };
@@ -24,9 +26,12 @@ enum ks_resource_type {
 };
 
 /* Where the value of this key comes from for a topic. */
-enum ks_config_source ks_topic_config_source(const struct ks_topic_config *config,
-                                             const struct ks_topic_config *defaults,
+enum ks_config_source ks_topic_config_source(struct ks_request *request,
+                                             const struct ks_topic_config *config,
                                              enum ks_topic_config_name name);
+
+/* Whether a resource of type broker is this one. */
+bool ks_is_own_broker_name(const struct ks_request *request, struct kafscale_slice name);
 
 /* Kafka's number of a type. */
 int8_t ks_config_type_number(enum ks_config_type type);
