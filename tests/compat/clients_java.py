@@ -9,7 +9,6 @@ import re
 
 import install
 import versions
-from stories import ADMIN, GROUPS
 from suite import HERE, Case, Client
 
 LOG4J = os.path.join(HERE, "..", "integration", "clients", "java")
@@ -245,8 +244,8 @@ def groups_listed(arena, tools):
     assert sorted((row["TOPIC"], row["PARTITION"], row["CURRENT-OFFSET"], row["LOG-END-OFFSET"],
                    row["LAG"]) for row in rows) == [
         ("t", str(i), "25", "25", "0") for i in range(4)], rows
-    (state,) = described(arena, tools, "--state")
-    assert (state["GROUP"], state["STATE"]) == ("g", "Empty"), state
+    said = tools.run(arena, "kafka-consumer-groups", "--describe", "--group", "g", "--state")
+    assert re.search(r"^g +\S+:\d+ *\(0\) .*\bEmpty +0 *$", said, re.M), said
 
 
 def members_described(arena, tools):
@@ -256,8 +255,8 @@ def members_described(arena, tools):
     arena.wait_until(lambda: len(member.said().split()) >= 100, "all records")
     said = tools.run(arena, "kafka-consumer-groups", "--describe", "--group", "g", "--members",
                      "--verbose")
-    assert re.search(r"^g +console-consumer-\S+ +/127\.0\.0\.1 +console-consumer +4 +.*t\b", said,
-                     re.M), said
+    assert re.search(r"^g +console-consumer-\S+ +/127\.0\.0\.1 +console-consumer +4 +.*\b0,1,2,3\b",
+                     said, re.M), said
     said = tools.run(arena, "kafka-consumer-groups", "--describe", "--group", "g", "--state")
     assert re.search(r"^g +\S+:\d+ *\(0\) +range +Stable +1 *$", said, re.M), said
 
@@ -265,7 +264,7 @@ def members_described(arena, tools):
 def reset(arena, tools, *how):
     said = tools.run(arena, "kafka-consumer-groups", "--reset-offsets", "--group", "g", "--topic",
                      "t", *how, "--execute")
-    return {row["PARTITION"]: row["NEW-OFFSET"] for row in table(said)}
+    return dict(re.findall(r"\bg +t +(\d+) +(\d+)", said))
 
 
 def offsets_reset(arena, tools):
@@ -310,8 +309,7 @@ def offsets_deleted(arena, tools):
     read_in_group(arena, tools)
     said = tools.run(arena, "kafka-consumer-groups", "--delete-offsets", "--group", "g", "--topic",
                      "t")
-    assert "Request succeeded for deleting offsets from group g" in said.replace(
-        "with topic t ", ""), said
+    assert re.search(r"Request succeed(ed)? for deleting offsets .*group g", said), said
     said = tools.fail(arena, "kafka-consumer-groups", "--describe", "--group", "g")
     assert re.search(r"^g +t +0 ", said, re.M) is None, said
 
@@ -462,41 +460,38 @@ def long(capability, name, run, needs=(), **more):
 
 
 COMMON = (
-    long("records", "`kafka-console-producer` and `kafka-console-consumer`", console, GROUPS),
+    long("records", "`kafka-console-producer` and `kafka-console-consumer`", console),
     long("records", "`kafka-console-consumer --partition --offset`", console_partition),
-    long("tools", "ClientCompatibilityTest", compatibility, ("ACL answers",) + GROUPS),
+    long("tools", "ClientCompatibilityTest", compatibility),
     long("tools", "`kafka-producer-perf-test`", performance),
-    long("tools", "`kafka-consumer-perf-test`", consumer_performance, GROUPS),
-    long("tools", "EndToEndLatency", latency, GROUPS),
-    long("groups", "VerifiableConsumer: three members, one stopped, one killed", verifiable,
-         GROUPS),
-    *(long("groups", "VerifiableConsumer with the " + name, assignor(name), GROUPS) for name in (
+    long("tools", "`kafka-consumer-perf-test`", consumer_performance),
+    long("tools", "EndToEndLatency", latency),
+    long("groups", "VerifiableConsumer: three members, one stopped, one killed", verifiable),
+    *(long("groups", "VerifiableConsumer with the " + name, assignor(name)) for name in (
         "RangeAssignor", "RoundRobinAssignor", "StickyAssignor", "CooperativeStickyAssignor")),
-    long("groups", "VerifiableConsumer: a static member is killed and comes back", static, GROUPS),
-    long("tools", "`kafka-consumer-groups --list`, `--describe`, `--state`", groups_listed, ADMIN),
-    long("tools", "`kafka-consumer-groups --describe --members --verbose`", members_described,
-         ADMIN),
+    long("groups", "VerifiableConsumer: a static member is killed and comes back", static),
+    long("tools", "`kafka-consumer-groups --list`, `--describe`, `--state`", groups_listed),
+    long("tools", "`kafka-consumer-groups --describe --members --verbose`", members_described),
     long("tools", "`kafka-consumer-groups --reset-offsets`, to all that can be named",
-         offsets_reset, ADMIN),
+         offsets_reset),
     long("tools", "`kafka-consumer-groups`: a group with members is neither reset nor deleted",
-         reset_refused, ADMIN),
-    long("tools", "`kafka-consumer-groups --delete`", groups_deleted, ADMIN),
-    long("tools", "`kafka-consumer-groups --delete-offsets`", offsets_deleted,
-         ADMIN + ("OffsetDelete",)),
+         reset_refused),
+    long("tools", "`kafka-consumer-groups --delete`", groups_deleted),
+    long("tools", "`kafka-consumer-groups --delete-offsets`", offsets_deleted),
     long("tools", "`kafka-topics --create`, `--describe`, `--list`, `--delete`", topics),
     long("tools", "`kafka-topics --create` with the broker's defaults", default_topic),
-    long("tools", "`kafka-topics --alter --partitions`", more_partitions, ("CreatePartitions",)),
-    long("tools", "`kafka-configs` of topics: set, delete, describe", configs, ("AlterConfigs",)),
+    long("tools", "`kafka-topics --alter --partitions`", more_partitions),
+    long("tools", "`kafka-configs` of topics: set, delete, describe", configs),
     long("tools", "`kafka-configs --describe` of a broker", broker_configs),
     long("tools", "`kafka-get-offsets`", offsets),
     long("tools", "`kafka-delete-records`", records_deleted),
-    long("tools", "`kafka-log-dirs`", log_dirs, ("DescribeLogDirs",)),
+    long("tools", "`kafka-log-dirs`", log_dirs),
     long("tools", "`kafka-broker-api-versions`", api_versions),
     long("tools", "`kafka-cluster cluster-id`", cluster_id),
-    long("tools", "`kafka-acls --list` says that there is no authorizer", acls, ("ACL answers",)),
+    long("tools", "`kafka-acls --list` says that there is no authorizer", acls),
     long("tools", "`kafka-features describe`", features),
-    long("tools", "`kafka-leader-election`", elections, ("ElectLeaders",)),
-    long("tools", "`kafka-reassign-partitions --list`", reassignments, ("reassignments",)),
+    long("tools", "`kafka-leader-election`", elections),
+    long("tools", "`kafka-reassign-partitions --list`", reassignments),
     long("transactions", "`kafka-transactions list`", transactions, ("transactions",)),
 )
 
@@ -508,5 +503,5 @@ def tools_of(kafka):
 CLIENTS = (
     Client("Java tools 3", tools_of(versions.KAFKA_3), COMMON),
     Client("Java tools 4", tools_of(versions.KAFKA_4), COMMON + (
-        long("tools", "`kafka-groups --list`", new_groups_command, ADMIN),)),
+        long("tools", "`kafka-groups --list`", new_groups_command),)),
 )

@@ -9,7 +9,6 @@ from suite import Case, Client, Unavailable
 
 COUNT = 1000
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
-GROUPS = ("consumer groups",)
 
 
 def numbers(first, count):
@@ -134,10 +133,7 @@ CLIENTS = (Client("kcat (Debian)", find, (
     Case("records", "`-X enable.idempotence=true`", idempotence),
     Case("records", "`-Q`: offsets by time", times),
     Case("admin", "`-L`: brokers, topics and partitions", lists),
-    Case("groups", "`-G`: two members share the partitions, each record comes once", group,
-         needs=GROUPS),
-    Case("groups", "`-G`: the partitions of a killed member go to the other", killed_member,
-         needs=GROUPS),
-    Case("offsets", "`-G -e`: the next member begins where the last one ended", goes_on,
-         needs=GROUPS),
+    Case("groups", "`-G`: two members share the partitions, each record comes once", group,),
+    Case("groups", "`-G`: the partitions of a killed member go to the other", killed_member,),
+    Case("offsets", "`-G -e`: the next member begins where the last one ended", goes_on,),
 )),)

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The client libraries of Node, through node/stories.js. They read in groups only, so that even
-what is about records needs them."""
+"""The client libraries of Node, through node/stories.js. All their reading is done in groups."""
 import os
 
 import install
 import versions
-from stories import GROUPS, cases
+from stories import cases
 from suite import HERE, Client
 
 PROGRAM = os.path.join(HERE, "node", "stories.js")
@@ -31,7 +30,9 @@ def npm(name):
 # No library has a cooperative assignor that it says so of, static members or patterns alike.
 UNTOLD = ("cooperative", "static_member", "several_topics", "restarted")
 CLIENTS = (
-    Client("kafkajs", npm("kafkajs"), cases(telling("kafkajs"), untold=UNTOLD, needs=GROUPS)),
+    Client("kafkajs", npm("kafkajs"), cases(
+        telling("kafkajs"), untold=UNTOLD, long=("many", "more_partitions", "records_deleted",
+                                                 "group_offsets_altered", "group_deleted"))),
     Client("@platformatic/kafka", npm("platformatic"), cases(
-        telling("platformatic"), untold=UNTOLD + ("transactions",), needs=GROUPS)),
+        telling("platformatic"), untold=UNTOLD + ("transactions",))),
 )

@@ -21,6 +21,7 @@ import suite
 from suite import Arena, Skip, Unavailable
 
 import apache_kafka
+import clients_examples
 import clients_java
 import clients_kcat
 import clients_librdkafka
@@ -30,7 +31,7 @@ import page
 
 ROOT = os.path.normpath(os.path.join(suite.HERE, "..", ".."))
 FAMILIES = (clients_kcat, clients_python, clients_node, clients_librdkafka,
-            clients_java)
+            clients_java, clients_examples)
 JOBS = 2  # most cases wait most of the time
 
 

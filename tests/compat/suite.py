@@ -23,20 +23,9 @@ from install import Unavailable  # noqa: E402
 CAPABILITIES = ("records", "groups", "offsets", "admin", "tools", "frameworks", "transactions",
                 "librdkafka's own tests", "examples")
 
-# What a case may need of the broker, as keys of the protocol. A broker without them is told of as
-# skipped, not as failed.
-NEEDS = {
-    "consumer groups": (8, 9, 11, 12, 13, 14),
-    "group administration": (15, 16, 42),
-    "OffsetDelete": (47,),
-    "CreatePartitions": (37,),
-    "AlterConfigs": (33, 44),
-    "DescribeLogDirs": (35,),
-    "transactions": (24, 25, 26, 28),
-    "ACL answers": (29, 30, 31),
-    "ElectLeaders": (43,),
-    "reassignments": (46,),
-}
+# What a case may need and the broker does not have yet, as keys of the protocol that tell of it.
+# Such a case is skipped, not failed.
+NEEDS = {"transactions": (24, 25, 26, 28)}
 
 SETTINGS = ("num.partitions=4", "group.initial.rebalance.delay.ms=0")
 
