@@ -504,8 +504,10 @@ group_world_can(const struct group_world *world, unsigned event)
         return false;
     }
     if (event < GROUP_WORLD_TIME) {
-        return deeds[event % GROUP_WORLD_DEED_COUNT].can(
-            &world->clients[event / GROUP_WORLD_DEED_COUNT]);
+        /* More members than a client can list would be assigned nothing. */
+        return ks_group_member_count(world->group) < WORLD_LISTED_MAX &&
+               deeds[event % GROUP_WORLD_DEED_COUNT].can(
+                   &world->clients[event / GROUP_WORLD_DEED_COUNT]);
     }
     if (event == GROUP_WORLD_TIME) {
         return world_due_ms(world) != KS_GROUP_NEVER;
