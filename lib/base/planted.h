@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Planted faults: each breaks one rule of the durability protocol on purpose, so that the tests
- * can show that they would notice. They exist in a test-only build (KS_PLANTED_FAULTS) and are
- * constant false in every other.
+ * Planted faults: each breaks one rule of the durability protocol, or of consumer groups, on
+ * purpose, so that the tests can show that they would notice. They exist in a test-only build
+ * (KS_PLANTED_FAULTS) and are constant false in every other.
  */
 #ifndef KS_BASE_PLANTED_H
 #define KS_BASE_PLANTED_H
@@ -61,6 +61,10 @@ enum ks_planted_fault {
     KS_PLANTED_GROUP_ACK,             /* answer a commit before its record is durable */
     KS_PLANTED_CHECKPOINT_FIRST,      /* let a checkpoint begin with its last piece */
     KS_PLANTED_CHECKPOINT_LAST,       /* raise the start when the first piece is durable */
+    KS_PLANTED_GROUP_GENERATION,      /* a rebalance ends in the generation before */
+    KS_PLANTED_GROUP_LEADER,          /* who leads isn't among those that have joined */
+    KS_PLANTED_GROUP_LATE_STORED,     /* an assignment counts though a rebalance has begun */
+    KS_PLANTED_GROUP_SHORTCUT,        /* an unchanged member is answered in a rebalance */
     KS_PLANTED_COUNT,
 };
 

@@ -44,7 +44,7 @@ elect_leader(struct ks_group *group)
 {
     struct ks_group_member *member = ks_group_next_member(group, NULL);
 
-    if (group->leader->wait == KS_MEMBER_WAITS_FOR_JOIN) {
+    if (group->leader->wait == KS_MEMBER_WAITS_FOR_JOIN || ks_is_planted(KS_PLANTED_GROUP_LEADER)) {
         return;
     }
     while (member->wait != KS_MEMBER_WAITS_FOR_JOIN) {
@@ -66,10 +66,19 @@ answer_joined(struct ks_group *group, int64_t now_ms)
 }
 
 static void
+count_generation(struct ks_group *group)
+{
+    if (ks_is_planted(KS_PLANTED_GROUP_GENERATION)) {
+        return;
+    }
+    group->generation = group->generation < INT32_MAX ? group->generation + 1 : 1;
+}
+
+static void
 begin_generation(struct ks_group *group, int64_t now_ms)
 {
     group->join_due_ms = KS_GROUP_NEVER;
-    group->generation = group->generation < INT32_MAX ? group->generation + 1 : 1;
+    count_generation(group);
     ks_group_expect_syncs(group, now_ms);
     if (group->member_count == 0) {
         ks_group_choose(group, NULL);
@@ -175,7 +184,9 @@ prepare(struct ks_group *group, int64_t now_ms)
     enum ks_group_state before = group->state;
 
     ks_group_move(group, KS_GROUP_PREPARING_REBALANCE);
-    group->sync_number = 0;
+    if (!ks_is_planted(KS_PLANTED_GROUP_LATE_STORED)) {
+        group->sync_number = 0;
+    }
     group->sync_due_ms = KS_GROUP_NEVER;
     if (before == KS_GROUP_EMPTY) {
         prepare_first(group, now_ms);

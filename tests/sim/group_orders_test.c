@@ -3,7 +3,10 @@
  * Every order in which a few things can happen to a group with three clients, nearest first, so
  * that what breaks is told by a shortest story. A state that was seen before is not gone on from.
  * From each one the clients also stop doing anything: whoever waits must be answered then.
+ *
+ *     group_orders_test [--plant NAME]     with a planted fault, one order must break
  */
+#include "sim/plant.h"
 #include "support/group_world.h"
 
 #include <stdio.h>
@@ -239,15 +242,22 @@ are_all_seen(void)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
+    bool is_planted = argc == 3 && strcmp(argv[1], "--plant") == 0;
     bool is_broken = false;
     bool is_thin = false;
 
+    if (is_planted && !plant(argv[2])) {
+        return EXIT_FAILURE;
+    }
     for (size_t i = 0; i < sizeof searches / sizeof *searches && !is_broken; i++) {
         go_through(&searches[i]);
         is_broken = searches[i].broken[0] != '\0';
         is_thin = is_thin || searches[i].seen.count < searches[i].states_min;
+    }
+    if (is_planted) {
+        return is_broken ? EXIT_SUCCESS : EXIT_FAILURE;
     }
     return !is_broken && !is_thin && are_all_seen() ? EXIT_SUCCESS : EXIT_FAILURE;
 }
