@@ -22,6 +22,7 @@ from suite import Arena, Skip, Unavailable
 
 import apache_kafka
 import clients_examples
+import clients_frameworks
 import clients_java
 import clients_kcat
 import clients_librdkafka
@@ -31,7 +32,7 @@ import page
 
 ROOT = os.path.normpath(os.path.join(suite.HERE, "..", ".."))
 FAMILIES = (clients_kcat, clients_python, clients_node, clients_librdkafka,
-            clients_java, clients_examples)
+            clients_java, clients_frameworks, clients_examples)
 JOBS = 2  # most cases wait most of the time
 
 

@@ -25,3 +25,4 @@ LIBRDKAFKA = ("@confluentinc/kafka-javascript@1.10.1", "2.15.1")
 KAFKA_3 = ("3.9.1", "org.apache.kafka:kafka_2.13:3.9.1", "org.apache.kafka:kafka-tools:3.9.1")
 KAFKA_4 = ("4.3.0", "org.apache.kafka:kafka_2.13:4.3.0", "org.apache.kafka:kafka-tools:4.3.0",
            "org.slf4j:slf4j-simple:1.7.36")
+STREAMS = ("4.3.0", "org.apache.kafka:kafka-streams:4.3.0", "org.slf4j:slf4j-simple:1.7.36")
