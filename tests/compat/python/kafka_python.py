@@ -12,7 +12,7 @@ IS_NEW = not kafka.__version__.startswith("2.0")
 
 
 class Reader:
-    """A consumer of a group."""
+    """A consumer of a group. 3.0.12 may miss that it has joined when its poll ends just then."""
 
     def __init__(self, address, group, topics, **settings):
         self.consumer = KafkaConsumer(bootstrap_servers=address, group_id=group,
@@ -24,7 +24,7 @@ class Reader:
 
     def poll(self):
         return [(record.partition, record.offset, record.value)
-                for batch in self.consumer.poll(100).values() for record in batch]
+                for batch in self.consumer.poll(1000).values() for record in batch]
 
     def assignment(self):
         return {part.partition for part in self.consumer.assignment()}
