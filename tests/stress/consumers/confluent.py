@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """confluent.py ADDRESS GROUP TOPIC ASSIGNOR: a consumer on librdkafka. What it has processed it
 says before it may be committed; a line for each assignment."""
+import os
 import sys
 import threading
 
@@ -9,7 +10,7 @@ from confluent_kafka import Consumer
 address, group, topic, assignor = sys.argv[1:]
 consumer = Consumer({
     "bootstrap.servers": address, "group.id": group, "auto.offset.reset": "earliest",
-    "partition.assignment.strategy": assignor, "session.timeout.ms": 6000,
+    "partition.assignment.strategy": assignor, "session.timeout.ms": int(os.environ["SESSION_MS"]),
     "heartbeat.interval.ms": 2000, "max.poll.interval.ms": 60000, "enable.auto.commit": True,
     "auto.commit.interval.ms": 1000, "enable.auto.offset.store": False, "debug": "cgrp"})
 parent = threading.Thread(target=sys.stdin.read, daemon=True)

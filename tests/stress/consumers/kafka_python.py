@@ -2,6 +2,7 @@
 """kafka_python.py ADDRESS GROUP TOPIC ASSIGNOR: as confluent.py, on kafka-python, which commits
 only what an earlier poll has returned."""
 import logging
+import os
 import sys
 import threading
 
@@ -9,6 +10,7 @@ from kafka import ConsumerRebalanceListener, KafkaConsumer
 from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 
+SESSION_MS = int(os.environ["SESSION_MS"])
 ASSIGNORS = {"range": RangePartitionAssignor, "sticky": StickyPartitionAssignor}
 
 logging.basicConfig(level=logging.INFO, stream=sys.stderr)
@@ -31,7 +33,7 @@ class Listener(ConsumerRebalanceListener):
 
 consumer = KafkaConsumer(
     bootstrap_servers=address, group_id=group, auto_offset_reset="earliest",
-    partition_assignment_strategy=[ASSIGNORS[assignor]], session_timeout_ms=6000,
+    partition_assignment_strategy=[ASSIGNORS[assignor]], session_timeout_ms=SESSION_MS,
     heartbeat_interval_ms=2000, max_poll_interval_ms=60000, auto_commit_interval_ms=1000)
 consumer.subscribe([topic], listener=Listener())
 while parent.is_alive():

@@ -12,7 +12,8 @@ const kafka = new Kafka({
     fs.writeSync(2, `${namespace} ${JSON.stringify(log)}\n`),
 });
 const consumer = kafka.consumer({
-  groupId, sessionTimeout: 6000, heartbeatInterval: 2000, rebalanceTimeout: 60000,
+  groupId, sessionTimeout: Number(process.env.SESSION_MS), heartbeatInterval: 2000,
+  rebalanceTimeout: 60000,
 });
 
 async function main() {
