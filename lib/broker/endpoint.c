@@ -105,11 +105,12 @@ bool
 ks_list_text_next(struct kafscale_slice *rest, struct kafscale_slice *element_out)
 {
     const uint8_t *comma;
-    const uint8_t *end = rest->data + rest->size;
+    const uint8_t *end;
 
     if (rest->size == 0) {
         return false;
     }
+    end = rest->data + rest->size;
     comma = memchr(rest->data, ',', rest->size);
     *element_out = trim(rest->data, comma == NULL ? end : comma);
     if (comma == NULL) {
