@@ -89,12 +89,12 @@ def odd(address, topic):
 
 
 def forget(address, topic, offset):
-    admin = AdminClient({"bootstrap.servers": address})
+    admin = AdminClient({"bootstrap.servers": address, "log_level": 5})
     print(only(admin.delete_records([TopicPartition(topic, 0, int(offset))])).low_watermark)
 
 
 def topics(address, topic):
-    admin = AdminClient({"bootstrap.servers": address})
+    admin = AdminClient({"bootstrap.servers": address, "log_level": 5})
     wanted = NewTopic(topic, 3, 1, config={"retention.ms": "3600000"})
     only(admin.create_topics([wanted]))
     partitions = admin.list_topics(topic, WAIT_S).topics[topic].partitions
