@@ -91,7 +91,8 @@ class Member:
         self.process = None
         self.busy_until = 0.0  # something is being done to it
         self.is_paused = False
-        self.was_away = [False]  # in each life: for longer than its session
+        self.paused_at = 0.0
+        self.was_away = [False]  # in each life: for longer than its session, or for good
 
     def path(self, life, what):
         return os.path.join(self.world.root, "%s.%d.%s" % (self.name, life, what))
@@ -111,7 +112,9 @@ class Member:
         self.process.stdin.close()
 
     def leave(self):
-        """As a program does that ends in order."""
+        """As a program does that ends in order. A join that waits meanwhile is answered that the
+        member isn't known any more."""
+        self.was_away[self.lives] = True
         self.process.stdin.close()
         if self.kind is java:
             self.process.terminate()
@@ -121,9 +124,9 @@ class Member:
             self.kill()
             raise AssertionError(self.name + " did not end") from None
 
-    def pause(self, length_s):
+    def pause(self):
         self.is_paused = True
-        self.was_away[self.lives] |= length_s > SESSION_S / 2
+        self.paused_at = time.monotonic()
         os.killpg(self.process.pid, signal.SIGSTOP)
 
     def go_on(self):
@@ -131,6 +134,7 @@ class Member:
         self.busy_until = 0.0
         if self.is_paused:
             self.is_paused = False
+            self.was_away[self.lives] |= time.monotonic() - self.paused_at > SESSION_S / 2
             os.killpg(self.process.pid, signal.SIGCONT)
         else:
             self.start()
@@ -224,7 +228,7 @@ class World:
         member, what = self.random.choice(quiet), self.random.choice(("kill", "leave", "pause"))
         length_s = self.random.uniform(0.5, 1.5 * SESSION_S if what == "pause" else 3)
         if what == "pause":
-            member.pause(length_s)
+            member.pause()
         else:
             getattr(member, what)()
         self.disturbances += 1
