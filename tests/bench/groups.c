@@ -23,6 +23,7 @@
 #define COMMITS_UNDER_WAY 64
 #define LOADING 14
 #define NOT_AVAILABLE 15
+#define NOT_COORDINATOR 16
 
 static const char usage[] = "usage: groups ADDRESS beat GROUPS MEMBERS SECONDS\n"
                             "       groups ADDRESS commit TOPIC GROUPS PER_SECOND SECONDS\n"
@@ -81,6 +82,54 @@ find_coordinator(struct wire *wire)
         if (code != LOADING && code != NOT_AVAILABLE) {
             die("no coordinator: error %d", code);
         }
+    }
+}
+
+/* The offset of the last partition; LOADING and the like: the negative of the code. */
+static int64_t
+fetch(struct wire *wire, const char *group, const char *topic, int32_t partition)
+{
+    struct kafka_offset_fetch_request_topic asked;
+    struct kafka_offset_fetch_request request;
+    struct kafka_offset_fetch_response response;
+    struct ks_arena arena;
+    int64_t offset;
+
+    kafka_message_init(&kafka_offset_fetch_request_message, &request);
+    kafka_message_init(&kafka_offset_fetch_request_topic_message, &asked);
+    asked.name = text(topic);
+    asked.partition_indexes = &partition;
+    asked.partition_indexes_count = 1;
+    request.group_id = text(group);
+    request.topics = &asked;
+    request.topics_count = 1;
+    wire_send(wire, FETCH, 7, &request);
+    ks_arena_init(&arena, WIRE_ARENA_BYTES_MAX);
+    wire_receive(wire, FETCH, 7, &arena, &response);
+    if (response.error_code != 0) {
+        offset = -response.error_code;
+    } else if (response.topics_count != 1 || response.topics[0].partitions_count != 1) {
+        die("an answer without the partition that was asked for");
+    } else {
+        offset = response.topics[0].partitions[0].committed_offset;
+    }
+    ks_arena_deinit(&arena);
+    return offset;
+}
+
+/* Until the broker has read where it keeps these groups. */
+static void
+await_groups(struct wire *wire, int groups)
+{
+    char group[NAME_BYTES];
+
+    for (int i = 0; i < groups; i++) {
+        int64_t answer;
+
+        snprintf(group, sizeof group, "bench-%d", i);
+        do {
+            answer = fetch(wire, group, "bench", 0);
+        } while (answer == -LOADING || answer == -NOT_AVAILABLE || answer == -NOT_COORDINATOR);
     }
 }
 
@@ -200,6 +249,7 @@ make_members(const char *address, int groups, int size)
         snprintf(members[i].group, sizeof members[i].group, "bench-%zu", i / (size_t) size);
     }
     find_coordinator(&members[0].wire);
+    await_groups(&members[0].wire, groups);
     for (size_t i = 0; i < count; i++) {
         send_join(&members[i]);
     }
@@ -320,6 +370,7 @@ commit(const char *address, char **words)
         wire_connect(&wires[i], address);
     }
     find_coordinator(&wires[0]);
+    await_groups(&wires[0], groups);
     begun_us = now_us();
     while (sent < total) {
         uint64_t due = (uint64_t) (now_us() - begun_us) * (uint64_t) per_second / 1000000;
@@ -362,6 +413,7 @@ fill(const char *address, char **words)
     wire_connect(&wire, address);
     create_topic(&wire, words[0], partitions);
     find_coordinator(&wire);
+    await_groups(&wire, groups);
     for (int i = 0; i < groups; i++) {
         snprintf(group, sizeof group, "bench-%d", i);
         send_commit(&wire, group, words[0], 0, partitions, i);
@@ -377,38 +429,6 @@ fill(const char *address, char **words)
 }
 
 /* --- The wait for a coordinator --------------------------------------------------------------- */
-
-/* The offset of the last partition; LOADING and the like: the negative of the code. */
-static int64_t
-fetch(struct wire *wire, const char *group, const char *topic, int32_t partition)
-{
-    struct kafka_offset_fetch_request_topic asked;
-    struct kafka_offset_fetch_request request;
-    struct kafka_offset_fetch_response response;
-    struct ks_arena arena;
-    int64_t offset;
-
-    kafka_message_init(&kafka_offset_fetch_request_message, &request);
-    kafka_message_init(&kafka_offset_fetch_request_topic_message, &asked);
-    asked.name = text(topic);
-    asked.partition_indexes = &partition;
-    asked.partition_indexes_count = 1;
-    request.group_id = text(group);
-    request.topics = &asked;
-    request.topics_count = 1;
-    wire_send(wire, FETCH, 7, &request);
-    ks_arena_init(&arena, WIRE_ARENA_BYTES_MAX);
-    wire_receive(wire, FETCH, 7, &arena, &response);
-    if (response.error_code != 0) {
-        offset = -response.error_code;
-    } else if (response.topics_count != 1 || response.topics[0].partitions_count != 1) {
-        die("an answer without the partition that was asked for");
-    } else {
-        offset = response.topics[0].partitions[0].committed_offset;
-    }
-    ks_arena_deinit(&arena);
-    return offset;
-}
 
 /* Asks from when the broker can be reached until every group has answered. */
 static void
@@ -429,7 +449,7 @@ await_all(const char *address, char **words)
         snprintf(group, sizeof group, "bench-%d", i);
         do {
             offset = fetch(&wire, group, words[0], partitions - 1);
-        } while (offset == -LOADING || offset == -NOT_AVAILABLE);
+        } while (offset == -LOADING || offset == -NOT_AVAILABLE || offset == -NOT_COORDINATOR);
         if (offset != i) {
             die("group %s: offset %lld", group, (long long) offset);
         }
