@@ -8,7 +8,6 @@ import versions
 from suite import HERE, Case, Client
 
 EXAMPLES = os.path.normpath(os.path.join(HERE, "..", "..", "examples", "clients"))
-SPRING = ("org.springframework.kafka:spring-kafka:3.3.8", "org.slf4j:slf4j-simple:2.0.17")
 
 
 def prints_orders(command, environment=None):
@@ -51,12 +50,14 @@ def go(name):
     return find
 
 
-def java(name, version, *coordinates):
-    return lambda _: (install.java(name, *coordinates), version)
+def java(name, pinned):
+    version, *coordinates = pinned
+    return lambda _: (install.java("%s-%s" % (name, version), *coordinates, needs_compiler=True),
+                      version)
 
 
-def java_command(source):
-    return lambda jars: ("java", "-XX:TieredStopAtLevel=1",
+def java_command(source, *options):
+    return lambda jars: ("java", "-Xmx512m", "-XX:TieredStopAtLevel=1", *options,
                          "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", jars,
                          path("java", source))
 
@@ -72,9 +73,12 @@ CLIENTS = (
             tier="quick", environment=lambda packages: {"NODE_PATH": packages}),
     example("franz-go", "`go/franz-go`", go("franz-go"), lambda binary: (binary,)),
     example("kafka-go", "`go/kafka-go`", go("kafka-go"), lambda binary: (binary,)),
-    example("Java", "`java/Orders.java`",
-            java("apache-kafka-" + versions.KAFKA_4[0], *versions.KAFKA_4),
+    example("Java", "`java/Orders.java`", java("apache-kafka", versions.KAFKA_4),
             java_command("Orders.java")),
-    example("Spring", "`java/SpringOrders.java`", java(
-        "spring-kafka", SPRING[0].rsplit(":", 1)[1], *SPRING), java_command("SpringOrders.java")),
+    example("Spring", "`java/SpringOrders.java`", java("spring-kafka", versions.SPRING),
+            java_command("SpringOrders.java")),
+    example("Flink", "`java/FlinkOrders.java`", java("flink", versions.FLINK),
+            java_command("FlinkOrders.java")),
+    example("Spark", "`java/SparkOrders.java`", java("spark", versions.SPARK),
+            java_command("SparkOrders.java", "@" + path("java", "spark.options"))),
 )

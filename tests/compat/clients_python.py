@@ -5,7 +5,7 @@ import subprocess
 
 import install
 import versions
-from stories import cases
+from stories import cases, tell
 from suite import HERE, Client, Unavailable
 
 PROGRAM = os.path.join(HERE, "python", "stories.py")
@@ -13,25 +13,8 @@ DEBIAN_PYTHON = "/usr/bin/python3"
 
 
 def telling(module):
-    def of(story):
-        def tell(arena, python):
-            command = (python, "-B", PROGRAM, module, arena.address, story)
-            if story == "restarted":
-                tell_with_restart(arena, command)
-            else:
-                arena.run(*command)
-        return tell
-    return of
-
-
-def tell_with_restart(arena, command):
-    """The story says when, and waits for a file in its directory."""
-    process = arena.start(*command)
-    arena.wait_until(lambda: "kill the broker" in process.said() or process.has_ended(), "members")
-    arena.restart_broker()
-    with open(os.path.join(arena.root, "restarted"), "w", encoding="utf-8"):
-        pass
-    arena.wait(process)
+    return lambda story: lambda arena, python: tell(
+        arena, story, python, "-B", PROGRAM, module, arena.address, story)
 
 
 def debian(package, module, about):

@@ -21,18 +21,22 @@ import suite
 from suite import Arena, Skip, Unavailable
 
 import apache_kafka
+import clients_connect
 import clients_examples
 import clients_frameworks
+import clients_go
 import clients_java
 import clients_kcat
 import clients_librdkafka
+import clients_mirror
 import clients_node
 import clients_python
 import page
 
 ROOT = os.path.normpath(os.path.join(suite.HERE, "..", ".."))
-FAMILIES = (clients_kcat, clients_python, clients_node, clients_librdkafka,
-            clients_java, clients_frameworks, clients_examples)
+FAMILIES = (clients_kcat, clients_python, clients_node, clients_go, clients_librdkafka,
+            clients_java, clients_frameworks, clients_connect, clients_mirror,
+            clients_examples)
 JOBS = 2  # most cases wait most of the time
 
 

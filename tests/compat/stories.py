@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The stories that client libraries of all languages tell, and how they become cases. What a story
-does is in python/stories.py, once more in the same words in node/stories.js.
+does is in python/stories.py, once more in the same words in node/stories.js and go/main.go.
 """
+import os
+
 from suite import Case
 
 # name of the story: capability, what it shows, what it needs of the broker
@@ -36,3 +38,17 @@ def cases(telling, untold=(), tier="quick", long=()):
     return [Case(capability, name, telling(story), needs=wanted,
                  tier="long" if story in long else tier)
             for story, (capability, name, wanted) in STORIES.items() if story not in untold]
+
+
+def tell(arena, story, *command):
+    """Runs the program that tells it. The broker is killed and restarted for the story that says
+    when, and waits for a file in its directory."""
+    if story != "restarted":
+        arena.run(*command)
+        return
+    process = arena.start(*command)
+    arena.wait_until(lambda: "kill the broker" in process.said() or process.has_ended(), "members")
+    arena.restart_broker()
+    with open(os.path.join(arena.root, "restarted"), "w", encoding="utf-8"):
+        pass
+    arena.wait(process)

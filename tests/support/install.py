@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,9 +18,13 @@ CACHE = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~")
 PLACE = os.path.join(CACHE, "kafscale-tests", "clients")
 LIMIT_S = 200
 
+# Artifacts of Spark name a mirror of theirs; what is declared here under its name comes first.
 POM = """<project xmlns="http://maven.apache.org/POM/4.0.0">
 <modelVersion>4.0.0</modelVersion>
 <groupId>clients</groupId><artifactId>clients</artifactId><version>1</version>
+<repositories><repository><id>gcs-maven-central-mirror</id><url>file:///none</url>
+<releases><enabled>false</enabled></releases><snapshots><enabled>false</enabled></snapshots>
+</repository></repositories>
 <dependencies>%s</dependencies>
 </project>
 """
@@ -40,9 +45,18 @@ def run(name, *command, cwd=None, environment=None, limit_s=LIMIT_S):
     except subprocess.TimeoutExpired:
         raise Unavailable("%s: %s took too long" % (name, command[0])) from None
     if done.returncode != 0:
-        said = (done.stderr + done.stdout).strip().splitlines() or ["no reason given"]
-        raise Unavailable("%s: %s failed: %s" % (name, os.path.basename(command[0]), said[-1]))
+        raise Unavailable("%s: %s failed: %s" % (name, os.path.basename(command[0]),
+                                                 reason(done.stderr + done.stdout)))
     return done.stdout
+
+
+def reason(said):
+    """Maven says first what is wrong, the others last; npm then names a file of its own."""
+    plain = re.sub(r"\x1b\[[\d;]*m| \(https?://[^)]*\)| in https?://\S+", "", said)
+    lines = [line.strip() for line in plain.splitlines()]
+    lines = [line for line in lines if line and "A complete log of this run" not in line]
+    first = [line for line in lines if line.startswith("[ERROR]")][:1]
+    return (first or lines[-1:] or ["no reason given"])[0]
 
 
 def place_of(name, wanted):
@@ -84,10 +98,12 @@ def python(name, *requirements):
     return interpreter
 
 
-def java(name, *coordinates):
-    """Artifacts of Maven Central and what they need. Returns the class path."""
-    if not shutil.which("java"):
-        raise Unavailable(name + ": no java here")
+def java(name, *coordinates, needs_compiler=False):
+    """Artifacts of Maven Central and what they need. Returns the class path. A program that comes
+    as its source needs the compiler, also where java runs it."""
+    for tool in ("java", "javac") if needs_compiler else ("java",):
+        if not shutil.which(tool):
+            raise Unavailable("%s: no %s here" % (name, tool))
     with fresh(name, " ".join(coordinates)) as (directory, empty):
         if empty:
             dependencies = "".join(DEPENDENCY % tuple(c.split(":")) for c in coordinates)
@@ -98,13 +114,14 @@ def java(name, *coordinates):
     return os.path.join(directory, "jars", "*")
 
 
-def node(name, *packages):
+def node(name, *packages, may_fill=True, environment=None, limit_s=LIMIT_S):
     """Packages of npm. Returns the directory that node finds them in (NODE_PATH)."""
     if not shutil.which("node"):
         raise Unavailable(name + ": no node here")
-    with fresh(name, " ".join(packages)) as (directory, empty):
+    with fresh(name, " ".join(packages), may_fill) as (directory, empty):
         if empty:
-            run(name, "npm", "install", "--no-audit", "--no-fund", "--prefix", directory, *packages)
+            run(name, "npm", "install", "--no-audit", "--no-fund", "--prefix", directory, *packages,
+                environment=environment, limit_s=limit_s)
     return os.path.join(directory, "node_modules")
 
 
