@@ -4,50 +4,11 @@
  * which they must start and taken apart in the opposite one. What it knows of threads is the
  * latch that other threads wait on; everything else happens on the loop.
  */
-#include "kafscale/kafscale.h"
-
-#include "broker/broker.h"
-#include "handlers/handlers.h"
+#include "kafscale_internal.h"
 #include "kafscale_store.h"
-#include "net/net.h"
 #include "store/store.h"
 
 #include <assert.h>
-#include <stdatomic.h>
-
-enum { MARK_READY = 1, MARK_ENDED = 2, MARK_STOP_CALLED = 4, MARK_STOPPED = 8 };
-
-struct kafscale_broker {
-    struct kafscale_options *options;
-    struct ks_logger logger;
-    kafscale_broker_changed *changed;
-    void *changed_arg;
-
-    /* For other threads. `why` is written before MARK_ENDED is raised. */
-    _Atomic(enum kafscale_broker_state) state;
-    struct ks_latch latch;
-    struct kafscale_error why;
-    struct ks_task stop_call;
-    void (*on_stopped)(void *arg);
-    void *stopped_arg;
-
-    /* The loop thread's. */
-    struct ks_loop *loop;
-    struct ks_loop_thread thread;
-    struct ks_server *server;
-    struct ks_broker *core;
-    struct ks_broker_listener listener;
-    struct ks_handlers *handlers;
-    struct ks_task end_task;
-    bool is_tearing_down;
-    bool has_own_loop;
-
-    /* Unchanged once started. */
-    char (*addresses)[KS_ENDPOINT_TEXT_BYTES];
-    struct ks_endpoint *advertised;
-    size_t address_count;
-    uint16_t port;
-};
 
 /* --- States ----------------------------------------------------------------------------------- */
 
@@ -258,6 +219,7 @@ on_torn_down(void *arg)
 {
     struct kafscale_broker *broker = arg;
 
+    ks_close_http(broker);
     ks_server_free(broker->server);
     broker->server = NULL;
     ks_handlers_free(broker->handlers);
@@ -319,6 +281,7 @@ kafscale_broker_stop(struct kafscale_broker *broker, void (*on_stopped)(void *ar
 static void
 undo_start(struct kafscale_broker *broker)
 {
+    ks_close_http(broker);
     ks_server_free(broker->server);
     broker->server = NULL;
     ks_loop_free(broker->loop);
@@ -450,12 +413,16 @@ kafscale_broker_start(struct kafscale_broker *broker, struct event_base *base,
         status = listen_all(broker, error);
     }
     if (status == KAFSCALE_OK) {
+        status = ks_open_http(broker, error);
+    }
+    if (status == KAFSCALE_OK) {
         status = make_core(broker, error);
     }
     if (status != KAFSCALE_OK) {
         undo_start(broker);
         return status;
     }
+    broker->started_ms = ks_env_now_ms(ks_loop_env(broker->loop));
     start_core(broker);
     return base == NULL ? start_thread(broker, error) : KAFSCALE_OK;
 }

@@ -62,6 +62,7 @@ def default_text(field):
 def flags_text(field):
     flags = ['KAFKA_FIELD_ARRAY'] * field.is_array + ['KAFKA_FIELD_IGNORABLE'] * field.ignorable
     flags += ['KAFKA_FIELD_DEFAULT_NULL'] * (field.default == 'null')
+    flags += ['KAFKA_FIELD_ERROR'] * (field.name == 'error_code')
     return ' | '.join(flags) or '0'
 
 

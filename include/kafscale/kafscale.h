@@ -22,6 +22,7 @@
  *     options.h   what a broker is told before it starts
  *     broker.h    a broker: start, stop, state
  *     logger.h    where diagnostics go
+ *     metrics.h   what a broker counts and measures
  *     bytes.h     slices, and bytes with several owners
  *     store.h     what an object store is
  *     loop.h      what a store or a plug-in may ask of the broker's loop
@@ -39,6 +40,7 @@
 #include "kafscale/logger.h"
 #include "kafscale/loop.h"
 #include "kafscale/meta.h"
+#include "kafscale/metrics.h"
 #include "kafscale/options.h"
 #include "kafscale/status.h"
 #include "kafscale/store.h"

@@ -5,6 +5,7 @@
 
 #include "base/arena.h"
 #include "base/array.h"
+#include "base/backoff.h"
 #include "base/buffer.h"
 #include "base/crc32c.h"
 #include "base/cursor.h"
@@ -14,6 +15,7 @@
 #include "base/env.h"
 #include "base/error.h"
 #include "base/heap.h"
+#include "base/histogram.h"
 #include "base/id.h"
 #include "base/list.h"
 #include "base/logger.h"
@@ -22,5 +24,6 @@
 #include "base/slice.h"
 #include "base/table.h"
 #include "base/varint.h"
+#include "base/window.h"
 
 #endif

@@ -74,6 +74,12 @@ ks_buffer_append(struct ks_buffer *buffer, const void *data, size_t size)
 }
 
 void
+ks_buffer_append_text(struct ks_buffer *buffer, const char *text)
+{
+    ks_buffer_append(buffer, text, strlen(text));
+}
+
+void
 ks_buffer_append_u8(struct ks_buffer *buffer, uint8_t value)
 {
     ks_buffer_append(buffer, &value, 1);

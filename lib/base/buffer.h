@@ -24,6 +24,9 @@ void ks_buffer_clear(struct ks_buffer *buffer);
 
 void ks_buffer_append(struct ks_buffer *buffer, const void *data, size_t size);
 
+/* A text without its final NUL. */
+void ks_buffer_append_text(struct ks_buffer *buffer, const char *text);
+
 /* Room for `size` bytes at the end, counted as appended and uninitialised; NULL when failed. */
 uint8_t *ks_buffer_extend(struct ks_buffer *buffer, size_t size);
 

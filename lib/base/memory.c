@@ -63,10 +63,22 @@ ks_realloc(void *memory, size_t size_bytes)
 char *
 ks_copy_text(const char *text)
 {
-    size_t size = strlen(text) + 1;
-    char *copy = ks_alloc(size);
+    return ks_copy_text_of(text, strlen(text));
+}
 
-    return copy == NULL ? NULL : memcpy(copy, text, size);
+char *
+ks_copy_text_of(const void *text, size_t bytes)
+{
+    char *copy = ks_alloc(bytes + 1);
+
+    if (copy == NULL) {
+        return NULL;
+    }
+    if (bytes > 0) {
+        memcpy(copy, text, bytes);
+    }
+    copy[bytes] = '\0';
+    return copy;
 }
 
 void

@@ -20,6 +20,9 @@ void *ks_realloc(void *memory, size_t size_bytes);
 /* A heap copy of a string, or NULL. */
 char *ks_copy_text(const char *text);
 
+/* The same of bytes that have no final NUL, `bytes` of them. */
+char *ks_copy_text_of(const void *text, size_t bytes);
+
 void ks_free(void *memory);
 
 /*

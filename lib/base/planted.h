@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Planted faults: each breaks one rule of the durability protocol, or of consumer groups, on
- * purpose, so that the tests can show that they would notice. They exist in a test-only build
+ * Planted faults: each breaks one rule of the durability protocol, of consumer groups or of topics
+ * on purpose, so that the tests can show that they would notice. They exist in a test-only build
  * (KS_PLANTED_FAULTS) and are constant false in every other.
  */
 #ifndef KS_BASE_PLANTED_H
@@ -65,6 +65,9 @@ enum ks_planted_fault {
     KS_PLANTED_GROUP_LEADER,          /* who leads isn't among those that have joined */
     KS_PLANTED_GROUP_LATE_STORED,     /* an assignment counts though a rebalance has begun */
     KS_PLANTED_GROUP_SHORTCUT,        /* an unchanged member is answered in a rebalance */
+    KS_PLANTED_RECORD_COMPARE,        /* change a topic without comparing what was read */
+    KS_PLANTED_RECORD_OUTCOME,        /* a change counts, whatever its transaction has answered */
+    KS_PLANTED_TOPIC_GROWS,           /* partitions that were added are seen after a restart only */
     KS_PLANTED_COUNT,
 };
 

@@ -26,8 +26,8 @@ error_of_result(enum ks_append_result result, const struct ks_topic *topic)
     return KS_BROKER_ERROR_FAILED;
 }
 
-static void
-finish(struct ks_pending_append *pending, enum ks_broker_error error)
+void
+ks_pending_append_end(struct ks_pending_append *pending, enum ks_broker_error error)
 {
     struct ks_topic *topic = pending->partition->topic;
 
@@ -40,7 +40,7 @@ on_appended(struct ks_append *append, enum ks_append_result result)
 {
     struct ks_pending_append *pending = KS_CONTAINER(append, struct ks_pending_append, append);
 
-    finish(pending, error_of_result(result, pending->partition->topic));
+    ks_pending_append_end(pending, error_of_result(result, pending->partition->topic));
 }
 
 static bool
@@ -95,7 +95,7 @@ answer_refused(struct ks_appender *appender)
         } else if (error == KS_BROKER_ERROR_NONE) {
             error = KS_BROKER_ERROR_NOT_OWNER;
         }
-        finish(pending, error);
+        ks_pending_append_end(pending, error);
     }
 }
 

@@ -56,6 +56,9 @@ void ks_appender_pass_over(struct ks_appender *appender, struct ks_topic_partiti
  */
 void ks_appender_give_up(struct ks_appender *appender, struct ks_pending_append *pending);
 
+/* Tells whose it is, and lets go of the topic that was kept for it. */
+void ks_pending_append_end(struct ks_pending_append *pending, enum ks_broker_error error);
+
 /* Room may have come: something became durable. */
 void ks_appender_go_on(struct ks_appender *appender);
 

@@ -79,8 +79,7 @@ set_retention(struct ks_broker *broker, const struct ks_topic_partition *partiti
     const struct ks_topic_config *defaults = &broker->options.topic_defaults;
     struct ks_retention retention = { .ms = -1, .bytes = -1 };
 
-    if (ks_topic_config_deletes(config, defaults) &&
-        !ks_topic_name_is_internal(ks_slice_of_text(partition->topic->record.name))) {
+    if (ks_topic_config_deletes(config, defaults) && !partition->topic->is_internal) {
         retention.ms = ks_topic_config_number(config, defaults, KS_TOPIC_CONFIG_RETENTION_MS);
         retention.bytes = ks_topic_config_number(config, defaults, KS_TOPIC_CONFIG_RETENTION_BYTES);
     }
@@ -90,12 +89,17 @@ set_retention(struct ks_broker *broker, const struct ks_topic_partition *partiti
 static void
 configure(struct ks_broker *broker, const struct ks_topic_partition *partition)
 {
-    int64_t segment_bytes =
-        ks_topic_config_number(&partition->topic->record.config, &broker->options.topic_defaults,
-                               KS_TOPIC_CONFIG_SEGMENT_BYTES);
+    const struct ks_topic_config *config = &partition->topic->record.config;
+    const struct ks_topic_config *defaults = &broker->options.topic_defaults;
+    struct ks_segment_limits limits = {
+        .bytes_max =
+            (size_t) ks_topic_config_number(config, defaults, KS_TOPIC_CONFIG_SEGMENT_BYTES),
+        .ms = ks_topic_config_number(config, defaults, KS_TOPIC_CONFIG_SEGMENT_MS),
+        .jitter_ms = ks_topic_config_number(config, defaults, KS_TOPIC_CONFIG_SEGMENT_JITTER_MS),
+    };
 
     set_retention(broker, partition);
-    ks_log_set_segment_bytes(broker->log, partition->log, (size_t) segment_bytes);
+    ks_log_set_segment_limits(broker->log, partition->log, &limits);
 }
 
 static void
@@ -269,6 +273,7 @@ ks_broker_new(struct ks_env *env, struct kafscale_store store, struct kafscale_m
         free_shell(broker);
         return NULL;
     }
+    ks_store_set_health(broker->store, &options->health);
     if (is_own_meta) {
         struct ks_meta_log_options log_options = { .ns = broker->ns,
                                                    .incarnation = broker->incarnation };

@@ -17,6 +17,7 @@
 #include "broker/dynamic_config.h"
 #include "broker/endpoint.h"
 #include "broker/freshness.h"
+#include "broker/metrics.h"
 #include "broker/options.h"
 #include "broker/preparer.h"
 #include "broker/producer_ids.h"
@@ -62,6 +63,8 @@ struct ks_broker_options {
     size_t topics_max;
     int64_t partitions_max;
     size_t fetch_bytes_max;
+    struct ks_health_options health; /* of the store */
+    int64_t throughput_window_ms;
     struct ks_coordinator_options coordinator;
     int64_t group_session_ms_min;
     int64_t group_session_ms_max;
@@ -126,6 +129,12 @@ enum ks_broker_state ks_broker_state(const struct ks_broker *broker);
 
 /* Why it is FENCED or FAILED; no error otherwise. */
 const struct kafscale_error *ks_broker_error(const struct ks_broker *broker);
+
+/* How well the store answers. In any state. */
+void ks_broker_read_health(const struct ks_broker *broker, struct ks_health_reading *reading_out);
+
+/* Adds what is known of the log, the store, topics and groups to a reading. In any state. */
+void ks_broker_read_metrics(const struct ks_broker *broker, struct ks_metrics *metrics);
 
 struct ks_env *ks_broker_env(struct ks_broker *broker);
 const struct ks_broker_options *ks_broker_options(const struct ks_broker *broker);

@@ -49,11 +49,23 @@ ks_broker_options_init(struct ks_broker_options *options)
                                            .topics_max = 10000,
                                            .partitions_max = 100000,
                                            .fetch_bytes_max = 55u << 20,
+                                           .health = ks_health_defaults,
+                                           .throughput_window_ms = MINUTE_MS,
                                            .coordinator = coordinator_defaults,
                                            .group_session_ms_min = 6000,
                                            .group_session_ms_max = 30 * MINUTE_MS,
                                            .offset_metadata_bytes_max = 4096,
                                            .offsets_commit_ms = 5000 };
+}
+
+static void
+read_health(const struct kafscale_options *settings, struct ks_health_options *health)
+{
+    health->window_ms = 1000 * ks_option_number(settings, KS_OPTION_s3_health_window_sec);
+    health->latency_warn_ms = ks_option_number(settings, KS_OPTION_s3_latency_warn_ms);
+    health->latency_crit_ms = ks_option_number(settings, KS_OPTION_s3_latency_crit_ms);
+    health->error_rate_warn = ks_option_fraction(settings, KS_OPTION_s3_error_rate_warn);
+    health->error_rate_crit = ks_option_fraction(settings, KS_OPTION_s3_error_rate_crit);
 }
 
 static void
@@ -156,6 +168,9 @@ ks_broker_options_from(const struct kafscale_options *settings,
     options.compact_interval_ms = ks_option_number(settings, KS_OPTION_compact_interval_ms);
     options.cold_gets_max = (uint32_t) ks_option_number(settings, KS_OPTION_cold_requests_max);
     options.read_ahead_bytes_max = read_ahead_bytes(settings);
+    read_health(settings, &options.health);
+    options.throughput_window_ms =
+        1000 * ks_option_number(settings, KS_OPTION_throughput_window_sec);
     read_groups(settings, &options);
     options.is_single_writer = ks_options_store_is_s3(settings) &&
                                ks_option_is_true(settings, KS_OPTION_store_single_writer);

@@ -103,19 +103,13 @@ take_pair(struct ks_dynamic_config *out, struct kafscale_slice key, struct kafsc
     struct kafscale_error ignored = { 0 };
     int topic_config;
     char **place = ks_dynamic_config_find(out, key, &topic_config);
-    char *copy;
 
     if (place == NULL || *place != NULL ||
         ks_dynamic_config_check(key, topic_config, value, &ignored) != KAFSCALE_OK) {
         return KAFSCALE_OK;
     }
-    copy = ks_alloc_zero(value.size + 1, 1);
-    if (copy == NULL) {
-        return KAFSCALE_NO_MEMORY;
-    }
-    memcpy(copy, value.data, value.size);
-    *place = copy;
-    return KAFSCALE_OK;
+    *place = ks_copy_text_of(value.data, value.size);
+    return *place == NULL ? KAFSCALE_NO_MEMORY : KAFSCALE_OK;
 }
 
 enum kafscale_status

@@ -28,11 +28,8 @@ free_arrays(struct ks_opener *opener)
 static void
 retry_later(struct ks_opener *opener)
 {
-    int64_t wait_ms = RETRY_LAST_MS;
+    int64_t wait_ms = ks_backoff_ms(RETRY_FIRST_MS, RETRY_LAST_MS, opener->failures);
 
-    if (opener->failures < 6) {
-        wait_ms = (int64_t) RETRY_FIRST_MS << opener->failures;
-    }
     opener->failures++;
     ks_env_set_timer(opener->env, &opener->retry, ks_env_now_ms(opener->env) + wait_ms);
 }

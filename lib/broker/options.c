@@ -18,6 +18,7 @@ enum option_kind {
     KIND_BOOL,
     KIND_FRACTION,
     KIND_CHOICE,
+    KIND_ADDRESS,
     KIND_ADDRESSES,
     KIND_STORE,
     KIND_NAMESPACE
@@ -36,12 +37,10 @@ struct option_line {
     enum kafscale_option_effect effect;
 };
 
-#define NO_HEALTH "nothing is refused for what the store did before"
 #define NO_ETCD "metadata is kept in the store"
 #define NO_ACL "access control is not part of this version"
-#define NO_METRICS "there are no metrics yet"
+#define NO_METRICS "that metric is not there yet"
 #define REPLICATION "the store keeps the copies; every partition has one replica"
-#define GROUPS "consumer groups are not served yet"
 
 #define ANY .choices = NULL
 #define RANGE(from, to) .lowest = from, .highest = to
@@ -149,6 +148,16 @@ check_choice(const struct option_line *line, const char *value, int64_t *number_
 }
 
 static bool
+check_address(const struct option_line *line, const char *value, int64_t *number_out)
+{
+    struct ks_endpoint endpoint;
+
+    (void) number_out;
+    return *value == '\0' ? *line->default_value == '\0'
+                          : ks_endpoint_parse(ks_slice_of_text(value), &endpoint) == KAFSCALE_OK;
+}
+
+static bool
 check_addresses(const struct option_line *line, const char *value, int64_t *number_out)
 {
     struct kafscale_slice rest = ks_slice_of_text(value);
@@ -202,6 +211,7 @@ static const struct kind kinds[] = {
     [KIND_BOOL] = { "boolean", "true or false (or 1, yes, on, 0, no, off)", check_bool },
     [KIND_FRACTION] = { "fraction", "a number from 0 to 1", check_fraction },
     [KIND_CHOICE] = { "choice", NULL, check_choice },
+    [KIND_ADDRESS] = { "address", "host:port, [IPv6]:port or :port", check_address },
     [KIND_ADDRESSES] = { "addresses",
                          "host:port, [IPv6]:port or :port, several separated by commas",
                          check_addresses },
@@ -382,6 +392,24 @@ ks_option_number(const struct kafscale_options *options, enum ks_option_name nam
         is_valid = kinds[line->kind].check(line, line->default_value, &number);
     }
     assert(is_valid);
+    return number;
+}
+
+/* strtod would ask the locale of the program for the point. */
+double
+ks_option_fraction(const struct kafscale_options *options, enum ks_option_name name)
+{
+    const struct option_line *line = &option_lines[name];
+    const char *text = options->values[name].text;
+    double number;
+    double place = 0.1;
+
+    assert(line->kind == KIND_FRACTION);
+    text = text == NULL ? line->default_value : text;
+    number = text[0] - '0';
+    for (const char *c = text + 1 + (text[1] == '.'); *c != '\0'; c++, place /= 10) {
+        number += place * (*c - '0');
+    }
     return number;
 }
 

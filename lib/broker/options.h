@@ -33,6 +33,9 @@ struct kafscale_options *ks_options_copy(const struct kafscale_options *options)
 int64_t ks_option_number(const struct kafscale_options *options, enum ks_option_name name);
 bool ks_option_is_true(const struct kafscale_options *options, enum ks_option_name name);
 
+/* The number of a fraction. */
+double ks_option_fraction(const struct kafscale_options *options, enum ks_option_name name);
+
 /* Never NULL; valid until the option is set again. */
 const char *ks_option_text(const struct kafscale_options *options, enum ks_option_name name);
 

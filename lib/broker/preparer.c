@@ -68,7 +68,7 @@ recode(struct ks_preparation *preparation, const struct ks_records *records,
         return KAFSCALE_OK;
     }
     ks_buffer_init(&bytes, preparation->rules.bytes_max);
-    status = ks_batch_recode(records, preparation->codec, &bytes, error);
+    status = ks_batch_recode(records, preparation->codec, preparation->level, &bytes, error);
     if (status == KAFSCALE_OK) {
         preparation->blob = kafscale_blob_new(bytes.size);
         if (preparation->blob == NULL) {
@@ -76,6 +76,9 @@ recode(struct ks_preparation *preparation, const struct ks_records *records,
         } else {
             memcpy(kafscale_blob_data(preparation->blob), bytes.data, bytes.size);
         }
+    } else if (status == KAFSCALE_UNSUPPORTED) {
+        /* It stays as it came. */
+        status = KAFSCALE_OK;
     }
     ks_buffer_deinit(&bytes);
     return status;
@@ -126,22 +129,13 @@ run_job(struct ks_job *job)
 
 /* --- On the loop ------------------------------------------------------------------------------ */
 
-static void
-finish(struct ks_pending_append *pending, enum ks_broker_error error)
-{
-    struct ks_topic *topic = pending->partition->topic;
-
-    pending->done(pending, error);
-    ks_topic_unref(topic);
-}
-
 /* Nothing of its producer overtakes a batch that may come again. */
 static void
 pass_over(struct ks_preparer *preparer, struct ks_pending_append *pending,
           enum ks_broker_error error)
 {
     ks_appender_pass_over(preparer->appender, pending->partition, &pending->append.batch);
-    finish(pending, error);
+    ks_pending_append_end(pending, error);
 }
 
 static void
@@ -173,7 +167,7 @@ hand_over(struct ks_preparer *preparer, struct ks_pending_append *pending)
         return;
     }
     if (preparation != NULL && preparation->fault != KS_BATCH_FAULT_NONE) {
-        finish(pending, KS_BROKER_ERROR_BAD_BATCH);
+        ks_pending_append_end(pending, KS_BROKER_ERROR_BAD_BATCH);
         return;
     }
     if (preparation != NULL && preparation->blob != NULL) {

@@ -16,6 +16,7 @@
 struct ks_preparation {
     struct ks_batch_rules rules; /* for each record, if times_fail; and the largest batch */
     int codec;                   /* to be stored with, or -1: as it came */
+    int level;                   /* of that codec, as in ks_compress_at */
     bool needs_keys;
     bool times_fail; /* the header is outside the rules already: tell which records are */
 

@@ -16,6 +16,24 @@ codec_of(const char *type)
     return strcmp(type, "uncompressed") == 0 ? KS_CODEC_NONE : -1;
 }
 
+/* What was stored before the table knew all limits counts as the default. */
+static int
+level_of(const struct ks_topic_config *config, const struct ks_topic_config *defaults, int codec)
+{
+    static const int names[KS_CODEC_COUNT] = {
+        [KS_CODEC_GZIP] = KS_TOPIC_CONFIG_COMPRESSION_GZIP_LEVEL,
+        [KS_CODEC_LZ4] = KS_TOPIC_CONFIG_COMPRESSION_LZ4_LEVEL,
+        [KS_CODEC_ZSTD] = KS_TOPIC_CONFIG_COMPRESSION_ZSTD_LEVEL,
+    };
+    int64_t level;
+
+    if (codec != KS_CODEC_GZIP && codec != KS_CODEC_LZ4 && codec != KS_CODEC_ZSTD) {
+        return KS_LEVEL_DEFAULT;
+    }
+    level = ks_topic_config_number(config, defaults, (enum ks_topic_config_name) names[codec]);
+    return ks_codec_has_level(codec, (int) level) ? (int) level : KS_LEVEL_DEFAULT;
+}
+
 static bool
 is_set(const struct ks_topic_config *config, const struct ks_topic_config *defaults,
        enum ks_topic_config_name name)
@@ -38,6 +56,8 @@ time_limit(const struct ks_topic_config *config, const struct ks_topic_config *d
 struct ks_produce_rules
 ks_produce_rules_of(const struct ks_topic_config *config, const struct ks_topic_config *defaults)
 {
+    int codec = codec_of(ks_topic_config_text(config, defaults, KS_TOPIC_CONFIG_COMPRESSION_TYPE));
+
     return (struct ks_produce_rules){
         .bytes_max =
             (size_t) ks_topic_config_number(config, defaults, KS_TOPIC_CONFIG_MAX_MESSAGE_BYTES),
@@ -45,7 +65,8 @@ ks_produce_rules_of(const struct ks_topic_config *config, const struct ks_topic_
             time_limit(config, defaults, KS_TOPIC_CONFIG_TIMESTAMP_BEFORE_MAX_MS),
         .timestamp_after_max_ms =
             time_limit(config, defaults, KS_TOPIC_CONFIG_TIMESTAMP_AFTER_MAX_MS),
-        .codec = codec_of(ks_topic_config_text(config, defaults, KS_TOPIC_CONFIG_COMPRESSION_TYPE)),
+        .codec = codec,
+        .level = level_of(config, defaults, codec),
         .append_time =
             strcmp(ks_topic_config_text(config, defaults, KS_TOPIC_CONFIG_TIMESTAMP_TYPE),
                    "LogAppendTime") == 0,

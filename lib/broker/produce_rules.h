@@ -13,6 +13,7 @@ struct ks_produce_rules {
     int64_t timestamp_before_max_ms;
     int64_t timestamp_after_max_ms;
     int codec;        /* an enum ks_batch_codec, or -1: the producer's */
+    int level;        /* of that codec, as in ks_compress_at */
     bool append_time; /* batches get the broker's time */
     bool needs_keys;  /* a record without a key could never be compacted */
 };

@@ -57,6 +57,9 @@ on_written(void *arg, enum kafscale_status status, uint64_t revision,
                                          .value = ks_buffer_slice(&change->bytes),
                                          .version = revision };
 
+    if (ks_is_planted(KS_PLANTED_RECORD_OUTCOME)) {
+        status = KAFSCALE_OK;
+    }
     if (status == KAFSCALE_CONFLICT || status == KAFSCALE_UNKNOWN) {
         try_again(change);
     } else if (status != KAFSCALE_OK) {
@@ -74,7 +77,8 @@ write_record(struct ks_record_change *change, uint64_t version)
         (struct kafscale_meta_operation){ .key = change->key,
                                           .value = ks_buffer_slice(&change->bytes) };
     change->txn = (struct kafscale_meta_txn){ .compares = &change->compare,
-                                              .compare_count = 1,
+                                              .compare_count =
+                                                  ks_is_planted(KS_PLANTED_RECORD_COMPARE) ? 0 : 1,
                                               .operations = &change->operation,
                                               .operation_count = 1 };
     change->is_sent = true;

@@ -43,3 +43,57 @@ ks_refusals_hand_over(struct ks_refusals *refusals, struct ks_log *log,
     }
     refusals->count = 0;
 }
+
+static bool
+is_noted_early(const struct ks_early_refusals *early, int32_t partition, int64_t producer_id)
+{
+    for (uint32_t i = 0; i < early->count; i++) {
+        if (early->places[i].partition == partition &&
+            early->places[i].refusal.producer_id == producer_id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void
+drop_early(struct ks_early_refusals *early, uint32_t index)
+{
+    early->count--;
+    memmove(&early->places[index], &early->places[index + 1],
+            (early->count - index) * sizeof early->places[0]);
+}
+
+void
+ks_early_refusals_note(struct ks_early_refusals *early, int32_t partition,
+                       const struct ks_batch *batch)
+{
+    if (batch->producer_id < 0 || is_noted_early(early, partition, batch->producer_id)) {
+        return;
+    }
+    if (early->count == KS_REFUSALS_MAX) {
+        drop_early(early, 0);
+    }
+    early->places[early->count++] =
+        (struct ks_early_refusal){ .refusal = { .producer_id = batch->producer_id,
+                                                .sequence = batch->base_sequence,
+                                                .producer_epoch = batch->producer_epoch },
+                                   .partition = partition };
+}
+
+void
+ks_early_refusals_move(struct ks_early_refusals *early, int32_t partition, struct ks_refusals *out)
+{
+    uint32_t i = 0;
+
+    while (i < early->count) {
+        if (early->places[i].partition != partition) {
+            i++;
+            continue;
+        }
+        if (out->count < KS_REFUSALS_MAX) {
+            out->places[out->count++] = early->places[i].refusal;
+        }
+        drop_early(early, i);
+    }
+}

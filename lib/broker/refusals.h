@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Batches that were refused because their partition was not open yet. A producer sends several
- * without waiting for answers; were the partition opened between two of them, the later one would
- * be taken for its first, and the one before it could never be stored any more.
+ * Batches that were refused because their partition was not open yet, or not known. A producer
+ * sends several without waiting for answers; were the partition opened between two of them, the
+ * later one would be taken for its first, and the one before it could never be stored any more.
  */
 #ifndef KS_BROKER_REFUSALS_H
 #define KS_BROKER_REFUSALS_H
@@ -24,8 +24,25 @@ struct ks_refusals {
     uint32_t count;
 };
 
+/* Of partitions that a topic doesn't have yet, as far as is known here. Zeroed: none. */
+struct ks_early_refusals {
+    struct ks_early_refusal {
+        struct ks_refusal refusal;
+        int32_t partition;
+    } places[KS_REFUSALS_MAX];
+    uint32_t count;
+};
+
 /* Of an idempotent producer's batch; nothing for others. */
 void ks_refusals_note(struct ks_refusals *refusals, const struct ks_batch *batch);
+
+/* The same for a partition that isn't known. */
+void ks_early_refusals_note(struct ks_early_refusals *early, int32_t partition,
+                            const struct ks_batch *batch);
+
+/* The partition has become known, and is new: what was noted of it goes to `out`. */
+void ks_early_refusals_move(struct ks_early_refusals *early, int32_t partition,
+                            struct ks_refusals *out);
 
 /* The partition is open: its log looks after the order from now on. */
 void ks_refusals_hand_over(struct ks_refusals *refusals, struct ks_log *log,

@@ -46,8 +46,7 @@ static void
 retry_later(struct ks_broker *broker, enum kafscale_status status,
             const struct kafscale_error *error)
 {
-    int64_t wait_ms =
-        broker->failures < 7 ? (int64_t) RETRY_FIRST_MS << broker->failures : RETRY_LAST_MS;
+    int64_t wait_ms = ks_backoff_ms(RETRY_FIRST_MS, RETRY_LAST_MS, broker->failures);
 
     if (broker->failures == 0) {
         ks_log(&broker->env->logger, KAFSCALE_LOG_WARN, "start waits for the store: %s",

@@ -12,6 +12,7 @@ on_store_closed(void *arg)
 {
     struct ks_broker *broker = arg;
 
+    broker->store = NULL;
     ks_log_free(broker->log);
     broker->log = NULL;
     ks_coordinator_deinit(&broker->coordinator);

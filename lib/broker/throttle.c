@@ -12,6 +12,9 @@
 /* The least that is worth saying once the store has asked for fewer requests. */
 #define SLOWED_MS 100
 
+/* A sixth of the shortest session that members may ask for, if nothing else is configured. */
+#define COMMIT_MS_MAX 1000
+
 #define MEMORY_PERCENT_NEAR 75u
 
 /* A line of waiting reads this many times as long as the places is no trouble yet. */
@@ -60,6 +63,14 @@ int32_t
 ks_throttle_produce_ms(const struct ks_pressure *pressure)
 {
     return limited(pressure, larger_of(behind_ms(pressure), memory_ms(pressure)));
+}
+
+int32_t
+ks_throttle_commit_ms(const struct ks_pressure *pressure)
+{
+    int32_t wait_ms = ks_throttle_produce_ms(pressure);
+
+    return wait_ms < COMMIT_MS_MAX ? wait_ms : COMMIT_MS_MAX;
 }
 
 int32_t

@@ -24,6 +24,12 @@ struct ks_pressure {
 /* For an answer to Produce. 0: go on. */
 int32_t ks_throttle_produce_ms(const struct ks_pressure *pressure);
 
+/*
+ * For an answer to OffsetCommit, which takes room in the log as records do. Never so long that the
+ * heartbeats behind it on its connection would come too late.
+ */
+int32_t ks_throttle_commit_ms(const struct ks_pressure *pressure);
+
 /* For an answer to Fetch that had to be read from the store. */
 int32_t ks_throttle_cold_ms(const struct ks_pressure *pressure);
 

@@ -3,6 +3,7 @@
 #include "broker/topic_config.h"
 
 #include "broker/endpoint.h"
+#include "record/record.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -14,14 +15,14 @@
 #define VALUE_BYTES_MAX 8192
 
 const struct ks_topic_config_key ks_topic_config_keys[KS_TOPIC_CONFIG_COUNT] = {
-#define CONFIG(name_, key_, type_, default_, lowest_, highest_, words_, acts_, broker_key_, help_) \
+#define CONFIG(name_, key_, type_, default_, lowest_, highest_, words_, idle_, broker_key_, help_) \
     [KS_TOPIC_CONFIG_##name_] = { .key = key_,                                                     \
                                   .type = KS_CONFIG_##type_,                                       \
                                   .default_text = default_,                                        \
                                   .lowest = lowest_,                                               \
                                   .highest = highest_,                                             \
                                   .words = words_,                                                 \
-                                  .acts = acts_,                                                   \
+                                  .idle = idle_,                                                   \
                                   .broker_key = broker_key_,                                       \
                                   .help = help_ },
 #include "broker/topic_config.def"
@@ -121,6 +122,16 @@ is_double(const struct ks_topic_config_key *key, const char *text)
            number <= (double) key->highest;
 }
 
+/* The one range with a hole. */
+static bool
+is_level(const struct ks_topic_config_key *key, const char *text)
+{
+    int64_t level;
+
+    return key != &ks_topic_config_keys[KS_TOPIC_CONFIG_COMPRESSION_GZIP_LEVEL] ||
+           (read_integer(text, &level) && ks_codec_has_level(KS_CODEC_GZIP, (int) level));
+}
+
 static bool
 is_allowed(const struct ks_topic_config_key *key, const char *text)
 {
@@ -131,7 +142,7 @@ is_allowed(const struct ks_topic_config_key *key, const char *text)
         return *key->words == '\0' || is_word(key->words, text, strlen(text));
     case KS_CONFIG_INT:
     case KS_CONFIG_LONG:
-        return is_integer(key, text);
+        return is_integer(key, text) && is_level(key, text);
     case KS_CONFIG_DOUBLE:
         return is_double(key, text);
     case KS_CONFIG_LIST:
@@ -190,18 +201,13 @@ enum kafscale_status
 ks_topic_config_set(struct ks_topic_config *config, enum ks_topic_config_name name,
                     struct kafscale_slice value)
 {
-    char *copy;
+    char *copy = ks_copy_text_of(value.data, value.size);
 
     assert(name < KS_TOPIC_CONFIG_COUNT);
 
-    copy = ks_alloc(value.size + 1);
     if (copy == NULL) {
         return KAFSCALE_NO_MEMORY;
     }
-    if (value.size > 0) {
-        memcpy(copy, value.data, value.size);
-    }
-    copy[value.size] = '\0';
     ks_free(config->values[name]);
     config->values[name] = copy;
     return KAFSCALE_OK;

@@ -10,7 +10,7 @@
 #include "base/base.h"
 
 enum ks_topic_config_name {
-#define CONFIG(name, key, type, default_text, lowest, highest, words, acts, broker_key, help) \
+#define CONFIG(name, key, type, default_text, lowest, highest, words, idle, broker_key, help) \
     KS_TOPIC_CONFIG_##name,
 #include "broker/topic_config.def"
 #undef CONFIG
@@ -34,7 +34,7 @@ struct ks_topic_config_key {
     int64_t lowest; /* of numbers */
     int64_t highest;
     const char *words; /* allowed values of strings and list elements, parted by '|'; "": any */
-    bool acts;
+    const char *idle;  /* why it does nothing here; "": it acts */
     const char *broker_key;
     const char *help;
 };

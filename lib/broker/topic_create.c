@@ -199,13 +199,12 @@ static bool
 retry_later(struct ks_topic_create *create)
 {
     int64_t now_ms = ks_env_now_ms(create->topics->env);
-    int64_t wait_ms = RETRY_FIRST_MS << create->list_failures;
+    int64_t wait_ms = ks_backoff_ms(RETRY_FIRST_MS, RETRY_LAST_MS, create->list_failures);
 
-    wait_ms = wait_ms < RETRY_LAST_MS ? wait_ms : RETRY_LAST_MS;
     if (now_ms + wait_ms > create->deadline_ms) {
         return false;
     }
-    create->list_failures += create->list_failures < 8;
+    create->list_failures++;
     create->waiter.on_woken = on_retry;
     ks_waiter_stand(&create->waiter, &create->topics->ending);
     ks_waiter_set_deadline(&create->waiter, now_ms + wait_ms);

@@ -45,8 +45,10 @@ struct ks_topic {
     struct ks_topic_partition **partitions;      /* record.partition_count of them */
     struct ks_topic_block *blocks;               /* where they lie, the newest first */
     struct ks_produce_rules produce_rules;       /* what the configuration says; the broker's */
+    struct ks_early_refusals early;              /* of partitions that may come */
     uint64_t version;                            /* of the record, in the metadata store */
     uint32_t references;
+    bool is_internal;      /* only the broker itself writes to it */
     bool is_gone;          /* deleted: found by nobody any more */
     struct ks_list link;   /* of whoever opens it */
     struct ks_list opened; /* a place: woken when opening has come to an end, well or not */

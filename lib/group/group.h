@@ -118,9 +118,20 @@ struct ks_group_sync_answer {
     struct kafscale_slice assignment; /* empty with an error */
 };
 
+/* Why a member is put out of its group. */
+enum ks_group_expulsion {
+    KS_GROUP_NO_SIGN_OF_LIFE, /* for its session timeout */
+    KS_GROUP_NOT_JOINED,      /* in the time that a rebalance has */
+    KS_GROUP_NOT_SYNCED,      /* in the same time, behind its join */
+    KS_GROUP_EXPULSION_COUNT
+};
+
+/* For logs, as "no sign of life". */
+const char *ks_group_expulsion_text(enum ks_group_expulsion why);
+
 /*
  * What a group tells its owner. Called from inside the calls below, when the group is consistent
- * again; must not call back into the group.
+ * again (expelled: before); must not call back into the group.
  */
 struct ks_group_events {
     void *arg;
@@ -128,9 +139,13 @@ struct ks_group_events {
     void (*synced)(void *arg, void *waiter, const struct ks_group_sync_answer *answer);
     /*
      * The group is to be stored as it is now (ks_group_describe). When that is durable, or can't
-     * be, the owner calls ks_group_stored with `number`, later, in the order of the numbers.
+     * be, the owner calls ks_group_stored with `number`, later. A state stands for those before
+     * it: of several that are stored together the last number is enough.
      */
     void (*store)(void *arg, struct ks_group *group, uint64_t number);
+    /* For those who look after it: a member goes that did not leave. */
+    void (*expelled)(void *arg, const struct ks_group *group, struct kafscale_slice member_id,
+                     enum ks_group_expulsion why);
 };
 
 struct ks_group_options {
@@ -182,7 +197,10 @@ enum ks_group_error ks_group_leave(struct ks_group *group, struct kafscale_slice
 enum ks_group_error ks_group_check_commit(struct ks_group *group,
                                           const struct ks_group_claim *claim, int64_t now_ms);
 
-/* Answers who waits for what was to be stored. */
+/*
+ * Answers who waits for what was to be stored, under this number or one before. The numbers come
+ * in their order.
+ */
 void ks_group_stored(struct ks_group *group, uint64_t number, bool is_stored, int64_t now_ms);
 
 /*

@@ -114,6 +114,10 @@ void ks_group_try_complete(struct ks_group *group, int64_t now_ms);
 /* Removes a member, whose request is answered; what follows from it is the caller's. */
 void ks_group_drop(struct ks_group *group, struct ks_group_member *member, int64_t now_ms);
 
+/* The same for one that has not asked for it: the owner is told. */
+void ks_group_expel(struct ks_group *group, struct ks_group_member *member,
+                    enum ks_group_expulsion why, int64_t now_ms);
+
 /* --- Syncing (sync.c) ------------------------------------------------------------------------- */
 
 /* Asks for it to be stored; the number of that. */

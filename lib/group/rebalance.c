@@ -14,6 +14,27 @@ ks_group_drop(struct ks_group *group, struct ks_group_member *member, int64_t no
     ks_group_remove_member(group, member);
 }
 
+const char *
+ks_group_expulsion_text(enum ks_group_expulsion why)
+{
+    static const char *const texts[KS_GROUP_EXPULSION_COUNT] = {
+        [KS_GROUP_NO_SIGN_OF_LIFE] = "no sign of life",
+        [KS_GROUP_NOT_JOINED] = "not joined in time",
+        [KS_GROUP_NOT_SYNCED] = "not synced in time",
+    };
+
+    assert(why < KS_GROUP_EXPULSION_COUNT);
+    return texts[why];
+}
+
+void
+ks_group_expel(struct ks_group *group, struct ks_group_member *member, enum ks_group_expulsion why,
+               int64_t now_ms)
+{
+    group->events->expelled(group->events->arg, group, member->identity->member_id, why);
+    ks_group_drop(group, member, now_ms);
+}
+
 /* --- Its end ---------------------------------------------------------------------------------- */
 
 static void
@@ -33,7 +54,7 @@ drop_absent(struct ks_group *group, int64_t now_ms)
         struct ks_group_member *next = ks_group_next_member(group, member);
 
         if (member->wait != KS_MEMBER_WAITS_FOR_JOIN && !ks_member_is_static(member)) {
-            ks_group_drop(group, member, now_ms);
+            ks_group_expel(group, member, KS_GROUP_NOT_JOINED, now_ms);
         }
         member = next;
     }

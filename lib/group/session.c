@@ -129,7 +129,7 @@ expire_members(struct ks_group *group, int64_t now_ms)
         struct ks_group_member *next = ks_group_next_member(group, member);
 
         if (member->wait == KS_MEMBER_ACTS && now_ms >= member->session_due_ms) {
-            ks_group_drop(group, member, now_ms);
+            ks_group_expel(group, member, KS_GROUP_NO_SIGN_OF_LIFE, now_ms);
             has_dropped = true;
         }
         member = next;

@@ -111,7 +111,7 @@ ks_group_end_sync_phase(struct ks_group *group, int64_t now_ms)
         struct ks_group_member *next = ks_group_next_member(group, member);
 
         if (!member->has_synced && member->wait == KS_MEMBER_ACTS) {
-            ks_group_drop(group, member, now_ms);
+            ks_group_expel(group, member, KS_GROUP_NOT_SYNCED, now_ms);
             has_dropped = true;
         }
         member = next;
@@ -223,7 +223,7 @@ end_replacements(struct ks_group *group, uint64_t number, bool is_stored, int64_
 {
     for (struct ks_group_member *member = ks_group_next_member(group, NULL); member != NULL;
          member = ks_group_next_member(group, member)) {
-        if (member->wait != KS_MEMBER_WAITS_FOR_STORE || member->store_number != number) {
+        if (member->wait != KS_MEMBER_WAITS_FOR_STORE || member->store_number > number) {
             continue;
         }
         if (is_stored) {
@@ -237,9 +237,8 @@ end_replacements(struct ks_group *group, uint64_t number, bool is_stored, int64_
 void
 ks_group_stored(struct ks_group *group, uint64_t number, bool is_stored, int64_t now_ms)
 {
-    if (number == group->sync_number) {
+    if (group->sync_number != 0 && group->sync_number <= number) {
         end_sync(group, is_stored, now_ms);
-        return;
     }
     end_replacements(group, number, is_stored, now_ms);
 }

@@ -55,12 +55,9 @@ set(const struct target *target, struct kafscale_slice value, struct kafscale_er
     if (ks_dynamic_config_check(target->name, target->topic_config, value, error) != KAFSCALE_OK) {
         return KS_BROKER_ERROR_INVALID_CONFIG;
     }
-    copy = ks_alloc_zero(value.size + 1, 1);
+    copy = ks_copy_text_of(value.data, value.size);
     if (copy == NULL) {
         return KS_BROKER_ERROR_NO_MEMORY;
-    }
-    if (value.size > 0) {
-        memcpy(copy, value.data, value.size);
     }
     ks_free(*target->place);
     *target->place = copy;
@@ -150,19 +147,6 @@ edit_topic(struct ks_topic_alter *alter, struct ks_topic_record *record)
 
 /* --- Brokers ---------------------------------------------------------------------------------- */
 
-static bool
-is_option(struct kafscale_slice name)
-{
-    struct kafscale_option option;
-
-    for (size_t i = 0; kafscale_option_at(i, &option) == KAFSCALE_OK; i++) {
-        if (ks_slice_equals(name, ks_slice_of_text(option.key))) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static enum ks_broker_error
 edit_broker_key(struct ks_config_resource *resource, struct ks_dynamic_config *config,
                 const struct ks_config_change *change)
@@ -172,7 +156,7 @@ edit_broker_key(struct ks_config_resource *resource, struct ks_dynamic_config *c
     struct target target = { .name = change->name };
 
     target.place = ks_dynamic_config_find(config, change->name, &target.topic_config);
-    if (target.place == NULL && is_option(change->name)) {
+    if (target.place == NULL && ks_is_option(change->name)) {
         return fail(error, KS_BROKER_ERROR_INVALID_REQUEST,
                     "This can't be changed while the broker runs", change->name);
     }
@@ -278,7 +262,7 @@ names_key_twice(const struct ks_config_resource *resource)
 static const char *
 find_fault(const struct ks_config_resource *resource)
 {
-    if (resource->is_repeated) {
+    if (resource->once.is_repeated) {
         return "Each resource must appear at most once.";
     }
     if (resource->change_count > CHANGES_MAX) {
@@ -457,15 +441,8 @@ mark_repeated(struct ks_config_alteration *all)
     for (int32_t i = 0; has_memory && i < all->resource_count; i++) {
         struct ks_config_resource *resource = &all->resources[i];
         struct kafscale_slice key = key_of(resource);
-        struct ks_table_node *earlier = ks_table_find(&keys, key);
 
-        if (earlier != NULL) {
-            KS_CONTAINER(earlier, struct ks_config_resource, by_key)->is_repeated = true;
-            resource->is_repeated = true;
-        } else {
-            has_memory =
-                key.data != NULL && ks_table_insert(&keys, &resource->by_key, key) == KAFSCALE_OK;
-        }
+        has_memory = key.data != NULL && ks_named_once_note(&keys, &resource->once, key);
     }
     ks_table_deinit(&keys);
     return has_memory;

@@ -7,6 +7,7 @@
 #ifndef KS_HANDLERS_CONFIG_ALTERATION_H
 #define KS_HANDLERS_CONFIG_ALTERATION_H
 
+#include "handlers/named_once.h"
 #include "handlers/request.h"
 
 enum ks_config_operation {
@@ -39,8 +40,7 @@ struct ks_config_resource {
     struct ks_topic_alter alter;    /* of a topic */
     struct ks_record_change change; /* of brokers */
     enum ks_dynamic_scope scope;
-    struct ks_table_node by_key;
-    bool is_repeated; /* in the request */
+    struct ks_named_once once; /* in the request */
     bool is_due;
 };
 

@@ -5,6 +5,7 @@
  */
 #include "handlers/api.h"
 #include "handlers/internal.h"
+#include "handlers/named_once.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -15,8 +16,7 @@ struct grow_entry {
     const struct kafka_create_partitions_request_topic *asked;
     struct kafka_create_partitions_response_result *out;
     struct ks_topic_grow grow;
-    struct ks_table_node by_name;
-    bool is_repeated; /* named twice in the request */
+    struct ks_named_once once;
     bool is_due;
 };
 
@@ -114,7 +114,7 @@ is_allowed(struct grow_entry *entry)
         refuse(entry, KAFKA_ERROR_POLICY_VIOLATION, "Creating partitions is switched off");
         return false;
     }
-    if (entry->is_repeated) {
+    if (entry->once.is_repeated) {
         refuse(entry, KAFKA_ERROR_INVALID_REQUEST, "Duplicate topic name.");
         return false;
     }
@@ -203,16 +203,7 @@ mark_repeated(struct create_partitions *all)
 
     ks_table_init(&names, ks_env_random_u64(all->request->env));
     for (int32_t i = 0; has_memory && i < all->asked->topics_count; i++) {
-        struct grow_entry *entry = &all->entries[i];
-        struct ks_table_node *earlier = ks_table_find(&names, entry->asked->name);
-
-        if (earlier != NULL) {
-            KS_CONTAINER(earlier, struct grow_entry, by_name)->is_repeated = true;
-            entry->is_repeated = true;
-        } else {
-            has_memory =
-                ks_table_insert(&names, &entry->by_name, entry->asked->name) == KAFSCALE_OK;
-        }
+        has_memory = ks_named_once_note(&names, &all->entries[i].once, all->asked->topics[i].name);
     }
     ks_table_deinit(&names);
     return has_memory;

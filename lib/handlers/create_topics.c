@@ -5,6 +5,7 @@
  */
 #include "handlers/api.h"
 #include "handlers/internal.h"
+#include "handlers/named_once.h"
 #include "handlers/topic_configs.h"
 
 #include <assert.h>
@@ -23,8 +24,7 @@ struct create_entry {
     const struct kafka_create_topics_request_topic *asked;
     struct kafka_create_topics_response_topic *out;
     int32_t partition_count;
-    struct ks_table_node by_name;
-    bool is_repeated; /* named twice in the request */
+    struct ks_named_once once;
 };
 
 struct create_topics {
@@ -232,16 +232,7 @@ mark_repeated(struct create_topics *all)
 
     ks_table_init(&names, ks_env_random_u64(all->request->env));
     for (int32_t i = 0; has_memory && i < all->asked->topics_count; i++) {
-        struct create_entry *entry = &all->entries[i];
-        struct ks_table_node *earlier = ks_table_find(&names, entry->asked->name);
-
-        if (earlier != NULL) {
-            KS_CONTAINER(earlier, struct create_entry, by_name)->is_repeated = true;
-            entry->is_repeated = true;
-        } else {
-            has_memory =
-                ks_table_insert(&names, &entry->by_name, entry->asked->name) == KAFSCALE_OK;
-        }
+        has_memory = ks_named_once_note(&names, &all->entries[i].once, all->asked->topics[i].name);
     }
     ks_table_deinit(&names);
     return has_memory;
@@ -262,7 +253,7 @@ begin(struct create_topics *all, struct create_entry *entry)
         refuse(entry, KAFKA_ERROR_POLICY_VIOLATION, "Creating topics is switched off");
         return;
     }
-    if (entry->is_repeated) {
+    if (entry->once.is_repeated) {
         refuse(entry, KAFKA_ERROR_INVALID_REQUEST, "Duplicate topic name.");
         return;
     }

@@ -97,7 +97,7 @@ check(struct delete_entry *entry, int64_t *offset_out)
     if (error != KS_BROKER_ERROR_NONE) {
         return ks_kafka_error(error);
     }
-    if (ks_topic_name_is_internal(ks_slice_of_text(topic->record.name))) {
+    if (topic->is_internal) {
         return KAFKA_ERROR_INVALID_TOPIC;
     }
     if (!options->is_admin_allowed ||

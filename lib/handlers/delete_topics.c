@@ -103,7 +103,7 @@ begin(struct delete_entry *entry, struct kafscale_slice name, const uint8_t id[K
         refuse(entry, KS_BROKER_ERROR_UNKNOWN_TOPIC);
         return;
     }
-    if (ks_topic_name_is_internal(ks_slice_of_text(topic->record.name))) {
+    if (topic->is_internal) {
         entry->out->error_code = KAFKA_ERROR_INVALID_TOPIC;
         entry->out->error_message =
             ks_slice_of_text("the broker keeps its consumer groups in this topic");

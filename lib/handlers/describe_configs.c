@@ -61,19 +61,14 @@ static void
 add_dynamic_synonyms(struct describe *describe, enum ks_topic_config_name name, int first_scope,
                      struct kafka_describe_configs_response_result_config *out)
 {
-    static const enum ks_config_source sources[KS_DYNAMIC_SCOPE_COUNT] = {
-        [KS_DYNAMIC_BROKER] = KS_SOURCE_DYNAMIC_BROKER,
-        [KS_DYNAMIC_DEFAULT] = KS_SOURCE_DYNAMIC_DEFAULT,
-    };
-
     for (int i = first_scope; i < KS_DYNAMIC_SCOPE_COUNT; i++) {
+        enum ks_dynamic_scope scope = (enum ks_dynamic_scope) i;
         const char *value =
-            ks_broker_dynamic_config(describe->request->broker, (enum ks_dynamic_scope) i)
-                ->config.values[name];
+            ks_broker_dynamic_config(describe->request->broker, scope)->config.values[name];
 
         if (value != NULL) {
             add_synonym(out, ks_topic_config_keys[name].broker_key, ks_slice_of_text(value),
-                        sources[i]);
+                        ks_dynamic_source(scope));
         }
     }
 }
@@ -218,11 +213,11 @@ fill_dynamic(struct describe *describe, const char *key, int first_scope,
 {
     struct ks_broker *broker = describe->request->broker;
 
-    for (int scope = KS_DYNAMIC_DEFAULT; scope >= first_scope; scope--) {
+    for (int i = KS_DYNAMIC_DEFAULT; i >= first_scope; i--) {
+        enum ks_dynamic_scope scope = (enum ks_dynamic_scope) i;
         int topic_config;
-        char **place =
-            ks_dynamic_config_find(ks_broker_dynamic_config(broker, (enum ks_dynamic_scope) scope),
-                                   ks_slice_of_text(key), &topic_config);
+        char **place = ks_dynamic_config_find(ks_broker_dynamic_config(broker, scope),
+                                              ks_slice_of_text(key), &topic_config);
 
         if (place == NULL) {
             return;
@@ -232,10 +227,9 @@ fill_dynamic(struct describe *describe, const char *key, int first_scope,
         if (*place != NULL) {
             out->name = ks_slice_of_text(key);
             out->value = ks_slice_of_text(*place);
-            out->config_source =
-                scope == KS_DYNAMIC_BROKER ? KS_SOURCE_DYNAMIC_BROKER : KS_SOURCE_DYNAMIC_DEFAULT;
+            out->config_source = (int8_t) ks_dynamic_source(scope);
         }
-        if (scope == first_scope && describe->asked->include_synonyms && topic_config >= 0) {
+        if (i == first_scope && describe->asked->include_synonyms && topic_config >= 0) {
             fill_synonyms(describe, NULL, (enum ks_topic_config_name) topic_config, first_scope,
                           out);
         }
@@ -262,19 +256,6 @@ add_dynamic(struct describe *describe,
     }
 }
 
-static bool
-is_option(const char *key)
-{
-    struct kafscale_option option;
-
-    for (size_t i = 0; kafscale_option_at(i, &option) == KAFSCALE_OK; i++) {
-        if (strcmp(option.key, key) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static void
 add_all_dynamic(struct describe *describe,
                 const struct kafka_describe_configs_request_resource *resource, int first_scope,
@@ -283,7 +264,7 @@ add_all_dynamic(struct describe *describe,
     for (int i = 0; i < KS_TOPIC_CONFIG_COUNT; i++) {
         const char *key = ks_topic_config_keys[i].broker_key;
 
-        if (!has_options || !is_option(key)) {
+        if (!has_options || !ks_is_option(ks_slice_of_text(key))) {
             add_dynamic(describe, resource, key, first_scope, out);
         }
     }

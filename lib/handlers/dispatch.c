@@ -90,6 +90,7 @@ accept_request(void *self, struct ks_exchange *exchange)
     handlers->request_count++;
     ks_list_append(&handlers->requests, &request->link);
     if (ks_request_read_header(request) != KAFSCALE_OK) {
+        handlers->unserved++;
         refuse(request, "the header can't be read");
         return;
     }
@@ -98,6 +99,8 @@ accept_request(void *self, struct ks_exchange *exchange)
         if (request->api != NULL && request->api->open == KS_API_ALWAYS) {
             answer_unsupported_api_versions(request);
         } else {
+            handlers->unserved++;
+            request->api = NULL;
             refuse(request, "the API or its version is not served");
         }
         return;
@@ -163,8 +166,14 @@ ks_handlers_new(struct ks_broker *broker)
     if (handlers == NULL) {
         return NULL;
     }
+    handlers->counters = ks_api_counters_new();
+    if (handlers->counters == NULL) {
+        ks_free(handlers);
+        return NULL;
+    }
     handlers->broker = broker;
     handlers->env = ks_broker_env(broker);
+    ks_traffic_init(&handlers->traffic, ks_broker_options(broker)->throughput_window_ms);
     handlers->sink =
         (struct ks_request_sink){ .self = handlers, .accept = accept_request, .gone = asker_gone };
     ks_list_init(&handlers->requests);
@@ -188,6 +197,7 @@ ks_handlers_free(struct ks_handlers *handlers)
 
     ks_env_cancel_task(&handlers->task);
     ks_broker_unlisten(&handlers->listener);
+    ks_free(handlers->counters);
     ks_free(handlers);
 }
 
@@ -195,6 +205,14 @@ const struct ks_request_sink *
 ks_handlers_sink(const struct ks_handlers *handlers)
 {
     return &handlers->sink;
+}
+
+void
+ks_handlers_read_metrics(const struct ks_handlers *handlers, struct ks_metrics *metrics)
+{
+    ks_metrics_add(metrics, KS_METRIC_requests_unserved_total, (double) handlers->unserved);
+    ks_api_counters_read(handlers->counters, metrics);
+    ks_traffic_read(&handlers->traffic, ks_env_now_ms(handlers->env), metrics);
 }
 
 size_t

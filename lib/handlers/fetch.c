@@ -121,18 +121,27 @@ fill(struct fetch *fetch, struct fetch_entry *entry, struct kafscale_slice *slic
 }
 
 static void
-throttle(struct fetch *fetch)
+count_records(struct fetch *fetch, const struct kafscale_part *parts)
 {
     struct ks_request *request = fetch->request;
-    struct ks_pressure pressure;
+    int64_t records = 0;
+    size_t bytes = 0;
 
-    if (!fetch->has_no_memory && !fetch->is_cold) {
-        return;
+    for (size_t i = 0; i < fetch->part_count; i++) {
+        records += ks_batch_count_records(parts[i].bytes);
+        bytes += parts[i].bytes.size;
     }
-    ks_request_pressure(request, &pressure);
-    request->throttle_ms =
-        fetch->has_no_memory ? ks_throttle_starved_ms(&pressure) : ks_throttle_cold_ms(&pressure);
-    fetch->response.throttle_time_ms = request->throttle_ms;
+    ks_traffic_note_fetched(&request->handlers->traffic, ks_env_now_ms(request->env), records,
+                            bytes);
+}
+
+static void
+throttle(struct fetch *fetch)
+{
+    if (fetch->has_no_memory || fetch->is_cold) {
+        fetch->response.throttle_time_ms = ks_request_throttle(
+            fetch->request, fetch->has_no_memory ? ks_throttle_starved_ms : ks_throttle_cold_ms);
+    }
 }
 
 static void
@@ -151,6 +160,9 @@ answer(struct fetch *fetch)
             parts[next + j] = entry->read.parts[j];
         }
         next += entry->read.part_count;
+    }
+    if (!ks_arena_failed(&request->arena)) {
+        count_records(fetch, parts);
     }
     throttle(fetch);
     ks_request_hold(request);

@@ -59,6 +59,17 @@ ks_request_coordinator(const struct ks_request *request)
 }
 
 void
+ks_group_waiter_is_gone(struct ks_request *request)
+{
+    struct ks_group_waiter *waiter = request->state;
+
+    if (waiter->group != NULL) {
+        ks_coordinator_gone(ks_request_coordinator(request), waiter);
+    }
+    ks_request_close(request);
+}
+
+void
 ks_group_set_timeout(struct ks_request *request, struct ks_timer *timer, void (*on_due)(void *arg),
                      void *arg)
 {

@@ -23,6 +23,12 @@ bool ks_group_is_fresh(struct ks_request *request, void (*on_looked)(struct ks_r
  */
 int16_t ks_group_doubt(const struct ks_request *request);
 
+/*
+ * What becomes of a JoinGroup or SyncGroup whose client goes, for request->on_gone: request->state
+ * is its waiter.
+ */
+void ks_group_waiter_is_gone(struct ks_request *request);
+
 struct ks_coordinator *ks_request_coordinator(const struct ks_request *request);
 
 /*

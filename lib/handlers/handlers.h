@@ -23,6 +23,9 @@ void ks_handlers_free(struct ks_handlers *handlers);
 /* Where a carrier puts its requests; valid as long as the handlers. */
 const struct ks_request_sink *ks_handlers_sink(const struct ks_handlers *handlers);
 
+/* Adds what is known of requests to a reading. */
+void ks_handlers_read_metrics(const struct ks_handlers *handlers, struct ks_metrics *metrics);
+
 /* Requests accepted and not yet finished. */
 size_t ks_handlers_request_count(const struct ks_handlers *handlers);
 

@@ -6,8 +6,10 @@
 #ifndef KS_HANDLERS_INTERNAL_H
 #define KS_HANDLERS_INTERNAL_H
 
+#include "handlers/api_counters.h"
 #include "handlers/handlers.h"
 #include "handlers/request.h"
+#include "handlers/traffic.h"
 
 struct ks_handlers {
     struct ks_broker *broker;
@@ -20,6 +22,9 @@ struct ks_handlers {
     uint64_t revised;        /* of these topics: `added` of the registry at the last time */
     struct ks_task task;
     size_t request_count;
+    struct ks_api_counters *counters;
+    struct ks_traffic traffic;
+    uint64_t unserved; /* requests in no API or version that there is */
 };
 
 /* A request is gone. */

@@ -183,21 +183,11 @@ fill(struct ks_request *request, const struct kafka_join_group_request *asked,
 }
 
 static void
-on_gone(struct ks_request *request)
-{
-    struct join_group *join = request->state;
-
-    if (join->waiter.group != NULL) {
-        ks_coordinator_gone(ks_request_coordinator(request), &join->waiter);
-    }
-    ks_request_close(request);
-}
-
-static void
 run(struct ks_request *request)
 {
     const struct kafka_join_group_request *asked = request->body;
-    struct join_group *join = request->state;
+    struct ks_group_waiter *waiter = request->state;
+    struct join_group *join = waiter->arg;
     int16_t doubt;
 
     if (!ks_group_is_fresh(request, run)) {
@@ -209,8 +199,7 @@ run(struct ks_request *request)
         return;
     }
     ks_request_hold(request);
-    ks_coordinator_join(ks_request_coordinator(request), asked->group_id, &join->join,
-                        &join->waiter);
+    ks_coordinator_join(ks_request_coordinator(request), asked->group_id, &join->join, waiter);
     ks_request_release(request);
 }
 
@@ -250,7 +239,7 @@ ks_handle_join_group(struct ks_request *request)
         ks_request_close(request);
         return;
     }
-    request->state = join;
-    request->on_gone = on_gone;
+    request->state = &join->waiter;
+    request->on_gone = ks_group_waiter_is_gone;
     run(request);
 }

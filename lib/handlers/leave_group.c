@@ -18,16 +18,14 @@ answer_all(struct ks_request *request, int16_t code)
     ks_request_answer(request, &response);
 }
 
-/* A member of a group that doesn't exist is as unknown as one that its group doesn't have. */
 static enum ks_group_error
 leave(struct ks_request *request, struct kafscale_slice member_id,
       struct kafscale_slice instance_id)
 {
     const struct kafka_leave_group_request *asked = request->body;
-    enum ks_group_error error = ks_coordinator_leave(ks_request_coordinator(request),
-                                                     asked->group_id, member_id, instance_id);
 
-    return error == KS_GROUP_NOT_FOUND ? KS_GROUP_UNKNOWN_MEMBER : error;
+    return ks_coordinator_leave(ks_request_coordinator(request), asked->group_id, member_id,
+                                instance_id);
 }
 
 /* Whether it is about the coordinator, and so about all members. */

@@ -63,7 +63,7 @@ fill_topic(struct metadata *metadata, struct ks_topic *topic,
     /* The topic may be deleted before the answer is encoded only if we waited, and we don't. */
     out->error_code = KAFKA_ERROR_NONE;
     out->name = ks_slice_of_text(topic->record.name);
-    out->is_internal = ks_topic_name_is_internal(out->name);
+    out->is_internal = topic->is_internal;
     memcpy(out->topic_id, topic->record.id.bytes, KS_ID_BYTES);
     if (metadata->asked->include_topic_authorized_operations) {
         out->topic_authorized_operations = TOPIC_OPERATIONS;

@@ -23,6 +23,7 @@ static void
 answer(struct offset_commit *commit)
 {
     ks_env_cancel_timer(commit->request->env, &commit->timer);
+    commit->response.throttle_time_ms = ks_request_throttle(commit->request, ks_throttle_commit_ms);
     ks_request_answer(commit->request, &commit->response);
 }
 

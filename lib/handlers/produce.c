@@ -98,24 +98,13 @@ has_errors(const struct produce *produce)
 }
 
 static void
-throttle(struct produce *produce)
-{
-    struct ks_request *request = produce->request;
-    struct ks_pressure pressure;
-
-    ks_request_pressure(request, &pressure);
-    request->throttle_ms = ks_throttle_produce_ms(&pressure);
-    produce->response.throttle_time_ms = request->throttle_ms;
-}
-
-static void
 send(struct produce *produce)
 {
     struct ks_request *request = produce->request;
 
     ks_list_remove(&produce->link);
     ks_env_cancel_timer(request->env, &produce->timer);
-    throttle(produce);
+    produce->response.throttle_time_ms = ks_request_throttle(request, ks_throttle_produce_ms);
     if (produce->asked->acks == 0) {
         /* The only way to tell a client that waits for no answer. */
         if (has_errors(produce)) {
@@ -388,6 +377,7 @@ plan_preparation(struct produce_entry *entry, const struct ks_batch_rules *rules
     }
     entry->preparation->rules = *rules;
     entry->preparation->codec = topic_rules->codec;
+    entry->preparation->level = topic_rules->level;
     entry->preparation->needs_keys = topic_rules->needs_keys;
     entry->preparation->times_fail = fault == KS_BATCH_FAULT_TIMESTAMP;
 }
@@ -400,7 +390,7 @@ check_batch(struct produce_entry *entry, const struct kafka_records *records)
     struct ks_batch *batch = &entry->pending.append.batch;
     enum ks_batch_fault fault = ks_batch_check_produced(bytes, &rules, batch);
 
-    if (ks_topic_name_is_internal(ks_slice_of_text(entry->pending.partition->topic->record.name))) {
+    if (entry->pending.partition->topic->is_internal) {
         entry->code = KAFKA_ERROR_INVALID_TOPIC;
         entry->message = "only the broker itself writes to this topic";
         return;
@@ -451,7 +441,10 @@ on_appended(struct ks_pending_append *pending, enum ks_broker_error error)
     }
     entry->is_due = false;
     entry->code = ks_kafka_error(error);
-    if (error != KS_BROKER_ERROR_NONE) {
+    if (error == KS_BROKER_ERROR_NONE) {
+        ks_traffic_note_produced(&request->handlers->traffic, ks_env_now_ms(request->env),
+                                 pending->append.batch.record_count);
+    } else {
         entry->message = ks_broker_error_text(error);
     }
     if (error == KS_BROKER_ERROR_BAD_BATCH) {
@@ -503,6 +496,22 @@ append(struct produce_entry *entry)
     ks_preparer_append(ks_broker_preparer(request->broker), &entry->pending, entry->preparation);
 }
 
+/*
+ * A partition may have been added a moment ago by another broker: a batch that comes before it is
+ * known here isn't overtaken by those that were sent behind it, if it becomes known meanwhile.
+ */
+static void
+note_refusal(struct ks_topic *topic, const struct kafka_produce_request_topic_partition *asked)
+{
+    struct kafscale_error error = { 0 };
+    struct ks_batch batch;
+
+    if (asked->index >= topic->record.partition_count && asked->records.part_count > 0 &&
+        ks_batch_parse(asked->records.parts[0], &batch, &error) == KAFSCALE_OK) {
+        ks_early_refusals_note(&topic->early, asked->index, &batch);
+    }
+}
+
 static void
 begin_entry(struct produce_entry *entry, struct ks_topic *topic,
             const struct kafka_produce_request_topic_partition *asked)
@@ -523,6 +532,9 @@ begin_entry(struct produce_entry *entry, struct ks_topic *topic,
     if (error != KS_BROKER_ERROR_NONE) {
         entry->code = ks_kafka_error(error);
         entry->message = ks_broker_error_text(error);
+        if (topic != NULL) {
+            note_refusal(topic, asked);
+        }
         return;
     }
     check_batch(entry, &asked->records);

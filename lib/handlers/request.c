@@ -30,6 +30,7 @@ ks_request_new(struct ks_handlers *handlers, struct ks_broker *broker, struct ks
     request->broker = broker;
     request->env = ks_broker_env(broker);
     request->exchange = exchange;
+    request->begun_ms = ks_env_now_ms(request->env);
     request->frame = kafscale_blob_ref(exchange->frame);
     request->listener = exchange->context.listener;
     request->holds = 1;
@@ -110,17 +111,38 @@ ks_request_claim(struct ks_request *request, size_t least_bytes, size_t wanted_b
                                    : exchange->claim(exchange, least_bytes, wanted_bytes);
 }
 
-void
-ks_request_pressure(const struct ks_request *request, struct ks_pressure *pressure_out)
+int32_t
+ks_request_throttle(struct ks_request *request, int32_t (*rule)(const struct ks_pressure *pressure))
 {
     const struct ks_exchange *exchange = request->exchange;
+    struct ks_pressure pressure;
 
     assert(exchange != NULL);
 
-    ks_broker_pressure(request->broker, pressure_out);
+    ks_broker_pressure(request->broker, &pressure);
     if (exchange->memory_percent != NULL) {
-        pressure_out->memory_percent = exchange->memory_percent(exchange);
+        pressure.memory_percent = exchange->memory_percent(exchange);
     }
+    request->throttle_ms = rule(&pressure);
+    return request->throttle_ms;
+}
+
+/* Without an API it is none of those that are served. */
+static void
+count(const struct ks_request *request, const struct ks_answer *answer)
+{
+    struct ks_api_counters *counters;
+
+    if (request->api == NULL) {
+        return;
+    }
+    counters = ks_api_counters_of(request->handlers->counters, request->api);
+    if (answer->kind == KS_ANSWER_CLOSE) {
+        counters->dropped++;
+        return;
+    }
+    counters->answered++;
+    ks_histogram_add(&counters->durations, ks_env_now_ms(request->env) - request->begun_ms);
 }
 
 static void
@@ -130,6 +152,7 @@ complete(struct ks_request *request, const struct ks_answer *answer)
 
     assert(exchange != NULL);
 
+    count(request, answer);
     request->exchange = NULL;
     exchange->request = NULL;
     exchange->complete(exchange, answer);
@@ -209,6 +232,8 @@ send(struct ks_request *request, struct kafka_writer *writer, const void *respon
         return KAFSCALE_NO_MEMORY;
     }
     give_owners(out, written, written_count, parts, part_count);
+    ks_api_counters_note_errors(ks_api_counters_of(request->handlers->counters, request->api),
+                                request->api, request->header.api_version, response);
     answer.parts = out;
     answer.part_count = written_count;
     complete(request, &answer);

@@ -22,6 +22,7 @@ struct ks_request {
     struct ks_list link;          /* of the handlers, all requests or those that wait for READY */
     struct ks_exchange *exchange; /* NULL once answered */
     struct kafscale_blob *frame;  /* a reference: strings and records of the body lie in it */
+    int64_t begun_ms;
     uint32_t listener;
     struct kafka_request_header header;
     struct kafscale_slice encoded; /* the body as it came */
@@ -86,8 +87,12 @@ void *ks_request_alloc(struct ks_request *request, size_t count, size_t element_
  */
 size_t ks_request_claim(struct ks_request *request, size_t least_bytes, size_t wanted_bytes);
 
-/* What presses on the broker now, for broker/throttle.h. Before the answer. */
-void ks_request_pressure(const struct ks_request *request, struct ks_pressure *pressure_out);
+/*
+ * How long the asker is to hold back by a rule of broker/throttle.h, for the answer to tell; its
+ * carrier is told too. Before the answer.
+ */
+int32_t ks_request_throttle(struct ks_request *request,
+                            int32_t (*rule)(const struct ks_pressure *pressure));
 
 /*
  * For answers that would do harm if another broker had taken over meanwhile. True: what is known

@@ -37,17 +37,6 @@ on_synced(struct ks_group_waiter *waiter, const struct ks_group_sync_answer *ans
 }
 
 static void
-on_gone(struct ks_request *request)
-{
-    struct sync_group *sync = request->state;
-
-    if (sync->waiter.group != NULL) {
-        ks_coordinator_gone(ks_request_coordinator(request), &sync->waiter);
-    }
-    ks_request_close(request);
-}
-
-static void
 fill(struct sync_group *sync, const struct kafka_sync_group_request *asked)
 {
     size_t count = (size_t) asked->assignments_count;
@@ -73,7 +62,8 @@ static void
 run(struct ks_request *request)
 {
     const struct kafka_sync_group_request *asked = request->body;
-    struct sync_group *sync = request->state;
+    struct ks_group_waiter *waiter = request->state;
+    struct sync_group *sync = waiter->arg;
     int16_t doubt;
 
     if (!ks_group_is_fresh(request, run)) {
@@ -85,8 +75,7 @@ run(struct ks_request *request)
         return;
     }
     ks_request_hold(request);
-    ks_coordinator_sync(ks_request_coordinator(request), asked->group_id, &sync->sync,
-                        &sync->waiter);
+    ks_coordinator_sync(ks_request_coordinator(request), asked->group_id, &sync->sync, waiter);
     ks_request_release(request);
 }
 
@@ -123,7 +112,7 @@ ks_handle_sync_group(struct ks_request *request)
         ks_request_close(request);
         return;
     }
-    request->state = sync;
-    request->on_gone = on_gone;
+    request->state = &sync->waiter;
+    request->on_gone = ks_group_waiter_is_gone;
     run(request);
 }

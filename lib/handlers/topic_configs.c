@@ -5,21 +5,36 @@
 #include <stdio.h>
 
 enum ks_config_source
+ks_dynamic_source(enum ks_dynamic_scope scope)
+{
+    return scope == KS_DYNAMIC_BROKER ? KS_SOURCE_DYNAMIC_BROKER : KS_SOURCE_DYNAMIC_DEFAULT;
+}
+
+bool
+ks_is_option(struct kafscale_slice name)
+{
+    struct kafscale_option option;
+
+    for (size_t i = 0; kafscale_option_at(i, &option) == KAFSCALE_OK; i++) {
+        if (ks_slice_equals(name, ks_slice_of_text(option.key))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+enum ks_config_source
 ks_topic_config_source(struct ks_request *request, const struct ks_topic_config *config,
                        enum ks_topic_config_name name)
 {
-    static const enum ks_config_source dynamic[KS_DYNAMIC_SCOPE_COUNT] = {
-        [KS_DYNAMIC_BROKER] = KS_SOURCE_DYNAMIC_BROKER,
-        [KS_DYNAMIC_DEFAULT] = KS_SOURCE_DYNAMIC_DEFAULT,
-    };
-
     if (config->values[name] != NULL) {
         return KS_SOURCE_TOPIC;
     }
     for (int i = 0; i < KS_DYNAMIC_SCOPE_COUNT; i++) {
-        if (ks_broker_dynamic_config(request->broker, (enum ks_dynamic_scope) i)
-                ->config.values[name] != NULL) {
-            return dynamic[i];
+        enum ks_dynamic_scope scope = (enum ks_dynamic_scope) i;
+
+        if (ks_broker_dynamic_config(request->broker, scope)->config.values[name] != NULL) {
+            return ks_dynamic_source(scope);
         }
     }
     return ks_broker_static_defaults(request->broker)->values[name] != NULL ? KS_SOURCE_BROKER

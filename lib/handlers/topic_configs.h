@@ -30,6 +30,12 @@ enum ks_config_source ks_topic_config_source(struct ks_request *request,
                                              const struct ks_topic_config *config,
                                              enum ks_topic_config_name name);
 
+/* Of what administrators have set in one of these places. */
+enum ks_config_source ks_dynamic_source(enum ks_dynamic_scope scope);
+
+/* Whether the daemon has an option of this name: it is set before the broker runs. */
+bool ks_is_option(struct kafscale_slice name);
+
 /* Whether a resource of type broker is this one. */
 bool ks_is_own_broker_name(const struct ks_request *request, struct kafscale_slice name);
 

@@ -95,7 +95,7 @@ struct ks_retentions {
 
 /* Which partitions wait to be compacted (compact.h). */
 struct ks_compactor {
-    struct ks_list young; /* with something to compact, that which is oldest first */
+    struct ks_heap young; /* with something to compact, by when it is due */
     struct ks_list due;
     struct ks_list jobs;
     size_t job_count;

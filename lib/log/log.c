@@ -242,13 +242,7 @@ ks_log_source(struct ks_log *log, const struct ks_id *incarnation)
 int64_t
 ks_log_backoff_ms(struct ks_log *log, uint32_t attempts)
 {
-    uint32_t shift = attempts < 8 ? attempts : 8;
-    uint64_t wait_ms = (uint64_t) BACKOFF_FIRST_MS << shift;
-
-    if (wait_ms > BACKOFF_LAST_MS) {
-        wait_ms = BACKOFF_LAST_MS;
-    }
-    return (int64_t) (wait_ms / 2 + ks_env_random_u64(log->env) % (wait_ms / 2 + 1));
+    return ks_backoff_random_ms(log->env, BACKOFF_FIRST_MS, BACKOFF_LAST_MS, attempts);
 }
 
 struct ks_partition *

@@ -256,8 +256,22 @@ KAFSCALE_MUST_CHECK enum kafscale_status ks_log_bury_topic(struct ks_log *log,
                                                            const struct ks_id *id,
                                                            const char *prefix,
                                                            ks_log_bury_done *done, void *arg);
-/* Segments of this partition have at most so many bytes of batches; 0: what the options say. */
-void ks_log_set_segment_bytes(struct ks_log *log, struct ks_partition *partition, size_t bytes_max);
+
+/* Segments of a partition; zeroed: as the options say. */
+struct ks_segment_limits {
+    size_t bytes_max; /* of batches, where that is less than the options say */
+    /*
+     * Its oldest bytes get a segment at this age where that is sooner than compact_interval_ms,
+     * though not within a minute. And times in a segment lie no further apart than this from the
+     * first batch on, by the greatest of each batch. 0: no limit.
+     */
+    int64_t ms;
+    int64_t jitter_ms; /* a random part of so many is taken off for each segment */
+};
+
+/* Sets the limits of an open partition. */
+void ks_log_set_segment_limits(struct ks_log *log, struct ks_partition *partition,
+                               const struct ks_segment_limits *limits);
 
 int32_t ks_partition_leader_epoch(const struct ks_partition *partition);
 int64_t ks_partition_log_start(const struct ks_partition *partition);

@@ -86,11 +86,13 @@ struct ks_partition {
     struct ks_producer_table producers;
 
     struct ks_compaction {
-        struct ks_list link;      /* with the young or those that are due */
-        int64_t since_ms;         /* when the oldest of what isn't compacted came */
-        int64_t replayed_ms;      /* the same in wall time, of what was replayed; 0: nothing was */
-        size_t segment_bytes_max; /* the topic's; 0: the log's alone */
-        int64_t counted_from;     /* compacted_upto when the bytes were counted */
+        struct ks_list link;       /* with those that are due */
+        struct ks_heap_node young; /* or with those that will be, by when */
+        int64_t since_ms;          /* when the oldest of what isn't compacted came */
+        int64_t replayed_ms;       /* the same in wall time, of what was replayed; 0: nothing was */
+        struct ks_segment_limits limits;
+        int64_t roll_ms;      /* of the segment to come, from these; 0: no limit */
+        int64_t counted_from; /* compacted_upto when the bytes were counted */
         int64_t counted_upto;
         size_t bytes; /* between these, at least where they are fewer than a segment's */
         bool is_due;

@@ -313,15 +313,8 @@ ks_meta_log_apply(struct ks_meta_log *log, const struct ks_meta_batch *batch,
 int64_t
 ks_meta_log_backoff_ms(struct ks_meta_log *log, uint32_t failures)
 {
-    uint64_t wait_ms = log->options.retry_ms;
-
-    while (failures-- > 1 && wait_ms < log->options.retry_ms_max) {
-        wait_ms *= 2;
-    }
-    if (wait_ms > log->options.retry_ms_max) {
-        wait_ms = log->options.retry_ms_max;
-    }
-    return (int64_t) (wait_ms / 2 + ks_env_random_u64(log->env) % (wait_ms / 2 + 1));
+    return ks_backoff_random_ms(log->env, log->options.retry_ms, log->options.retry_ms_max,
+                                failures == 0 ? 0 : failures - 1);
 }
 
 static bool

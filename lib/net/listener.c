@@ -5,7 +5,7 @@
  */
 #include "net/listener.h"
 
-#include "net/address.h"
+#include "net/listen_socket.h"
 #include "net/server_state.h"
 
 #include <assert.h>
@@ -72,89 +72,24 @@ on_resume_due(void *arg)
     ks_listener_resume(arg);
 }
 
-static enum kafscale_status
-fail(int fd, const char *what, const char *address, struct kafscale_error *error)
-{
-    int reason = errno;
-
-    if (fd >= 0) {
-        close(fd);
-    }
-    return ks_error_set(error, KAFSCALE_IO, "%s %s: %s", what, address, strerror(reason));
-}
-
-/* IPv6 may be switched off in the kernel: "every address" then is every IPv4 address. */
-static int
-open_socket(struct ks_address *address)
-{
-    struct sockaddr_in any = { .sin_family = AF_INET };
-    int fd = socket(address->storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
-    if (fd >= 0 || !address->is_dual) {
-        return fd;
-    }
-    any.sin_port = htons(ks_address_port((const struct sockaddr *) &address->storage));
-    memcpy(&address->storage, &any, sizeof any);
-    address->size = sizeof any;
-    return socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-}
-
-static enum kafscale_status
-bind_and_listen(const char *text, struct ks_address *address, int *fd_out,
-                struct kafscale_error *error)
-{
-    int yes = 1;
-    int v6_only = address->is_dual ? 0 : 1;
-    int fd = open_socket(address);
-
-    if (fd < 0) {
-        return fail(fd, "socket for", text, error);
-    }
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) != 0) {
-        return fail(fd, "SO_REUSEADDR for", text, error);
-    }
-    if (address->storage.ss_family == AF_INET6 &&
-        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6_only, sizeof v6_only) != 0) {
-        return fail(fd, "IPV6_V6ONLY for", text, error);
-    }
-    if (bind(fd, (const struct sockaddr *) &address->storage, address->size) != 0) {
-        return fail(fd, "bind to", text, error);
-    }
-    if (listen(fd, BACKLOG) != 0) {
-        return fail(fd, "listen on", text, error);
-    }
-    *fd_out = fd;
-    return KAFSCALE_OK;
-}
-
 enum kafscale_status
 ks_listener_init(struct ks_listener *listener, struct ks_server *server, uint32_t index,
                  const char *address_text, struct kafscale_error *error)
 {
-    struct ks_address address;
-    struct sockaddr_storage bound = { 0 };
-    socklen_t bound_size = sizeof bound;
-    enum kafscale_status status;
+    uint16_t port = 0;
     int fd = -1;
+    enum kafscale_status status = ks_listen_socket(address_text, BACKLOG, &fd, &port, error);
 
-    status = ks_address_parse(address_text, &address, error);
     if (status != KAFSCALE_OK) {
         return status;
     }
-    status = bind_and_listen(address_text, &address, &fd, error);
-    if (status != KAFSCALE_OK) {
-        return status;
-    }
-    if (getsockname(fd, (struct sockaddr *) &bound, &bound_size) != 0) {
-        return fail(fd, "getsockname of", address_text, error);
-    }
-    *listener = (struct ks_listener){ .server = server, .index = index, .fd = fd };
-    listener->port = ks_address_port((const struct sockaddr *) &bound);
+    *listener = (struct ks_listener){ .server = server, .index = index, .fd = fd, .port = port };
     listener->resume_timer.on_due = on_resume_due;
     listener->resume_timer.arg = listener;
     event_assign(&listener->event, server->base, fd, EV_READ | EV_PERSIST, on_acceptable, listener);
     if (event_add(&listener->event, NULL) != 0) {
-        return fail(fd, "event for", address_text, error);
+        close(fd);
+        return ks_error_set(error, KAFSCALE_NO_MEMORY, "event for %s", address_text);
     }
     return KAFSCALE_OK;
 }

@@ -8,6 +8,7 @@
 
 #include "net/latch.h"
 #include "net/limits.h"
+#include "net/listen_socket.h"
 #include "net/loop.h"
 #include "net/loop_thread.h"
 #include "net/server.h"

@@ -29,6 +29,15 @@ const char *kafka_error_name(int16_t code);
 /* Whether clients try again after this code. */
 bool kafka_error_is_retriable(int16_t code);
 
+typedef void kafka_error_visit(void *arg, int16_t code);
+
+/*
+ * Calls `visit` for each error code but NONE that a message of this version tells, also for those
+ * inside arrays.
+ */
+void kafka_visit_errors(const struct kafka_message *message, int16_t version, const void *in,
+                        kafka_error_visit *visit, void *arg);
+
 /*
  * Fills a struct with the defaults of all its fields. A zeroed struct is not the same: some
  * defaults are -1 or null.

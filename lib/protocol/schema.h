@@ -32,6 +32,8 @@ enum kafka_kind {
 #define KAFKA_FIELD_IGNORABLE 2u
 /* The default is null, not empty. */
 #define KAFKA_FIELD_DEFAULT_NULL 4u
+/* A code of kafka_error.def: what became of the request, or of a part of it. */
+#define KAFKA_FIELD_ERROR 8u
 
 struct kafka_field {
     const char *name;

@@ -239,6 +239,14 @@ static const char *const fault_texts[] = {
     [KS_BATCH_FAULT_CODEC] = "zstd needs a later version of the request",
 };
 
+int32_t
+ks_batch_count_records(struct kafscale_slice batch_bytes)
+{
+    assert(batch_bytes.size >= KS_BATCH_HEADER_BYTES);
+
+    return (int32_t) ks_get_u32(batch_bytes.data + KS_BATCH_RECORD_COUNT_AT);
+}
+
 const char *
 ks_batch_fault_text(enum ks_batch_fault fault)
 {

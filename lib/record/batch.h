@@ -95,6 +95,9 @@ bool ks_batch_crc_is_right(const struct ks_batch *batch);
  */
 uint32_t ks_batch_crc_after(uint32_t crc, struct kafscale_slice batch_bytes);
 
+/* How many records a batch has, by its header alone: of one that was checked before. */
+int32_t ks_batch_count_records(struct kafscale_slice batch_bytes);
+
 /* Why a produced batch is refused; each is one Kafka error of the Produce API. */
 enum ks_batch_fault {
     KS_BATCH_FAULT_NONE,

@@ -22,10 +22,15 @@
 
 #define CHUNK_BYTES (64u << 10)
 #define ZSTD_WINDOW_LOG_MAX 23
-#define ZSTD_LEVEL 3
+/* From this level on a window may pass what is opened here, if there is enough to compress. */
+#define ZSTD_LEVEL_WIDE 20
 #define GZIP_WINDOW_BITS 31 /* a window of 32 KiB, with gzip's header */
-#define GZIP_LEVEL 6
 #define GZIP_MEMORY_LEVEL 8
+
+/* Where the thorough form of lz4 begins and ends in the library. */
+#define LZ4_LEVEL_FAST 9
+#define LZ4_LIBRARY_LEVEL_MIN 3
+#define LZ4_LIBRARY_LEVEL_MAX 12
 
 /* Three bytes copy at most 64, so no block can announce more than this times its size. */
 #define SNAPPY_RATIO_MAX 64u
@@ -97,8 +102,16 @@ append(struct ks_buffer *out, const void *data, size_t size, struct kafscale_err
 }
 
 static enum kafscale_status
-copy_plain(struct kafscale_slice bytes, struct ks_buffer *out, struct kafscale_error *error)
+open_plain(struct kafscale_slice bytes, struct ks_buffer *out, struct kafscale_error *error)
 {
+    return append(out, bytes.data, bytes.size, error);
+}
+
+static enum kafscale_status
+copy_plain(int level, struct kafscale_slice bytes, struct ks_buffer *out,
+           struct kafscale_error *error)
+{
+    (void) level;
     return append(out, bytes.data, bytes.size, error);
 }
 
@@ -168,7 +181,8 @@ gzip_decompress(struct kafscale_slice bytes, struct ks_buffer *out, struct kafsc
 }
 
 static enum kafscale_status
-gzip_compress(struct kafscale_slice plain, struct ks_buffer *out, struct kafscale_error *error)
+gzip_compress(int level, struct kafscale_slice plain, struct ks_buffer *out,
+              struct kafscale_error *error)
 {
     z_stream stream = { .zalloc = zlib_alloc, .zfree = zlib_free };
     size_t start = out->size;
@@ -176,7 +190,7 @@ gzip_compress(struct kafscale_slice plain, struct ks_buffer *out, struct kafscal
     enum kafscale_status status;
     int result;
 
-    if (deflateInit2(&stream, GZIP_LEVEL, Z_DEFLATED, GZIP_WINDOW_BITS, GZIP_MEMORY_LEVEL,
+    if (deflateInit2(&stream, level, Z_DEFLATED, GZIP_WINDOW_BITS, GZIP_MEMORY_LEVEL,
                      Z_DEFAULT_STRATEGY) != Z_OK) {
         return no_memory(error, "gzip");
     }
@@ -255,7 +269,7 @@ snappy_decompress(struct kafscale_slice bytes, struct ks_buffer *out, struct kaf
 }
 
 static enum kafscale_status
-snappy_compress_raw(struct kafscale_slice plain, struct ks_buffer *out,
+snappy_compress_raw(int level, struct kafscale_slice plain, struct ks_buffer *out,
                     struct kafscale_error *error)
 {
     size_t start = out->size;
@@ -265,6 +279,7 @@ snappy_compress_raw(struct kafscale_slice plain, struct ks_buffer *out,
     enum kafscale_status status = extend(out, length, &room, error);
     snappy_status result;
 
+    (void) level;
     if (status != KAFSCALE_OK) {
         return status;
     }
@@ -331,12 +346,27 @@ lz4_decompress(struct kafscale_slice bytes, struct ks_buffer *out, struct kafsca
     return status;
 }
 
+/* 0 is the fast form. */
+static int
+lz4_library_level(int level)
+{
+    if (level == LZ4_LEVEL_FAST) {
+        return 0;
+    }
+    if (level < LZ4_LIBRARY_LEVEL_MIN) {
+        return LZ4_LIBRARY_LEVEL_MIN;
+    }
+    return level > LZ4_LIBRARY_LEVEL_MAX ? LZ4_LIBRARY_LEVEL_MAX : level;
+}
+
 /* Blocks are independent: the Java client reads no others. */
 static enum kafscale_status
-lz4_compress(struct kafscale_slice plain, struct ks_buffer *out, struct kafscale_error *error)
+lz4_compress(int level, struct kafscale_slice plain, struct ks_buffer *out,
+             struct kafscale_error *error)
 {
     LZ4F_preferences_t preferences = {
         .frameInfo = { .blockSizeID = LZ4F_max64KB, .blockMode = LZ4F_blockIndependent },
+        .compressionLevel = lz4_library_level(level),
     };
     size_t start = out->size;
     size_t bound = LZ4F_compressFrameBound(plain.size, &preferences);
@@ -420,40 +450,59 @@ zstd_decompress(struct kafscale_slice bytes, struct ks_buffer *out, struct kafsc
     return status;
 }
 
+/* A batch in a wider window than is opened here would be lost. */
+static bool
+zstd_set_level(ZSTD_CCtx *context, int level)
+{
+    return !ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, level)) &&
+           (level < ZSTD_LEVEL_WIDE ||
+            !ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_windowLog, ZSTD_WINDOW_LOG_MAX)));
+}
+
 static enum kafscale_status
-zstd_compress(struct kafscale_slice plain, struct ks_buffer *out, struct kafscale_error *error)
+zstd_compress(int level, struct kafscale_slice plain, struct ks_buffer *out,
+              struct kafscale_error *error)
 {
     size_t start = out->size;
     size_t bound = ZSTD_compressBound(plain.size);
     uint8_t *room = NULL;
     enum kafscale_status status = extend(out, bound, &room, error);
-    size_t result;
+    ZSTD_CCtx *context;
+    size_t result = 0;
+    bool is_done;
 
     if (status != KAFSCALE_OK) {
         return status;
     }
-    result = ZSTD_compress(room, bound, plain.data, plain.size, ZSTD_LEVEL);
-    if (ZSTD_isError(result)) {
-        out->size = start;
-        return no_memory(error, "zstd");
+    context = ZSTD_createCCtx();
+    is_done = context != NULL && zstd_set_level(context, level);
+    if (is_done) {
+        result = ZSTD_compress2(context, room, bound, plain.data, plain.size);
+        is_done = !ZSTD_isError(result);
     }
-    out->size = start + result;
-    return KAFSCALE_OK;
+    ZSTD_freeCCtx(context);
+    out->size = is_done ? start + result : start;
+    return is_done ? KAFSCALE_OK : no_memory(error, "zstd");
 }
 
-typedef enum kafscale_status transform(struct kafscale_slice bytes, struct ks_buffer *out,
-                                       struct kafscale_error *error);
+typedef enum kafscale_status close_codec(int level, struct kafscale_slice plain,
+                                         struct ks_buffer *out, struct kafscale_error *error);
+typedef enum kafscale_status open_codec(struct kafscale_slice bytes, struct ks_buffer *out,
+                                        struct kafscale_error *error);
 
 static const struct codec {
     const char *name;
-    transform *compress;
-    transform *decompress;
+    close_codec *compress;
+    open_codec *decompress;
+    int level_default;
+    int level_min; /* besides the default */
+    int level_max;
 } codecs[KS_CODEC_COUNT] = {
-    [KS_CODEC_NONE] = { "none", copy_plain, copy_plain },
-    [KS_CODEC_GZIP] = { "gzip", gzip_compress, gzip_decompress },
-    [KS_CODEC_SNAPPY] = { "snappy", snappy_compress_raw, snappy_decompress },
-    [KS_CODEC_LZ4] = { "lz4", lz4_compress, lz4_decompress },
-    [KS_CODEC_ZSTD] = { "zstd", zstd_compress, zstd_decompress },
+    [KS_CODEC_NONE] = { "none", copy_plain, open_plain, 0, 0, 0 },
+    [KS_CODEC_GZIP] = { "gzip", gzip_compress, gzip_decompress, Z_DEFAULT_COMPRESSION, 1, 9 },
+    [KS_CODEC_SNAPPY] = { "snappy", snappy_compress_raw, snappy_decompress, 0, 0, 0 },
+    [KS_CODEC_LZ4] = { "lz4", lz4_compress, lz4_decompress, LZ4_LEVEL_FAST, 1, 17 },
+    [KS_CODEC_ZSTD] = { "zstd", zstd_compress, zstd_decompress, 3, -131072, 22 },
 };
 
 static const struct codec *
@@ -499,9 +548,18 @@ ks_decompress(int codec, struct kafscale_slice compressed, size_t plain_bytes_ma
     return KAFSCALE_OK;
 }
 
+bool
+ks_codec_has_level(int codec, int level)
+{
+    const struct codec *found = codec_find(codec);
+
+    return found != NULL && (level == KS_LEVEL_DEFAULT || level == found->level_default ||
+                             (level >= found->level_min && level <= found->level_max));
+}
+
 enum kafscale_status
-ks_compress(int codec, struct kafscale_slice plain, struct ks_buffer *out,
-            struct kafscale_error *error)
+ks_compress_at(int codec, int level, struct kafscale_slice plain, struct ks_buffer *out,
+               struct kafscale_error *error)
 {
     const struct codec *found = codec_find(codec);
 
@@ -510,8 +568,17 @@ ks_compress(int codec, struct kafscale_slice plain, struct ks_buffer *out,
     if (found == NULL) {
         return ks_error_set(error, KAFSCALE_UNSUPPORTED, "compression codec %d", codec);
     }
+    assert(ks_codec_has_level(codec, level));
     if (plain.size > KS_PLAIN_BYTES_MAX) {
         return ks_error_set(error, KAFSCALE_TOO_LARGE, "%zu bytes of records", plain.size);
     }
-    return found->compress(plain, out, error);
+    return found->compress(level == KS_LEVEL_DEFAULT ? found->level_default : level, plain, out,
+                           error);
+}
+
+enum kafscale_status
+ks_compress(int codec, struct kafscale_slice plain, struct ks_buffer *out,
+            struct kafscale_error *error)
+{
+    return ks_compress_at(codec, KS_LEVEL_DEFAULT, plain, out, error);
 }

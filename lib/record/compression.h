@@ -11,6 +11,8 @@
 
 #include "base/buffer.h"
 
+#include <limits.h>
+
 /* No batch opens to more than this, whatever the caller allows. */
 #define KS_PLAIN_BYTES_MAX (64u << 20)
 
@@ -40,10 +42,24 @@ KAFSCALE_MUST_CHECK enum kafscale_status ks_decompress(int codec, struct kafscal
                                                        struct ks_buffer *plain_out,
                                                        struct kafscale_error *error);
 
+/* What the codec takes where nobody asks for a level. */
+#define KS_LEVEL_DEFAULT INT_MIN
+
+/* Whether a topic may ask for this level of the codec; the default is one, and all snappy has. */
+bool ks_codec_has_level(int codec, int level);
+
 /*
  * Appends the compressed form of `plain` to `out`, which keeps its cap; on failure `out` is as
- * it was.
+ * it was. The room is taken for the worst case: KAFSCALE_TOO_LARGE may be said of bytes that would
+ * have become few enough. Levels are those of Kafka: gzip -1 or 1 to 9; lz4 1 to 17, where 9 is its
+ * fast form and all others the thorough one; zstd -131072 to 22.
  */
+KAFSCALE_MUST_CHECK enum kafscale_status ks_compress_at(int codec, int level,
+                                                        struct kafscale_slice plain,
+                                                        struct ks_buffer *out,
+                                                        struct kafscale_error *error);
+
+/* The same at the default level. */
 KAFSCALE_MUST_CHECK enum kafscale_status ks_compress(int codec, struct kafscale_slice plain,
                                                      struct ks_buffer *out,
                                                      struct kafscale_error *error);

@@ -13,10 +13,13 @@
 
 /*
  * Appends the batch that `records` was opened over to `out`, under its cap, with its records in
- * `codec`; on failure `out` is as it was. KAFSCALE_TOO_LARGE: it passes the cap.
+ * `codec` at this level (ks_compress_at); on failure `out` is as it was. KAFSCALE_TOO_LARGE: it
+ * passes the cap; KAFSCALE_UNSUPPORTED: so few bytes that nobody would open them again
+ * (KS_COMPRESSION_RATIO_MAX).
  */
 KAFSCALE_MUST_CHECK enum kafscale_status ks_batch_recode(const struct ks_records *records,
-                                                         int codec, struct ks_buffer *out,
+                                                         int codec, int level,
+                                                         struct ks_buffer *out,
                                                          struct kafscale_error *error);
 
 #endif

@@ -21,6 +21,7 @@ struct call {
     union ks_store_request request;
     union ks_store_done done;
     void *arg;
+    int64_t begun_ms;
     struct ks_task early;
     enum kafscale_status early_status;
 };
@@ -29,6 +30,7 @@ struct ks_store {
     struct ks_env *env;
     struct kafscale_store inner;
     struct ks_store_counters counters;
+    struct ks_store_health health;
     struct ks_store_trouble writing;
     struct ks_store_trouble reading;
     struct ks_list idle;
@@ -54,6 +56,12 @@ struct answer {
 
 static const char *const operation_names[KS_STORE_OPERATION_COUNT] = { "PUT", "GET", "LIST",
                                                                        "DELETE" };
+
+const char *
+ks_store_operation_name(enum ks_store_operation operation)
+{
+    return operation_names[operation];
+}
 
 static void
 free_calls(struct ks_list *calls)
@@ -112,6 +120,7 @@ ks_store_new(struct ks_env *env, struct kafscale_store inner)
     }
     store->env = env;
     store->inner = inner;
+    ks_store_set_health(store, &ks_health_defaults);
     store->writing = (struct ks_store_trouble){ .what = "write to", .store = inner.ops->name };
     store->reading = (struct ks_store_trouble){ .what = "read from", .store = inner.ops->name };
     ks_list_init(&store->idle);
@@ -156,6 +165,7 @@ take_call(struct ks_store *store, enum ks_store_operation operation, void *arg, 
     call->state = CALL_SUBMITTING;
     call->operation = operation;
     call->arg = arg;
+    call->begun_ms = ks_env_now_ms(store->env);
     call->early = (struct ks_task){ .run = on_early, .arg = call };
     call->early_status = KAFSCALE_OK;
     store->counters.in_flight++;
@@ -222,6 +232,23 @@ note_trouble(struct ks_store *store, enum ks_store_operation operation, const st
     }
 }
 
+static bool
+is_failure(enum kafscale_status status)
+{
+    return status != KAFSCALE_OK && status != KAFSCALE_EXISTS && status != KAFSCALE_NOT_FOUND;
+}
+
+static void
+note_time(const struct call *call, const struct answer *answer)
+{
+    struct ks_store *store = call->store;
+    int64_t now_ms = ks_env_now_ms(store->env);
+
+    ks_histogram_add(&store->counters.durations[call->operation], now_ms - call->begun_ms);
+    ks_store_health_note(&store->health, now_ms, now_ms - call->begun_ms,
+                         is_failure(answer->status));
+}
+
 /*
  * Ends the request: the record goes back first, so that the completion may submit again and
  * close.
@@ -240,11 +267,12 @@ deliver(struct call *call, struct answer *answer)
                          kafscale_status_text(answer->status));
         }
         error = &answer->error;
-        if (answer->status != KAFSCALE_EXISTS && answer->status != KAFSCALE_NOT_FOUND) {
+        if (is_failure(answer->status)) {
             store->counters.errors[call->operation]++;
         }
     }
     note_trouble(store, call->operation, answer);
+    note_time(call, answer);
     store->counters.in_flight--;
     ks_list_remove(&call->link);
     call->state = CALL_IDLE;
@@ -697,6 +725,18 @@ uint32_t
 ks_store_flush_interval_ms(const struct ks_store *store)
 {
     return store->inner.ops->flush_interval_ms;
+}
+
+void
+ks_store_set_health(struct ks_store *store, const struct ks_health_options *options)
+{
+    ks_store_health_init(&store->health, options, ks_env_now_ms(store->env));
+}
+
+void
+ks_store_read_health(struct ks_store *store, struct ks_health_reading *reading_out)
+{
+    ks_store_health_read(&store->health, ks_env_now_ms(store->env), reading_out);
 }
 
 const struct ks_store_counters *

@@ -17,6 +17,7 @@
 #include "kafscale/store.h"
 #include "store/directory_store.h"
 #include "store/fault_store.h"
+#include "store/health.h"
 #include "store/key.h"
 #include "store/memory_store.h"
 #include "store/operation.h"
@@ -30,8 +31,12 @@ struct ks_store_counters {
     uint64_t requests[KS_STORE_OPERATION_COUNT];
     uint64_t errors[KS_STORE_OPERATION_COUNT];
     uint64_t bytes[KS_STORE_OPERATION_COUNT]; /* sent by PUTs when submitted, received by GETs */
+    struct ks_histogram durations[KS_STORE_OPERATION_COUNT]; /* from a request to its answer */
     size_t in_flight;
 };
+
+/* "PUT", "GET", "LIST", "DELETE". */
+const char *ks_store_operation_name(enum ks_store_operation operation);
 
 struct ks_store;
 
@@ -97,6 +102,13 @@ bool ks_store_is_slowed(const struct ks_store *store);
 
 /* Whether it was told to close: nothing more may be asked of it. */
 bool ks_store_is_closing(const struct ks_store *store);
+
+/*
+ * How well it answers, by the limits of KafScale's defaults unless others are set. Setting them
+ * forgets what was known.
+ */
+void ks_store_set_health(struct ks_store *store, const struct ks_health_options *options);
+void ks_store_read_health(struct ks_store *store, struct ks_health_reading *reading_out);
 
 const struct ks_store_counters *ks_store_counters(const struct ks_store *store);
 

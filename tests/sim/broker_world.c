@@ -504,17 +504,28 @@ all_have_written(const struct world *w)
     return are_done;
 }
 
+/* Nobody has heard of this partition, so nobody has written to it. */
+static bool
+is_unknown(const struct world *w, int index)
+{
+    return index < WORLD_PARTITIONS && index >= world_partitions(w);
+}
+
 static bool
 all_is_read(const struct world *w)
 {
     const struct reader *r = &w->readers[0];
     bool is_read = w->admin.is_checked;
 
+    for (int i = 0; i < WORLD_CHANGERS; i++) {
+        is_read &= w->changers[i].has_counted && w->changers[i].has_described;
+    }
     for (int i = 0; i < WORLD_COMMITTERS; i++) {
         is_read &= w->committers[i].is_checked;
     }
     for (int i = 0; i <= WORLD_LOOSE; i++) {
-        is_read &= r->has_latest[i] && r->positions[i] >= w->histories[i].latest_max;
+        is_read &=
+            is_unknown(w, i) || (r->has_latest[i] && r->positions[i] >= w->histories[i].latest_max);
     }
     return is_read;
 }
@@ -544,6 +555,9 @@ finish(struct world *w)
     run_until(w, all_have_written, "clients are stuck after all trouble has ended");
     run_for(w, 2 * WORLD_FRESHNESS_MS);
     w->admin.is_checking = true;
+    for (int i = 0; i < WORLD_CHANGERS; i++) {
+        w->changers[i].must_check = true;
+    }
     for (int i = 0; i < WORLD_COMMITTERS; i++) {
         w->committers[i].must_check = true;
     }
@@ -659,6 +673,12 @@ world_init(struct world *w, uint64_t seed)
     w->meta_operations_max = world_draw(w, 2) == 0 ? 4 : 0;
     start(w);
     admin_init(&w->admin, w);
+    for (int i = 0; i < WORLD_PARTITIONS; i++) {
+        w->partitions_since_ms[i] = -1;
+    }
+    for (int i = 0; i < WORLD_CHANGERS; i++) {
+        changer_init(&w->changers[i], w, i);
+    }
     for (int i = 0; i < WORLD_PRODUCERS; i++) {
         producer_init(&w->producers[i], w, i);
     }
@@ -719,6 +739,9 @@ world_deinit(struct world *w)
         committer_deinit(&w->committers[i]);
     }
     admin_deinit(&w->admin);
+    for (int i = 0; i < WORLD_CHANGERS; i++) {
+        changer_deinit(&w->changers[i]);
+    }
     ks_fault_store_clear(w->faults);
     kill_all(w);
     w->is_broken = false;

@@ -6,8 +6,10 @@
  *
  * What is checked: what was acknowledged is in the log, once, at the offset told, in the order of
  * its producer and of real time; what a reader saw stays; nothing is there that nobody sent;
- * answers about the end of a partition and about topics are no older than freshness.ms; producer
- * ids are given once; no broker fails; and once all trouble has ended everybody gets on.
+ * answers about the end of a partition and about topics are no older than freshness.ms; partitions
+ * that were added stay, and changes of configurations that were acknowledged are in force at the
+ * end; producer ids are given once; no broker fails; and once all trouble has ended everybody gets
+ * on.
  */
 #ifndef KS_TESTS_SIM_BROKER_WORLD_H
 #define KS_TESTS_SIM_BROKER_WORLD_H

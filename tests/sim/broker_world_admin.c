@@ -90,6 +90,7 @@ take_created(struct admin *a, const struct kafka_create_topics_response *respons
     w->events->topics_created++;
     if (a->step == ADMIN_CREATE_STAYS) {
         a->stays_since_ms = w->v.now_ms;
+        world_know_partitions(w, a->first_partitions);
         a->step = ADMIN_CREATE_GOES;
         return true;
     }
@@ -306,7 +307,7 @@ take_deleted_records(struct admin *a, const struct kafka_delete_records_response
         return false;
     }
     if (code != 0) {
-        world_check_error(w, "DeleteRecords", code, a->sent_at_ms);
+        world_check_partition_error(w, "DeleteRecords", a->deleting_index, code, a->sent_at_ms);
         return false;
     }
     if (start < a->deleting_offset || start > w->deletions_asked[a->deleting_index]) {
@@ -438,7 +439,7 @@ act(struct client *client)
     }
     switch (a->step) {
     case ADMIN_CREATE_STAYS:
-        create(a, CALL_CREATE, "stays", WORLD_PARTITIONS);
+        create(a, CALL_CREATE, "stays", a->first_partitions);
         break;
     case ADMIN_CREATE_GOES:
         create(a, CALL_CREATE, "goes", 1);
@@ -461,6 +462,7 @@ on_lost(struct client *client)
 void
 admin_init(struct admin *a, struct world *world)
 {
+    a->first_partitions = 1 + (int32_t) world_draw(world, WORLD_PARTITIONS);
     a->stays_since_ms = -1;
     a->deletion_begun_ms = -1;
     a->client.lost = on_lost;

@@ -192,7 +192,7 @@ walk_partition(struct world *w, int index)
 void
 world_check_all(struct world *w)
 {
-    for (int index = 0; index < WORLD_PARTITIONS && !w->is_broken; index++) {
+    for (int index = 0; index < world_partitions(w) && !w->is_broken; index++) {
         check_partition(w, index);
         walk_partition(w, index);
     }

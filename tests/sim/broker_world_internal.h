@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The inside of a simulated world of brokers, shared by its files: broker_world.c (brokers, time,
- * what is done to them), broker_world_client.c, broker_world_producer.c, broker_world_reader.c and
- * broker_world_admin.c and broker_world_committer.c (who talks to them) and broker_world_history.c
- * (what must hold).
+ * what is done to them), broker_world_client.c, broker_world_producer.c, broker_world_reader.c,
+ * broker_world_admin.c, broker_world_changer.c and broker_world_committer.c (who talks to them) and
+ * broker_world_history.c (what must hold).
  */
 #ifndef KS_TESTS_SIM_BROKER_WORLD_INTERNAL_H
 #define KS_TESTS_SIM_BROKER_WORLD_INTERNAL_H
@@ -13,7 +13,7 @@
 #include "sim/process.h"
 #include "sim/witness.h"
 
-#define WORLD_PARTITIONS 3 /* of the topic that stays, "stays" */
+#define WORLD_PARTITIONS 3 /* of the topic that stays, "stays", when it has grown */
 #define WORLD_LOOSE 3      /* the one partition of the topic that goes and comes, "goes" */
 #define WORLD_PRODUCERS 3
 #define WORLD_READERS 2
@@ -24,6 +24,9 @@
 #define LOOSE_MAX 400
 #define WORLD_IDS_MAX 400
 #define WORLD_NEW_TOPICS_MAX 100
+#define CHANGES_MAX 200
+#define WORLD_CHANGERS 2
+#define CHANGER_KEYS 2
 /* Brokers in the world have at most this; no answer may be older. */
 #define WORLD_FRESHNESS_MS 1000
 
@@ -147,6 +150,7 @@ struct admin {
     struct client client;
     enum admin_step step;
     bool was_deleted;          /* the next creation is a second life */
+    int32_t first_partitions;  /* of the topic that stays */
     int64_t stays_since_ms;    /* -1: not created yet */
     int64_t goes_since_ms;     /* its last creation */
     int64_t deletion_begun_ms; /* of the last deletion: its first request */
@@ -172,6 +176,28 @@ void admin_replace_topic(struct admin *admin);
 
 /* Nothing is under way: both topics are there. */
 bool admin_rests(const struct admin *admin);
+
+/* Adds partitions to the topic that stays, and changes its configurations. */
+struct changer {
+    struct client client;
+    int index;
+    int64_t sent_at_ms;
+    int32_t partitions_asked; /* the most that it has ever asked for */
+    int32_t count_asked;      /* by the request under way */
+    int32_t count_before;     /* partitions_asked before it */
+    int32_t change_count;     /* of configurations; change i is number i */
+    bool is_acknowledged[CHANGES_MAX];
+    int32_t newest[CHANGER_KEYS]; /* acknowledged change of each key; -1: none */
+    /* The same, and the number of partitions, as the broker that it talks to has told. */
+    int32_t newest_here[CHANGER_KEYS];
+    int32_t count_here;
+    bool must_check; /* a last time */
+    bool has_counted;
+    bool has_described;
+};
+
+void changer_init(struct changer *changer, struct world *world, int index);
+void changer_deinit(struct changer *changer);
 
 struct known_commit {
     int64_t at_ms;
@@ -235,6 +261,8 @@ struct world {
     struct producer producers[WORLD_PRODUCERS];
     struct reader readers[WORLD_READERS];
     struct admin admin;
+    struct changer changers[WORLD_CHANGERS];
+    int64_t partitions_since_ms[WORLD_PARTITIONS]; /* known to somebody; -1: not yet */
     struct committer committers[WORLD_COMMITTERS];
 };
 
@@ -254,6 +282,16 @@ void world_note_id(struct world *world, int64_t id);
  * is explained when it was not created freshness.ms before the request was sent.
  */
 void world_check_error(struct world *world, const char *api, int16_t code, int64_t sent_at_ms);
+
+/* So many partitions of the topic that stays are known to be there. */
+int world_partitions(const struct world *world);
+
+/* Somebody was told that there are so many. */
+void world_know_partitions(struct world *world, int32_t count);
+
+/* The same for one of them, which must be known to brokers freshness.ms after it was to anybody. */
+void world_check_partition_error(struct world *world, const char *api, int32_t index, int16_t code,
+                                 int64_t sent_at_ms);
 
 /* Answers of the store that were damaged on their way, so far. */
 uint64_t world_damaged_answers(const struct world *world);

@@ -13,6 +13,9 @@
 #define REQUESTS_MAX 4
 #define TIMEOUT_MS 1000
 #define PATIENCE_MS 1500
+/* Times of records: hours before the clocks of brokers begin, so that none is too new. */
+#define FIRST_MS (INT64_C(1700000000000) - 12 * 3600000)
+#define APART_MS INT64_C(25000)
 
 /* One Produce under way: which batch of each lane it holds, or -1. */
 struct produce {
@@ -82,7 +85,8 @@ take_partition(struct producer *p, const struct produce *produce,
         return false;
     }
     if (partition->error_code != 0) {
-        world_check_error(w, "Produce", partition->error_code, produce->sent_at_ms);
+        world_check_partition_error(w, "Produce", partition->index, partition->error_code,
+                                    produce->sent_at_ms);
         return false;
     }
     assert(produce->batches[partition->index] == p->lanes[partition->index].acknowledged);
@@ -167,7 +171,7 @@ build_batch(struct producer *p, int index, const struct sent_batch *batch, struc
     ks_batch_builder_init(&builder, &options);
     for (int32_t i = 0; i < batch->count; i++) {
         char value[48];
-        struct ks_record record = { .timestamp = 1700000000000 + batch->sequence + i };
+        struct ks_record record = { .timestamp = FIRST_MS + (batch->sequence + i) * APART_MS };
 
         snprintf(value, sizeof value, "%d %d %d", p->index, index, (int) (batch->sequence + i));
         record.value = ks_slice_of_text(value);
@@ -212,16 +216,17 @@ send_batches(struct producer *p)
     struct kafka_produce_request_topic topic;
     struct kafka_produce_request request;
     struct produce *produce = calloc(1, sizeof *produce);
+    int known = world_partitions(w);
     int32_t count = 0;
 
     assert(produce != NULL);
+    memset(produce->batches, -1, sizeof produce->batches);
     kafka_message_init(&kafka_produce_request_message, &request);
     kafka_message_init(&kafka_produce_request_topic_message, &topic);
-    for (int i = 0; i < WORLD_PARTITIONS; i++) {
+    for (int i = 0; i < known; i++) {
         struct sent_batch *batch = next_batch(p, i);
 
         ks_buffer_init(&buffers[i], SIZE_MAX / 2);
-        produce->batches[i] = -1;
         if (batch == NULL) {
             continue;
         }
@@ -254,7 +259,7 @@ send_batches(struct producer *p)
     ks_list_append(&p->requests, &produce->link);
     line_send(p->client.line, KAFKA_API_PRODUCE, (int16_t) (3 + world_draw(w, 9)), &request,
               produce);
-    for (int i = 0; i < WORLD_PARTITIONS; i++) {
+    for (int i = 0; i < known; i++) {
         ks_buffer_deinit(&buffers[i]);
     }
 }

@@ -151,7 +151,7 @@ take_fetched_partition(struct reader *r, int index,
         return false;
     }
     if (partition->error_code != 0) {
-        world_check_error(w, "Fetch", partition->error_code, r->sent_at_ms);
+        world_check_partition_error(w, "Fetch", index, partition->error_code, r->sent_at_ms);
         return false;
     }
     if (partition->records.part_count > 0) {
@@ -197,7 +197,8 @@ take_latest(struct reader *r, const struct kafka_list_offsets_response *response
         &response->topics[0].partitions[0];
 
     if (partition->error_code != 0) {
-        world_check_error(w, "ListOffsets", partition->error_code, r->sent_at_ms);
+        world_check_partition_error(w, "ListOffsets", r->latest_index, partition->error_code,
+                                    r->sent_at_ms);
         return false;
     }
     if (partition->offset < known && r->latest_index != WORLD_LOOSE) {
@@ -220,7 +221,8 @@ take_earliest(struct reader *r, const struct kafka_list_offsets_response *respon
         &response->topics[0].partitions[0];
 
     if (partition->error_code != 0) {
-        world_check_error(w, "ListOffsets", partition->error_code, r->sent_at_ms);
+        world_check_partition_error(w, "ListOffsets", r->latest_index, partition->error_code,
+                                    r->sent_at_ms);
         return false;
     }
     if (partition->offset > w->deletions_asked[index]) {
@@ -334,11 +336,16 @@ act(struct client *client)
 {
     struct reader *r = KS_CONTAINER(client, struct reader, client);
     struct world *w = client->world;
-    int index = (int) world_draw(w, WORLD_PARTITIONS + r->is_last);
+    int known = world_partitions(w);
+    int index;
 
     if (w->admin.stays_since_ms < 0 || !client_is_patient(client, PATIENCE_MS) ||
         client->waits_since_ms >= 0 || !client_connect(client)) {
         return;
+    }
+    index = (int) world_draw(w, (uint64_t) known + r->is_last);
+    if (index == known) {
+        index = WORLD_LOOSE;
     }
     w->events->operations++;
     client->waits_since_ms = w->v.now_ms;
@@ -359,7 +366,7 @@ act(struct client *client)
         fetch(r, WORLD_LOOSE, 1);
         return;
     }
-    fetch(r, 0, WORLD_PARTITIONS);
+    fetch(r, 0, known);
 }
 
 void

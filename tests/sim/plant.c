@@ -63,6 +63,9 @@ static const char *const names[KS_PLANTED_COUNT] = {
     [KS_PLANTED_GROUP_LEADER] = "group-leader",
     [KS_PLANTED_GROUP_LATE_STORED] = "group-late-stored",
     [KS_PLANTED_GROUP_SHORTCUT] = "group-shortcut",
+    [KS_PLANTED_RECORD_COMPARE] = "record-compare",
+    [KS_PLANTED_RECORD_OUTCOME] = "record-outcome",
+    [KS_PLANTED_TOPIC_GROWS] = "topic-grows",
 };
 #endif
 

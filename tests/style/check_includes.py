@@ -20,7 +20,7 @@ PURE = ("protocol", "record", "group", "log")
 OUTSIDE = (
     (r"isa-l.*|crc\.h", ("lib/base/crc32c.c",)),
     (r"lz4.*|zstd.*|snappy-c\.h|zlib\.h", ("lib/record/compression",)),
-    (r"event2/.*", ("lib/net/", "lib/ops/http.c", "include/kafscale/broker.h", "lib/kafscale.c")),
+    (r"event2/.*", ("lib/net/", "include/kafscale/broker.h", "lib/kafscale.c")),
     (r"openssl/.*", ("lib/net/tls", "lib/store/s3/")),
     (r"curl/.*", ("lib/store/s3/", "lib/meta/etcd/")),
     (r"libs3\.h", ("lib/store/libs3/",)),

@@ -201,6 +201,17 @@ on_store(void *arg, struct ks_group *group, uint64_t number)
     }
 }
 
+/* Who waits for an answer is alive. */
+static void
+on_expelled(void *arg, const struct ks_group *group, struct kafscale_slice member_id,
+            enum ks_group_expulsion why)
+{
+    const struct ks_group_member *member = ks_group_find_member(group, member_id);
+
+    (void) why;
+    world_demand(arg, member != NULL && member->waiter == NULL, "who waits is put out");
+}
+
 /* --- A world ---------------------------------------------------------------------------------- */
 
 struct group_world *
@@ -216,9 +227,11 @@ group_world_new(const struct group_world_options *options)
     world->options = *options;
     world->group_options.initial_delay_ms = options->initial_delay_ms;
     world->group_options.size_max = SIZE_MAX;
-    world->events = (struct ks_group_events){
-        .arg = world, .joined = on_joined, .synced = on_synced, .store = on_store
-    };
+    world->events = (struct ks_group_events){ .arg = world,
+                                              .joined = on_joined,
+                                              .synced = on_synced,
+                                              .store = on_store,
+                                              .expelled = on_expelled };
     world->generations[0] = (struct world_generation){ .leader = -1 };
     for (unsigned i = 0; i < GROUP_WORLD_CLIENTS; i++) {
         world->clients[i].index = i;

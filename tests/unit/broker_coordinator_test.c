@@ -245,13 +245,17 @@ on_synced(struct ks_group_waiter *waiter, const struct ks_group_sync_answer *ans
              answer->assignment.size == 0 ? "" : (const char *) answer->assignment.data);
 }
 
+/* Without an instance id: a dynamic member. */
 static void
-begin_join(struct member *member, const char *group, const char *id)
+begin_join_of(struct member *member, const char *group, const char *id, const char *instance_id)
 {
     struct ks_group_protocol protocol = { .name = ks_slice_of_text("range"),
                                           .metadata = ks_slice_of_text("wishes") };
     struct ks_group_join join = { .member_id = ks_slice_of_text(""),
                                   .new_member_id = ks_slice_of_text(id),
+                                  .instance_id = instance_id == NULL
+                                                     ? ks_slice(NULL, 0)
+                                                     : ks_slice_of_text(instance_id),
                                   .client_id = ks_slice_of_text("client"),
                                   .client_host = ks_slice_of_text("/127.0.0.1"),
                                   .protocol_type = ks_slice_of_text("consumer"),
@@ -263,6 +267,12 @@ begin_join(struct member *member, const char *group, const char *id)
     *member = (struct member){ .waiter = { .joined = on_joined, .synced = on_synced } };
     member->waiter.arg = member;
     ks_coordinator_join(coordinator(), ks_slice_of_text(group), &join, &member->waiter);
+}
+
+static void
+begin_join(struct member *member, const char *group, const char *id)
+{
+    begin_join_of(member, group, id, NULL);
 }
 
 static void
@@ -415,6 +425,36 @@ START_TEST(a_member_that_does_not_come_back_after_a_restart_goes_with_its_sessio
     ck_assert_int_eq(ks_group_state(find("g")->group), KS_GROUP_STABLE);
     virtual_env_run_for(&fixture.v, 2000);
     ck_assert_int_eq(ks_group_state(find("g")->group), KS_GROUP_EMPTY);
+}
+END_TEST
+
+START_TEST(static_members_that_come_back_together_are_all_let_in)
+{
+    static const char *const instances[] = { "i", "j", "k" };
+    struct member members[3];
+
+    options.coordinator.initial_delay_ms = 1000;
+    restart();
+    make_ready();
+    for (int i = 0; i < 3; i++) {
+        begin_join_of(&members[i], "g", instances[i], instances[i]);
+    }
+    ck_assert(virtual_env_run_until(&fixture.v, &members[0].is_joined, RUN_MS));
+    begin_sync(&members[0], "g", "everything");
+    ck_assert(virtual_env_run_until(&fixture.v, &members[0].is_synced, RUN_MS));
+    ck_assert_int_eq(ks_group_state(find("g")->group), KS_GROUP_STABLE);
+
+    for (int i = 0; i < 3; i++) {
+        static const char *const ids[] = { "i2", "j2", "k2" };
+
+        begin_join_of(&members[i], "g", ids[i], instances[i]);
+        ck_assert(!members[i].is_joined);
+    }
+    virtual_env_run_for(&fixture.v, 5000);
+    for (int i = 0; i < 3; i++) {
+        ck_assert(members[i].is_joined);
+        ck_assert_int_eq(members[i].error, KS_GROUP_OK);
+    }
 }
 END_TEST
 
@@ -626,6 +666,7 @@ suite_new(void)
     tcase_add_test(tests, an_answer_waits_until_its_record_is_durable);
     tcase_add_test(tests, members_and_generation_go_on_after_a_restart);
     tcase_add_test(tests, a_member_that_does_not_come_back_after_a_restart_goes_with_its_session);
+    tcase_add_test(tests, static_members_that_come_back_together_are_all_let_in);
     tcase_add_test(tests, a_join_whose_asker_goes_is_not_answered);
     tcase_add_test(tests, who_waits_when_the_broker_stops_is_told);
     tcase_add_test(tests, a_checkpoint_lets_old_records_go_and_loses_nothing);

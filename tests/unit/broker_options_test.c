@@ -547,19 +547,38 @@ START_TEST(what_would_be_unsafe_to_ignore_is_refused_unless_it_is_the_default)
 }
 END_TEST
 
+START_TEST(fractions_are_numbers)
+{
+    static const struct {
+        const char *text;
+        double number;
+    } fractions[] = {
+        { "0", 0 }, { "1", 1 }, { "0.25", 0.25 }, { "1.000", 1 }, { "0.605", 0.605 }
+    };
+    struct kafscale_options *options = kafscale_options_new();
+
+    ck_assert_double_eq_tol(ks_option_fraction(options, KS_OPTION_s3_error_rate_warn), 0.2, 1e-12);
+    for (size_t i = 0; i < sizeof fractions / sizeof *fractions; i++) {
+        set(options, "s3.error.rate.warn", fractions[i].text);
+        ck_assert_double_eq_tol(ks_option_fraction(options, KS_OPTION_s3_error_rate_warn),
+                                fractions[i].number, 1e-12);
+    }
+    kafscale_options_free(options);
+}
+END_TEST
+
 START_TEST(an_option_without_effect_gives_one_warning_that_says_why)
 {
     struct kafscale_options *options = kafscale_options_new();
     struct warnings warnings = { 0 };
 
-    set(options, "s3.health.window.sec", "1");
-    set(options, "s3.health.window.sec", "2");
+    set(options, "lag.sample.interval.sec", "1");
+    set(options, "lag.sample.interval.sec", "2");
     set(options, "num.partitions", "2");
     ck_assert_int_eq(kafscale_options_check(options, on_warning, &warnings, NULL), KAFSCALE_OK);
     ck_assert_uint_eq(warnings.count, 1);
-    ck_assert_str_eq(warnings.text,
-                     "option has no effect key=s3.health.window.sec "
-                     "reason=\"nothing is refused for what the store did before\"\n");
+    ck_assert_str_eq(warnings.text, "option has no effect key=lag.sample.interval.sec "
+                                    "reason=\"that metric is not there yet\"\n");
     kafscale_options_free(options);
 }
 END_TEST
@@ -749,6 +768,7 @@ whole_case(void)
     tcase_add_test(whole, a_single_writer_where_it_changes_nothing_is_told_of);
     tcase_add_test(whole, the_memory_account_holds_at_least_one_request_of_the_largest_size);
     tcase_add_test(whole, what_would_be_unsafe_to_ignore_is_refused_unless_it_is_the_default);
+    tcase_add_test(whole, fractions_are_numbers);
     tcase_add_test(whole, an_option_without_effect_gives_one_warning_that_says_why);
     tcase_add_test(whole, every_name_of_kafscale_is_in_the_table);
     tcase_add_test(whole, the_table_can_be_read);

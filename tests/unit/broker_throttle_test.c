@@ -43,6 +43,20 @@ START_TEST(producers_wait_for_as_long_as_the_store_is_behind)
 }
 END_TEST
 
+/* Whatever the operator allows: their heartbeats come on the same connection. */
+START_TEST(who_commits_offsets_waits_as_producers_do_but_not_longer_than_heartbeats_can)
+{
+    pressure.behind_ms = 1600;
+    ck_assert_int_eq(ks_throttle_commit_ms(&pressure), 600);
+    pressure.behind_ms = 120000;
+    pressure.throttle_ms_max = 30000;
+    ck_assert_int_eq(ks_throttle_produce_ms(&pressure), 30000);
+    ck_assert_int_eq(ks_throttle_commit_ms(&pressure), 1000);
+    pressure.throttle_ms_max = 0;
+    ck_assert_int_eq(ks_throttle_commit_ms(&pressure), 0);
+}
+END_TEST
+
 START_TEST(a_store_that_asks_for_less_is_heard_at_once)
 {
     pressure.is_slowed = true;
@@ -106,6 +120,8 @@ suite_new(void)
     tcase_add_checked_fixture(tests, set_up, NULL);
     tcase_add_test(tests, a_broker_that_is_well_asks_nobody_to_wait);
     tcase_add_test(tests, producers_wait_for_as_long_as_the_store_is_behind);
+    tcase_add_test(tests,
+                   who_commits_offsets_waits_as_producers_do_but_not_longer_than_heartbeats_can);
     tcase_add_test(tests, a_store_that_asks_for_less_is_heard_at_once);
     tcase_add_test(tests, the_wait_grows_as_memory_fills);
     tcase_add_test(tests, a_reader_that_got_nothing_for_want_of_memory_waits);

@@ -58,6 +58,7 @@ START_TEST(member_that_does_not_join_in_time_goes)
                      "-> rebalance in progress\n"
                      "wait 5999\n"
                      "wait 1\n"
+                     "-> a-1 expelled: not joined in time\n"
                      "-> b joined as b-1 3 range leader b-1: b-1=3\n"
                      "heartbeat a\n"
                      "-> unknown member\n");
@@ -72,6 +73,7 @@ START_TEST(slowest_member_says_how_long_a_rebalance_may_take)
          "join b range v3 rebalance=5000 session=100000\n"
          "wait 4999\n"
          "wait 1\n"
+         "-> a-1 expelled: not joined in time\n"
          "-> b joined as b-1 2 range leader b-1: b-1=\n"
          "heartbeat a\n"
          "-> unknown member\n");
@@ -143,6 +145,7 @@ START_TEST(session_that_ends_in_the_join_phase_ends_the_waiting)
     play(STABLE_PAIR "join b range=3\n"
                      "wait 9999\n"
                      "wait 1\n"
+                     "-> a-1 expelled: no sign of life\n"
                      "-> b joined as b-1 3 range leader b-1: b-1=3\n");
 }
 END_TEST
@@ -173,6 +176,7 @@ START_TEST(member_whose_request_is_gone_has_a_whole_session_to_come_back)
                      "join a range=1\n"
                      "wait 9999\n"
                      "wait 1\n"
+                     "-> b-1 expelled: no sign of life\n"
                      "-> a joined as a-1 4 range leader a-1: a-1=1\n");
 }
 END_TEST
@@ -258,7 +262,9 @@ START_TEST(group_whose_sessions_all_end_is_empty)
                      "heartbeat a\n"
                      "-> ok\n"
                      "wait 5000\n"
+                     "-> b-1 expelled: no sign of life\n"
                      "wait 5000\n"
+                     "-> a-1 expelled: no sign of life\n"
                      "-> store 2: 3\n"
                      "wait 1000000\n");
 }

@@ -34,11 +34,22 @@ on_store(void *arg, struct ks_group *group, uint64_t number)
     ck_abort_msg("%p is to be stored as %llu", (void *) group, (unsigned long long) number);
 }
 
+static void
+on_expelled(void *arg, const struct ks_group *group, struct kafscale_slice member_id,
+            enum ks_group_expulsion why)
+{
+    (void) arg;
+    ck_abort_msg("%p puts out %.*s: %s", (const void *) group, (int) member_id.size,
+                 (const char *) member_id.data, ks_group_expulsion_text(why));
+}
+
 static int joined_count;
 static const struct ks_group_options options = { .size_max = SIZE_MAX };
-static const struct ks_group_events events = {
-    .arg = &joined_count, .joined = on_joined, .synced = on_synced, .store = on_store
-};
+static const struct ks_group_events events = { .arg = &joined_count,
+                                               .joined = on_joined,
+                                               .synced = on_synced,
+                                               .store = on_store,
+                                               .expelled = on_expelled };
 
 static struct ks_group *
 new_group(void)

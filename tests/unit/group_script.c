@@ -181,6 +181,17 @@ on_store(void *arg, struct ks_group *group, uint64_t number)
     say_members(player);
 }
 
+static void
+on_expelled(void *arg, const struct ks_group *group, struct kafscale_slice member_id,
+            enum ks_group_expulsion why)
+{
+    struct player *player = arg;
+
+    ck_assert_ptr_eq(group, player->group);
+    say_slice(player, "", member_id);
+    say(player, " expelled: %s\n", ks_group_expulsion_text(why));
+}
+
 /* --- Words ------------------------------------------------------------------------------------ */
 
 static void
@@ -601,7 +612,10 @@ play_once(const struct group_story *story, const char *text, uint64_t k)
         .options = { .initial_delay_ms = story->initial_delay_ms,
                      .size_max = story->size_max == 0 ? SIZE_MAX : story->size_max,
                      .seed = 7 },
-        .events = { .joined = on_joined, .synced = on_synced, .store = on_store },
+        .events = { .joined = on_joined,
+                    .synced = on_synced,
+                    .store = on_store,
+                    .expelled = on_expelled },
         .now_ms = 1000000,
         .starves = k != UINT64_MAX,
     };

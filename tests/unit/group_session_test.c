@@ -35,6 +35,7 @@ START_TEST(heartbeat_keeps_a_member)
                      "state\n"
                      "-> Stable 2 range leader a-1: a-1=x b-1=y\n"
                      "wait 1\n"
+                     "-> b-1 expelled: no sign of life\n"
                      "heartbeat b\n"
                      "-> unknown member\n"
                      "heartbeat a\n"
@@ -105,6 +106,7 @@ START_TEST(time_in_which_nobody_was_listened_to_does_not_count)
                      "state\n"
                      "-> PreparingRebalance 2 range leader a-1: a-1=x b-1=y\n"
                      "wait 1\n"
+                     "-> a-1 expelled: no sign of life\n"
                      "-> b joined as b-1 3 range leader b-1: b-1=3\n"
                      "join c range\n"
                      "-> c not joined: unknown member\n");
@@ -246,6 +248,7 @@ START_TEST(whoever_does_not_come_to_the_new_broker_goes)
                      "heartbeat a\n"
                      "-> ok\n"
                      "wait 1000\n"
+                     "-> b-1 expelled: no sign of life\n"
                      "heartbeat a\n"
                      "-> rebalance in progress\n");
 }

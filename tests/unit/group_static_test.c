@@ -108,6 +108,35 @@ START_TEST(member_that_comes_back_twice_fences_itself)
 }
 END_TEST
 
+START_TEST(states_that_are_stored_together_are_told_once)
+{
+    play(STABLE_TRIO "forget b\n"
+                     "forget a\n"
+                     "join b range=2 static=j\n"
+                     "-> store 2: 2 range leader a-1: a-1=x b-2=y c-1=z\n"
+                     "join a range=1 static=i v9\n"
+                     "-> store 3: 2 range leader a-2: a-2=x b-2=y c-1=z\n"
+                     "stored 3\n"
+                     "-> a joined as a-2 2 range leader a-2 skips: a-2/i=1 b-2/j=2 c-1=3\n"
+                     "-> b joined as b-2 2 range leader a-2\n");
+}
+END_TEST
+
+START_TEST(a_later_state_is_not_there_with_an_earlier_one)
+{
+    play(STABLE_TRIO "forget b\n"
+                     "forget a\n"
+                     "join b range=2 static=j\n"
+                     "-> store 2: 2 range leader a-1: a-1=x b-2=y c-1=z\n"
+                     "join a range=1 static=i v9\n"
+                     "-> store 3: 2 range leader a-2: a-2=x b-2=y c-1=z\n"
+                     "stored 2\n"
+                     "-> b joined as b-2 2 range leader a-2\n"
+                     "stored 3\n"
+                     "-> a joined as a-2 2 range leader a-2 skips: a-2/i=1 b-2/j=2 c-1=3\n");
+}
+END_TEST
+
 START_TEST(rebalance_takes_in_who_waits_for_its_new_id)
 {
     play(STABLE_TRIO "forget a\n"
@@ -237,6 +266,7 @@ START_TEST(absent_member_goes_with_its_session)
                      "heartbeat c\n"
                      "-> ok\n"
                      "wait 1000\n"
+                     "-> b-1 expelled: no sign of life\n"
                      "state\n"
                      "-> PreparingRebalance 2 range leader a-1: a-1=x c-1=z\n");
 }
@@ -256,6 +286,7 @@ START_TEST(rebalance_that_nobody_joins_begins_again)
          "-> PreparingRebalance 2 range leader a-1: a-1=\n"
          "wait 7999\n"
          "wait 1\n"
+         "-> a-1 expelled: no sign of life\n"
          "-> store 1: 3\n");
 }
 END_TEST
@@ -275,6 +306,7 @@ START_TEST(absent_member_that_never_syncs_goes)
          "heartbeat b\n"
          "-> ok\n"
          "wait 1\n"
+         "-> a-1 expelled: not synced in time\n"
          "heartbeat b\n"
          "-> rebalance in progress\n");
 }
@@ -332,6 +364,8 @@ suite_new(void)
     tcase_add_test(cases, leader_of_old_that_comes_back_takes_itself_for_a_follower);
     tcase_add_test(cases, new_id_that_can_not_be_stored_is_not_told);
     tcase_add_test(cases, member_that_comes_back_twice_fences_itself);
+    tcase_add_test(cases, states_that_are_stored_together_are_told_once);
+    tcase_add_test(cases, a_later_state_is_not_there_with_an_earlier_one);
     tcase_add_test(cases, rebalance_takes_in_who_waits_for_its_new_id);
     tcase_add_test(cases, request_for_a_new_id_may_be_gone);
     tcase_add_test(cases, member_that_comes_back_may_be_let_go_before_it_is_told);

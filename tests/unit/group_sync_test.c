@@ -111,6 +111,7 @@ START_TEST(member_that_does_not_sync_in_time_goes)
          "heartbeat a\n"
          "-> ok\n"
          "wait 1\n"
+         "-> a-1 expelled: not synced in time\n"
          "-> b not synced: rebalance in progress\n"
          "heartbeat a\n"
          "-> unknown member\n"
@@ -135,6 +136,7 @@ START_TEST(silent_follower_goes_from_a_stable_group)
          "heartbeat b\n"
          "-> ok\n"
          "wait 1000\n"
+         "-> b-1 expelled: not synced in time\n"
          "heartbeat b\n"
          "-> unknown member\n"
          "heartbeat a\n"
@@ -159,6 +161,8 @@ START_TEST(session_stands_still_while_the_member_waits)
               "state\n"
               "-> Stable 2 range leader a-1: a-1=x b-1=\n"
               "wait 1\n"
+              "-> a-1 expelled: no sign of life\n"
+              "-> b-1 expelled: no sign of life\n"
               "-> store 2: 3\n");
 }
 END_TEST

@@ -183,6 +183,36 @@ START_TEST(a_change_is_in_force_when_its_answer_leaves)
 END_TEST
 
 /* The transaction may have happened: the broker must find out, not guess. */
+static uint64_t
+count_segments(void)
+{
+    struct ks_log_counters counters;
+
+    ks_log_get_counters(ks_broker_log(broker->broker), &counters);
+    return counters.segments_written;
+}
+
+/* Records that came before the change are closed off by it, too. */
+START_TEST(a_topic_with_little_traffic_gets_segments_by_its_own_time)
+{
+    struct client_batch batch = client_batch("a", 0);
+
+    ck_assert_int_eq(client_produce(broker, &batch, NULL), KAFKA_ERROR_NONE);
+    virtual_env_run_for(&fixture.v, 20 * 60000);
+    ck_assert_uint_eq(count_segments(), 0);
+    ck_assert_int_eq(change("segment.ms", KS_CONFIG_SET, "1800000"), KAFKA_ERROR_NONE);
+    virtual_env_run_for(&fixture.v, 9 * 60000);
+    ck_assert_uint_eq(count_segments(), 0);
+    virtual_env_run_for(&fixture.v, 60000 + 1000);
+    ck_assert_uint_eq(count_segments(), 1);
+    ck_assert_int_eq(client_produce(broker, &batch, NULL), KAFKA_ERROR_NONE);
+    ck_assert_int_eq(change("segment.jitter.ms", KS_CONFIG_SET, "1800000"), KAFKA_ERROR_NONE);
+    ck_assert_int_eq(change("segment.ms", KS_CONFIG_SET, "600000"), KAFKA_ERROR_NONE);
+    virtual_env_run_for(&fixture.v, 10 * 60000 + 1000);
+    ck_assert_uint_eq(count_segments(), 2);
+}
+END_TEST
+
 START_TEST(a_change_with_a_lost_answer_ends_well)
 {
     struct ks_fate lost = { .fault = KS_FAULT_ERROR_AFTER };
@@ -273,6 +303,7 @@ suite_new(void)
     tcase_add_test(tests, the_older_api_replaces_the_whole_configuration);
     tcase_add_test(tests, a_resource_named_twice_is_not_changed);
     tcase_add_test(tests, a_change_is_in_force_when_its_answer_leaves);
+    tcase_add_test(tests, a_topic_with_little_traffic_gets_segments_by_its_own_time);
     tcase_add_test(tests, a_change_with_a_lost_answer_ends_well);
     tcase_add_test(tests, changes_of_two_brokers_are_both_kept);
     tcase_add_test(tests, a_topic_that_is_gone_does_not_come_back);

@@ -227,6 +227,47 @@ START_TEST(partitions_added_by_another_broker_are_taken_over)
 }
 END_TEST
 
+static struct test_call *
+begin_batch(int64_t producer_id, int32_t partition, int32_t sequence)
+{
+    struct client_batch batch = client_batch("a", partition);
+
+    batch.producer_id = producer_id;
+    batch.sequence = sequence;
+    return client_produce_begin(broker, &batch, 5000);
+}
+
+static int16_t
+end_batch(struct test_call *call)
+{
+    int16_t code = client_produced(call, NULL);
+
+    call_free(call);
+    return code;
+}
+
+/*
+ * A producer knows of partitions from a broker that knew first: of its batches, sent one behind the
+ * other, the first came too soon, and the second must not be taken for the first.
+ */
+START_TEST(a_batch_refused_for_want_of_its_partition_is_not_overtaken)
+{
+    int32_t count = admin_topic(broker, "a")->record.partition_count;
+
+    ck_assert_int_eq(end_batch(begin_batch(7, count, 0)), KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION);
+    ck_assert_int_eq(end_batch(begin_batch(7, count, 1)), KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION);
+    ck_assert_int_eq(end_batch(begin_batch(8, count + 1, 5)),
+                     KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION);
+    ck_assert_int_eq(admin_grow(broker, "a", count + 2), KAFKA_ERROR_NONE);
+    ck_assert_int_eq(end_batch(begin_batch(7, count, 1)), KAFKA_ERROR_OUT_OF_ORDER_SEQUENCE_NUMBER);
+    ck_assert_int_eq(end_batch(begin_batch(7, count, 0)), KAFKA_ERROR_NONE);
+    ck_assert_int_eq(end_batch(begin_batch(7, count, 1)), KAFKA_ERROR_NONE);
+    ck_assert_int_eq(end_batch(begin_batch(8, count + 1, 5)), KAFKA_ERROR_NONE);
+    /* Of others nothing is known, and nothing expected. */
+    ck_assert_int_eq(end_batch(begin_batch(9, count, 3)), KAFKA_ERROR_NONE);
+}
+END_TEST
+
 /* While partitions are being opened the topic grows again. */
 START_TEST(a_topic_that_grows_while_it_is_opened_is_opened_whole)
 {
@@ -279,6 +320,7 @@ suite_new(void)
     tcase_add_test(tests, a_growth_with_a_lost_answer_ends_well);
     tcase_add_test(tests, partitions_added_just_before_a_crash_are_there);
     tcase_add_test(tests, partitions_added_by_another_broker_are_taken_over);
+    tcase_add_test(tests, a_batch_refused_for_want_of_its_partition_is_not_overtaken);
     tcase_add_test(tests, a_topic_that_grows_while_it_is_opened_is_opened_whole);
     tcase_add_test(tests, new_partitions_keep_to_the_topics_retention);
     suite_add_tcase(suite, tests);

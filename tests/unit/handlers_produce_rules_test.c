@@ -107,6 +107,94 @@ START_TEST(batches_are_stored_with_the_codec_of_the_topic)
 }
 END_TEST
 
+/* Produces two hundred records without a codec, and gives the size of what became of them. */
+static size_t
+bytes_stored(void)
+{
+    struct client_batch batch = client_batch("a", 0);
+    struct kafscale_error error = { 0 };
+    struct ks_records records;
+    struct test_call *fetch;
+    struct ks_batch found;
+    size_t size;
+    int64_t offset;
+
+    batch.count = 200;
+    ck_assert_int_eq(client_produce(broker, &batch, &offset), KAFKA_ERROR_NONE);
+    fetch = client_fetch_begin(broker, "a", 0, offset, 0);
+    found = stored_batch(fetch);
+    size = found.bytes.size;
+    ck_assert_int_eq(ks_records_init(&records, &found, SIZE_MAX, &error), KAFSCALE_OK);
+    ks_records_deinit(&records);
+    call_free(fetch);
+    return size;
+}
+
+START_TEST(batches_are_stored_with_the_level_of_the_topic)
+{
+    static const struct {
+        const char *type;
+        const char *key;
+        const char *low;
+        const char *high;
+    } cases[] = { { "gzip", "compression.gzip.level", "1", "9" },
+                  { "lz4", "compression.lz4.level", "9", "12" },
+                  { "zstd", "compression.zstd.level", "-100", "19" } };
+    size_t large;
+
+    configure("compression.type", cases[_i].type);
+    configure(cases[_i].key, cases[_i].low);
+    large = bytes_stored();
+    configure(cases[_i].key, cases[_i].high);
+    ck_assert_uint_gt(large, bytes_stored());
+}
+END_TEST
+
+/* The limit is for what is stored, not for what is in it. */
+START_TEST(a_batch_of_more_than_the_limit_may_be_stored_in_less)
+{
+    struct client_batch batch = client_batch("a", 0);
+
+    configure("max.message.bytes", "2000");
+    configure("compression.type", "zstd");
+    batch.count = 200;
+    batch.codec = KS_CODEC_GZIP;
+    ck_assert_int_eq(client_produce(broker, &batch, NULL), KAFKA_ERROR_NONE);
+}
+END_TEST
+
+/* Two mebibytes of nothing: zstd would make less of them than is ever opened again. */
+START_TEST(a_batch_that_would_become_a_bomb_stays_as_it_came)
+{
+    struct client_batch batch = client_batch("a", 0);
+    struct ks_batch_options options = { .codec = KS_CODEC_LZ4, .producer_id = KS_NO_PRODUCER_ID };
+    char *zeros = ks_alloc_zero(2, 1u << 20);
+    struct ks_record record = { .timestamp = 1700000000000, .value = ks_slice(zeros, 2u << 20) };
+    struct ks_batch_builder builder;
+    struct kafscale_error error = { 0 };
+    struct ks_buffer bytes;
+    struct test_call *call;
+    struct ks_batch found;
+
+    configure("compression.type", "zstd");
+    ks_buffer_init(&bytes, 4u << 20);
+    ks_batch_builder_init(&builder, &options);
+    ks_batch_builder_append(&builder, &record);
+    ck_assert_int_eq(ks_batch_builder_finish(&builder, &bytes, &error), KAFSCALE_OK);
+    call = client_produce_bytes_begin(broker, &batch, ks_buffer_slice(&bytes), 1000);
+    ck_assert_int_eq(produced(call)->error_code, KAFKA_ERROR_NONE);
+    call_free(call);
+    call = client_fetch_begin(broker, "a", 0, 0, 0);
+    found = stored_batch(call);
+    ck_assert_int_eq(ks_batch_codec(&found), KS_CODEC_LZ4);
+    ck_assert_uint_eq(found.bytes.size, bytes.size);
+    call_free(call);
+    ks_batch_builder_deinit(&builder);
+    ks_buffer_deinit(&bytes);
+    ks_free(zeros);
+}
+END_TEST
+
 START_TEST(append_time_and_codec_go_together)
 {
     struct client_batch batch = client_batch("a", 0);
@@ -285,6 +373,9 @@ suite_new(void)
     tcase_add_test(tests, each_record_without_a_key_is_named);
     tcase_add_loop_test(tests, batches_are_stored_with_the_codec_of_the_topic, 0,
                         KS_CODEC_COUNT * KS_CODEC_COUNT);
+    tcase_add_loop_test(tests, batches_are_stored_with_the_level_of_the_topic, 0, 3);
+    tcase_add_test(tests, a_batch_of_more_than_the_limit_may_be_stored_in_less);
+    tcase_add_test(tests, a_batch_that_would_become_a_bomb_stays_as_it_came);
     tcase_add_test(tests, append_time_and_codec_go_together);
     tcase_add_test(tests, batches_keep_their_order_whatever_is_done_to_them);
     tcase_add_test(tests, a_batch_that_becomes_too_large_is_refused);

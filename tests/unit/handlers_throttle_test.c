@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Produce and Fetch tell their clients to hold back while the broker is pressed, and only then. */
-#include "support/client.h"
+/* Clients are told to hold back while the broker is pressed, and only then. */
+#include "support/group_client.h"
 #include "support/main.h"
 
 static struct broker_fixture fixture;
@@ -142,6 +142,60 @@ START_TEST(a_producer_without_acknowledgements_is_held_back_too)
 }
 END_TEST
 
+/* What an answer to OffsetCommit says, if its version can say it, and what its carrier is told. */
+static int32_t
+committed_throttle(struct test_call *call, int16_t version, int16_t code)
+{
+    const struct kafka_offset_commit_response *response = call_response(call);
+    int32_t throttle_ms = call->throttle_ms;
+
+    ck_assert_int_eq(response->topics[0].partitions[0].error_code, code);
+    ck_assert_int_eq(response->throttle_time_ms, version < 3 ? 0 : throttle_ms);
+    call_free(call);
+    return throttle_ms;
+}
+
+static int32_t
+commit(int16_t version, int16_t code)
+{
+    struct group_commit commit = group_commit(5);
+
+    commit.version = version;
+    return committed_throttle(group_commit_begin(broker, &commit), version, code);
+}
+
+START_TEST(who_commits_offsets_holds_back_as_producers_do)
+{
+    group_find_coordinator(broker);
+    virtual_env_run_for(&fixture.v, 5000);
+    ck_assert_int_eq(commit(7, KAFKA_ERROR_NONE), 0);
+    ks_fault_store_slow_down(broker->faults, true);
+    for (int16_t version = 2; version <= 9; version++) {
+        ck_assert_int_eq(commit(version, KAFKA_ERROR_NONE), 100);
+    }
+    ks_fault_store_slow_down(broker->faults, false);
+    ck_assert_int_eq(commit(7, KAFKA_ERROR_NONE), 0);
+    broker->memory_percent = tell_memory;
+    memory_percent = 90;
+    ck_assert_int_eq(commit(7, KAFKA_ERROR_NONE), 600);
+    memory_percent = 0;
+}
+END_TEST
+
+/* The commit is answered after offsets.commit.timeout.ms, five seconds. */
+START_TEST(who_commits_offsets_holds_back_while_the_store_does_not_answer)
+{
+    struct ks_fate slow = { .fault = KS_FAULT_NONE, .effect_ms = 60000 };
+
+    group_find_coordinator(broker);
+    virtual_env_run_for(&fixture.v, 5000);
+    ks_fault_store_next(broker->faults, KS_STORE_PUT, "/wal/", slow, 1);
+    ck_assert_int_eq(commit(7, KAFKA_ERROR_COORDINATOR_NOT_AVAILABLE), 1000);
+    virtual_env_run_for(&fixture.v, 60000);
+    ck_assert_int_eq(commit(7, KAFKA_ERROR_NONE), 0);
+}
+END_TEST
+
 START_TEST(the_option_switches_it_off)
 {
     struct ks_broker_options options;
@@ -169,6 +223,8 @@ suite_new(void)
     tcase_add_test(tests, clients_hold_back_when_the_store_asks_for_less);
     tcase_add_test(tests, producers_hold_back_when_memory_is_nearly_full);
     tcase_add_test(tests, a_producer_without_acknowledgements_is_held_back_too);
+    tcase_add_test(tests, who_commits_offsets_holds_back_as_producers_do);
+    tcase_add_test(tests, who_commits_offsets_holds_back_while_the_store_does_not_answer);
     tcase_add_test(tests, the_option_switches_it_off);
     suite_add_tcase(suite, tests);
     return suite;

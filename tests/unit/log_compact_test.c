@@ -122,7 +122,8 @@ START_TEST(a_topic_may_have_smaller_segments)
 
     segments_append(f, 0, 4);
     ck_assert_int_eq(segments_register(f)->compacted_upto, 0);
-    ks_log_set_segment_bytes(f->log, log_fixture_partition(f), 2 * BATCH_BYTES);
+    ks_log_set_segment_limits(f->log, log_fixture_partition(f),
+                              &(struct ks_segment_limits){ .bytes_max = 2 * BATCH_BYTES });
     virtual_env_run_for(&f->v, SETTLE_MS);
     ck_assert_int_eq(segments_register(f)->compacted_upto, 4);
     segments_expect(f, 2, 3);
@@ -318,7 +319,8 @@ START_TEST(the_range_of_a_found_index_is_taken_over)
     /* Another compactor, with smaller segments, got as far as its index. */
     ks_fault_store_next(f->faults, KS_STORE_PUT, ".kfs",
                         (struct ks_fate){ .fault = KS_FAULT_UNAVAILABLE }, 1000);
-    ks_log_set_segment_bytes(f->log, log_fixture_partition(f), 2 * BATCH_BYTES);
+    ks_log_set_segment_limits(f->log, log_fixture_partition(f),
+                              &(struct ks_segment_limits){ .bytes_max = 2 * BATCH_BYTES });
     segments_append(f, 0, 2);
     ck_assert(segments_has(f, 0, KS_SEGMENT_INDEX));
     ck_assert(!segments_has(f, 0, KS_SEGMENT_BODY));

@@ -154,10 +154,12 @@ world_of_tiers(int64_t age_ms)
 
     f->options.bundle_slots = 2;
     log_fixture_restart(f);
-    ks_log_set_segment_bytes(f->log, log_fixture_partition(f), 3 * BATCH_BYTES);
+    ks_log_set_segment_limits(f->log, log_fixture_partition(f),
+                              &(struct ks_segment_limits){ .bytes_max = 3 * BATCH_BYTES });
     append(f, 0, 6, age_ms);
     ck_assert_int_eq(segments_register(f)->compacted_upto, 6);
-    ks_log_set_segment_bytes(f->log, log_fixture_partition(f), 0);
+    ks_log_set_segment_limits(f->log, log_fixture_partition(f),
+                              &(struct ks_segment_limits){ .bytes_max = 0 });
     append(f, 6, 4, age_ms);
     append(f, 10, 1, 0);
     ck_assert_int_eq(segments_register(f)->compacted_upto, 6);

@@ -298,6 +298,142 @@ START_TEST(short_memory_is_not_taken_for_corruption)
 }
 END_TEST
 
+/* As logs and JSON are: few words, in an order that repeats itself now and then. */
+static void
+fill_with_words(uint8_t *bytes, size_t size)
+{
+    static const char *const words[] = { "temperature=", "pressure=",   "\"status\":",
+                                         "warning;",     "\"sensor\":", "0x1f, " };
+    uint32_t state = 1;
+    size_t used = 0;
+
+    while (used < size) {
+        const char *word;
+        size_t length;
+
+        state = state * 1103515245u + 12345u;
+        word = words[(state >> 16) % 6];
+        length = strlen(word) < size - used ? strlen(word) : size - used;
+        memcpy(bytes + used, word, length);
+        used += length;
+        if (used < size) {
+            bytes[used++] = (uint8_t) ('0' + (state >> 20) % 10);
+        }
+    }
+}
+
+static size_t
+bytes_at_level(int codec, int level, struct kafscale_slice text)
+{
+    struct kafscale_error error = { 0 };
+    struct ks_buffer out;
+    struct ks_buffer plain;
+    size_t size;
+
+    ck_assert(ks_codec_has_level(codec, level));
+    ks_buffer_init(&out, SIZE_MAX / 2);
+    ck_assert_int_eq(ks_compress_at(codec, level, text, &out, &error), KAFSCALE_OK);
+    size = out.size;
+    ck_assert_int_eq(opened(codec, ks_buffer_slice(&out), SIZE_MAX, &plain), KAFSCALE_OK);
+    ck_assert(ks_slice_equals(ks_buffer_slice(&plain), text));
+    ks_buffer_deinit(&plain);
+    ks_buffer_deinit(&out);
+    return size;
+}
+
+#define WORDS_BYTES (256u << 10)
+
+static struct kafscale_slice
+words_text(void)
+{
+    static uint8_t bytes[WORDS_BYTES];
+
+    fill_with_words(bytes, sizeof bytes);
+    return ks_slice(bytes, sizeof bytes);
+}
+
+START_TEST(a_higher_level_makes_fewer_bytes)
+{
+    struct kafscale_slice text = words_text();
+
+    ck_assert_uint_gt(bytes_at_level(KS_CODEC_GZIP, 1, text),
+                      bytes_at_level(KS_CODEC_GZIP, 9, text));
+    ck_assert_uint_gt(bytes_at_level(KS_CODEC_ZSTD, -131072, text),
+                      bytes_at_level(KS_CODEC_ZSTD, 1, text));
+    ck_assert_uint_gt(bytes_at_level(KS_CODEC_ZSTD, 1, text),
+                      bytes_at_level(KS_CODEC_ZSTD, 22, text));
+    ck_assert_uint_gt(bytes_at_level(KS_CODEC_LZ4, 3, text),
+                      bytes_at_level(KS_CODEC_LZ4, 17, text));
+}
+END_TEST
+
+/* 9 is the default, which has always been the fast form; all others take more trouble. */
+START_TEST(level_nine_of_lz4_is_its_fast_form)
+{
+    struct kafscale_slice text = words_text();
+    size_t fast = bytes_at_level(KS_CODEC_LZ4, 9, text);
+
+    ck_assert_uint_eq(fast, bytes_at_level(KS_CODEC_LZ4, KS_LEVEL_DEFAULT, text));
+    for (int level = 1; level <= 17; level++) {
+        if (level != 9) {
+            ck_assert_uint_gt(fast, bytes_at_level(KS_CODEC_LZ4, level, text));
+        }
+    }
+}
+END_TEST
+
+START_TEST(the_default_has_a_number)
+{
+    struct kafscale_slice text = words_text();
+
+    ck_assert_uint_eq(bytes_at_level(KS_CODEC_GZIP, -1, text),
+                      bytes_at_level(KS_CODEC_GZIP, KS_LEVEL_DEFAULT, text));
+    ck_assert_uint_eq(bytes_at_level(KS_CODEC_GZIP, -1, text),
+                      bytes_at_level(KS_CODEC_GZIP, 6, text));
+    ck_assert_uint_eq(bytes_at_level(KS_CODEC_ZSTD, 3, text),
+                      bytes_at_level(KS_CODEC_ZSTD, KS_LEVEL_DEFAULT, text));
+    ck_assert_uint_eq(bytes_at_level(KS_CODEC_ZSTD, 0, text),
+                      bytes_at_level(KS_CODEC_ZSTD, 3, text));
+}
+END_TEST
+
+START_TEST(levels_beyond_the_ends_are_none)
+{
+    ck_assert(!ks_codec_has_level(KS_CODEC_GZIP, -2));
+    ck_assert(!ks_codec_has_level(KS_CODEC_GZIP, 0));
+    ck_assert(!ks_codec_has_level(KS_CODEC_GZIP, 10));
+    ck_assert(!ks_codec_has_level(KS_CODEC_LZ4, 0));
+    ck_assert(!ks_codec_has_level(KS_CODEC_LZ4, 18));
+    ck_assert(!ks_codec_has_level(KS_CODEC_ZSTD, -131073));
+    ck_assert(!ks_codec_has_level(KS_CODEC_ZSTD, 23));
+    ck_assert(!ks_codec_has_level(KS_CODEC_SNAPPY, 1));
+    ck_assert(ks_codec_has_level(KS_CODEC_SNAPPY, KS_LEVEL_DEFAULT));
+    ck_assert(!ks_codec_has_level(KS_CODEC_COUNT, KS_LEVEL_DEFAULT));
+}
+END_TEST
+
+/* The highest levels look back further than anybody opens. */
+START_TEST(every_level_of_zstd_opens_however_much_there_is)
+{
+    size_t size = 9u << 20;
+    uint8_t *bytes = ks_alloc(size);
+    uint32_t state = 1;
+
+    ck_assert_ptr_nonnull(bytes);
+    memset(bytes, 'x', size);
+    for (size_t at = 0; at < size; at += 4096) {
+        for (size_t i = 0; i < 64; i++) {
+            state = state * 1103515245u + 12345u;
+            bytes[at + i] = (uint8_t) (state >> 16);
+        }
+    }
+    for (int level = 19; level <= 22; level++) {
+        ck_assert_uint_lt(bytes_at_level(KS_CODEC_ZSTD, level, ks_slice(bytes, size)), size / 20);
+    }
+    ks_free(bytes);
+}
+END_TEST
+
 START_TEST(unknown_codecs_are_refused)
 {
     struct ks_buffer out;
@@ -319,6 +455,7 @@ suite_new(void)
 {
     Suite *suite = suite_create("record compression");
     TCase *codecs = tcase_create("every codec");
+    TCase *levels = tcase_create("levels");
     TCase *hostile = tcase_create("hostile bytes");
 
     tcase_set_timeout(codecs, 60);
@@ -328,6 +465,14 @@ suite_new(void)
     tcase_add_loop_test(codecs, short_memory_is_not_taken_for_corruption, 0, KS_CODEC_COUNT);
     tcase_add_test(codecs, unknown_codecs_are_refused);
     suite_add_tcase(suite, codecs);
+
+    tcase_set_timeout(levels, 60);
+    tcase_add_test(levels, a_higher_level_makes_fewer_bytes);
+    tcase_add_test(levels, level_nine_of_lz4_is_its_fast_form);
+    tcase_add_test(levels, the_default_has_a_number);
+    tcase_add_test(levels, levels_beyond_the_ends_are_none);
+    tcase_add_test(levels, every_level_of_zstd_opens_however_much_there_is);
+    suite_add_tcase(suite, levels);
 
     tcase_set_timeout(hostile, 60);
     tcase_add_test(hostile, limits_combine);

@@ -3,6 +3,8 @@
 #include "support/batches.h"
 #include "support/main.h"
 
+#include "base/base.h"
+
 #define RECORDS 50
 
 static struct ks_buffer source;
@@ -63,7 +65,7 @@ START_TEST(every_codec_becomes_every_other)
     before = get_batch(&source);
     ks_buffer_init(&out, 100000);
     ck_assert_int_eq(ks_records_init(&records, &before, SIZE_MAX, &error), KAFSCALE_OK);
-    ck_assert_int_eq(ks_batch_recode(&records, to, &out, &error), KAFSCALE_OK);
+    ck_assert_int_eq(ks_batch_recode(&records, to, KS_LEVEL_DEFAULT, &out, &error), KAFSCALE_OK);
     after = get_batch(&out);
     ck_assert_uint_eq(after.bytes.size, out.size);
     ck_assert(ks_batch_crc_is_right(&after));
@@ -94,22 +96,85 @@ START_TEST(a_batch_that_grows_too_large_leaves_nothing)
     plain_bytes = KS_BATCH_HEADER_BYTES + ks_records_plain(&records).size;
     for (size_t size_max = 0; size_max < plain_bytes; size_max += 7) {
         ks_buffer_init(&out, size_max);
-        ck_assert_int_eq(ks_batch_recode(&records, KS_CODEC_NONE, &out, &error),
+        ck_assert_int_eq(ks_batch_recode(&records, KS_CODEC_NONE, KS_LEVEL_DEFAULT, &out, &error),
                          KAFSCALE_TOO_LARGE);
         ck_assert_uint_eq(out.size, 0);
         ck_assert(!ks_buffer_failed(&out));
         ks_buffer_deinit(&out);
     }
     ks_buffer_init(&out, plain_bytes);
-    ck_assert_int_eq(ks_batch_recode(&records, KS_CODEC_NONE, &out, &error), KAFSCALE_OK);
+    ck_assert_int_eq(ks_batch_recode(&records, KS_CODEC_NONE, KS_LEVEL_DEFAULT, &out, &error),
+                     KAFSCALE_OK);
     ks_buffer_deinit(&out);
     for (int codec = KS_CODEC_GZIP; codec < KS_CODEC_COUNT; codec++) {
         ks_buffer_init(&out, KS_BATCH_HEADER_BYTES + 5);
-        ck_assert_int_eq(ks_batch_recode(&records, codec, &out, &error), KAFSCALE_TOO_LARGE);
+        ck_assert_int_eq(ks_batch_recode(&records, codec, KS_LEVEL_DEFAULT, &out, &error),
+                         KAFSCALE_TOO_LARGE);
         ck_assert_uint_eq(out.size, 0);
         ks_buffer_deinit(&out);
     }
     ks_records_deinit(&records);
+}
+END_TEST
+
+/* What a codec may need at worst is not what it needs. */
+START_TEST(a_batch_counts_as_large_as_it_becomes)
+{
+    struct kafscale_error error = { 0 };
+    struct ks_records records;
+    struct ks_batch batch;
+
+    build(KS_CODEC_GZIP);
+    batch = get_batch(&source);
+    ck_assert_int_eq(ks_records_init(&records, &batch, SIZE_MAX, &error), KAFSCALE_OK);
+    for (int codec = KS_CODEC_GZIP; codec < KS_CODEC_COUNT; codec++) {
+        struct ks_buffer out;
+        size_t size;
+
+        ks_buffer_init(&out, 100000);
+        ck_assert_int_eq(ks_batch_recode(&records, codec, KS_LEVEL_DEFAULT, &out, &error),
+                         KAFSCALE_OK);
+        size = out.size;
+        ck_assert_uint_lt(size, ks_records_plain(&records).size);
+        ks_buffer_deinit(&out);
+        ks_buffer_init(&out, size);
+        ck_assert_int_eq(ks_batch_recode(&records, codec, KS_LEVEL_DEFAULT, &out, &error),
+                         KAFSCALE_OK);
+        ks_buffer_deinit(&out);
+        ks_buffer_init(&out, size - 1);
+        ck_assert_int_eq(ks_batch_recode(&records, codec, KS_LEVEL_DEFAULT, &out, &error),
+                         KAFSCALE_TOO_LARGE);
+        ck_assert_uint_eq(out.size, 0);
+        ks_buffer_deinit(&out);
+    }
+    ks_records_deinit(&records);
+}
+END_TEST
+
+/* Nothing is stored that would be taken for a bomb when somebody opens it. */
+START_TEST(a_batch_is_not_made_smaller_than_may_be_opened_again)
+{
+    struct ks_batch_options options = { .codec = KS_CODEC_LZ4, .producer_id = KS_NO_PRODUCER_ID };
+    struct kafscale_error error = { 0 };
+    size_t size = 2 * (size_t) KS_PLAIN_BYTES_FREE;
+    char *zeros = ks_alloc_zero(1, size);
+    struct ks_record record = { .timestamp = 1, .value = ks_slice(zeros, size) };
+    struct ks_records records;
+    struct ks_batch batch;
+    struct ks_buffer out;
+
+    ck_assert_ptr_nonnull(zeros);
+    put_batch(&source, &options, &record, 1);
+    batch = get_batch(&source);
+    ck_assert_int_eq(ks_records_init(&records, &batch, SIZE_MAX, &error), KAFSCALE_OK);
+    ks_buffer_init(&out, 100000);
+    ck_assert_int_eq(ks_batch_recode(&records, KS_CODEC_ZSTD, KS_LEVEL_DEFAULT, &out, &error),
+                     KAFSCALE_UNSUPPORTED);
+    ck_assert_uint_eq(out.size, 0);
+    ck_assert_int_eq(ks_batch_recode(&records, KS_CODEC_LZ4, 12, &out, &error), KAFSCALE_OK);
+    ks_buffer_deinit(&out);
+    ks_records_deinit(&records);
+    ks_free(zeros);
 }
 END_TEST
 
@@ -122,6 +187,8 @@ suite_new(void)
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_add_loop_test(tests, every_codec_becomes_every_other, 0, KS_CODEC_COUNT * KS_CODEC_COUNT);
     tcase_add_test(tests, a_batch_that_grows_too_large_leaves_nothing);
+    tcase_add_test(tests, a_batch_counts_as_large_as_it_becomes);
+    tcase_add_test(tests, a_batch_is_not_made_smaller_than_may_be_opened_again);
     suite_add_tcase(suite, tests);
     return suite;
 }

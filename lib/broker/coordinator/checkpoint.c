@@ -159,7 +159,7 @@ write_topic(struct ks_shard *shard)
     move_to_topic(shard, topic->link.next);
     for (size_t i = 0; i < topic->partition_count; i++) {
         ks_committed_value(topic, &topic->partitions[i], &value);
-        ks_coordinated_put_offset(group, ks_slice(topic->name, topic->name_bytes),
+        ks_coordinated_put_offset(group, ks_offsets_topic_name(topic),
                                   topic->partitions[i].partition, &value);
     }
 }

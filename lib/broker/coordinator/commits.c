@@ -75,19 +75,28 @@ ks_coordinator_commit(struct ks_coordinator *coordinator, struct kafscale_slice 
 
 /* --- Taking back ------------------------------------------------------------------------------ */
 
+bool
+ks_coordinated_remove_offset(struct ks_coordinated_group *group, struct ks_offsets_topic *topic,
+                             int32_t partition)
+{
+    bool is_last = topic->partition_count == 1;
+
+    ks_coordinated_write_offset(group, ks_offsets_topic_name(topic), partition, NULL);
+    if (is_last) {
+        ks_checkpoint_pass_topic(group->shard, topic);
+    }
+    ks_offsets_remove(&group->offsets, ks_offsets_topic_name(topic), partition);
+    return is_last;
+}
+
 static void
-remove_offset(struct ks_coordinated_group *group, const struct ks_group_offset_name *name)
+delete_offset(struct ks_coordinated_group *group, const struct ks_group_offset_name *name)
 {
     struct ks_offsets_topic *topic = ks_offsets_find_topic(&group->offsets, name->topic);
 
-    if (topic == NULL || ks_offsets_find(topic, name->partition) == NULL) {
-        return;
+    if (topic != NULL && ks_offsets_find(topic, name->partition) != NULL) {
+        ks_coordinated_remove_offset(group, topic, name->partition);
     }
-    ks_coordinated_write_offset(group, name->topic, name->partition, NULL);
-    if (topic->partition_count == 1) {
-        ks_checkpoint_pass_topic(group->shard, topic);
-    }
-    ks_offsets_remove(&group->offsets, name->topic, name->partition);
 }
 
 void
@@ -103,7 +112,7 @@ ks_coordinator_delete_offsets(struct ks_coordinator *coordinator, struct kafscal
         return;
     }
     for (size_t i = 0; i < name_count; i++) {
-        remove_offset(group, &names[i]);
+        delete_offset(group, &names[i]);
     }
     ks_shard_await(group->shard, wait);
     ks_coordinated_touch(group);

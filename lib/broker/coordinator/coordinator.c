@@ -34,16 +34,6 @@ ks_coordinator_start(struct ks_coordinator *coordinator, struct ks_log *log,
 /* --- The topic -------------------------------------------------------------------------------- */
 
 static void
-tell_unopened(struct ks_coordinator *coordinator, enum ks_group_error error)
-{
-    struct ks_list *node;
-
-    while ((node = ks_list_take_first(&coordinator->unopened)) != NULL) {
-        ks_coordinator_tell(coordinator, KS_CONTAINER(node, struct ks_group_wait, link), error);
-    }
-}
-
-static void
 on_created(struct ks_topic_create *create, enum ks_broker_error error)
 {
     struct ks_coordinator *coordinator = create->arg;
@@ -52,7 +42,7 @@ on_created(struct ks_topic_create *create, enum ks_broker_error error)
         ks_log(&coordinator->env->logger, KAFSCALE_LOG_WARN,
                "groups can't be kept: topic not created topic=" TOPIC " error=\"%s\"",
                create->error.text);
-        tell_unopened(coordinator, KS_GROUP_NOT_AVAILABLE);
+        ks_coordinator_tell_all(coordinator, &coordinator->unopened, KS_GROUP_NOT_AVAILABLE);
     }
     coordinator->creation = NULL;
     ks_topic_config_deinit(&coordinator->topic_config);
@@ -152,7 +142,7 @@ ks_coordinator_opened(struct ks_coordinator *coordinator, struct ks_topic_partit
     }
     coordinator->shards[partition->index].partition = partition;
     ks_shard_load(&coordinator->shards[partition->index]);
-    tell_unopened(coordinator, KS_GROUP_OK);
+    ks_coordinator_tell_all(coordinator, &coordinator->unopened, KS_GROUP_OK);
 }
 
 void
@@ -168,22 +158,13 @@ ks_coordinator_removed(struct ks_coordinator *coordinator, const struct ks_topic
 /* --- The end ---------------------------------------------------------------------------------- */
 
 static void
-end_waits(struct ks_coordinator *coordinator, struct ks_list *waits)
-{
-    struct ks_list *node;
-
-    while ((node = ks_list_take_first(waits)) != NULL) {
-        ks_coordinator_tell(coordinator, KS_CONTAINER(node, struct ks_group_wait, link),
-                            KS_GROUP_NOT_COORDINATOR);
-    }
-}
-
-static void
 end_shard(struct ks_shard *shard)
 {
-    end_waits(shard->coordinator, &shard->open_waits);
+    ks_coordinator_tell_all(shard->coordinator, &shard->open_waits, KS_GROUP_NOT_COORDINATOR);
     for (struct ks_list *node = shard->writes.next; node != &shard->writes; node = node->next) {
-        end_waits(shard->coordinator, &KS_CONTAINER(node, struct ks_shard_write, link)->waits);
+        struct ks_shard_write *write = KS_CONTAINER(node, struct ks_shard_write, link);
+
+        ks_coordinator_tell_all(shard->coordinator, &write->waits, KS_GROUP_NOT_COORDINATOR);
     }
     ks_shard_clear(shard, KS_GROUP_NOT_COORDINATOR);
     ks_env_cancel_task(&shard->flush);
@@ -198,7 +179,7 @@ ks_coordinator_end(struct ks_coordinator *coordinator)
     }
     coordinator->is_ended = true;
     ks_env_cancel_timer(coordinator->env, &coordinator->expiry);
-    tell_unopened(coordinator, KS_GROUP_NOT_COORDINATOR);
+    ks_coordinator_tell_all(coordinator, &coordinator->unopened, KS_GROUP_NOT_COORDINATOR);
     for (int32_t i = 0; i < coordinator->shard_count; i++) {
         end_shard(&coordinator->shards[i]);
     }

@@ -117,6 +117,9 @@ bool ks_shard_flush(struct ks_shard *shard, bool is_piece);
 
 void ks_coordinator_tell(struct ks_coordinator *coordinator, struct ks_group_wait *wait,
                          enum ks_group_error error);
+/* The same for a list of them, which is empty then. */
+void ks_coordinator_tell_all(struct ks_coordinator *coordinator, struct ks_list *waits,
+                             enum ks_group_error error);
 
 /* Writes a group's own record as the group is now. */
 void ks_coordinated_write(struct ks_coordinated_group *group);
@@ -151,6 +154,12 @@ void ks_checkpoint_pass(struct ks_shard *shard, const struct ks_coordinated_grou
 void ks_checkpoint_pass_topic(struct ks_shard *shard, const struct ks_offsets_topic *topic);
 /* All groups go: what was written so far stands for nothing. */
 void ks_checkpoint_stop(struct ks_shard *shard);
+
+/* --- commits.c -------------------------------------------------------------------------------- */
+
+/* Takes back one offset, which there is; true: it was the topic's last, which has gone with it. */
+bool ks_coordinated_remove_offset(struct ks_coordinated_group *group,
+                                  struct ks_offsets_topic *topic, int32_t partition);
 
 /* --- expiry.c --------------------------------------------------------------------------------- */
 

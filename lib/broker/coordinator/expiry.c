@@ -49,25 +49,17 @@ is_topic_gone(const struct ks_coordinator *coordinator, const struct ks_offsets_
 static void
 expire_topic(struct ks_coordinated_group *group, struct ks_offsets_topic *topic, int64_t wall_ms)
 {
-    struct kafscale_slice name = ks_slice(topic->name, topic->name_bytes);
     bool is_gone = is_topic_gone(group->shard->coordinator, topic);
-    bool is_subscribed = group->unused_since_ms == 0 && ks_group_is_subscribed(group->group, name);
+    bool is_subscribed = group->unused_since_ms == 0 &&
+                         ks_group_is_subscribed(group->group, ks_offsets_topic_name(topic));
     size_t count = topic->partition_count;
 
     while (count-- > 0) {
         int32_t partition = topic->partitions[count].partition;
 
-        if (is_gone || is_expired(group, &topic->partitions[count], is_subscribed, wall_ms)) {
-            bool is_last = topic->partition_count == 1;
-
-            ks_coordinated_write_offset(group, name, partition, NULL);
-            if (is_last) {
-                ks_checkpoint_pass_topic(group->shard, topic);
-            }
-            ks_offsets_remove(&group->offsets, name, partition);
-            if (is_last) {
-                return;
-            }
+        if ((is_gone || is_expired(group, &topic->partitions[count], is_subscribed, wall_ms)) &&
+            ks_coordinated_remove_offset(group, topic, partition)) {
+            return;
         }
     }
 }

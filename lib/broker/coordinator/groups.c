@@ -114,7 +114,7 @@ ks_coordinator_is_current(const struct ks_coordinator *coordinator,
                           const struct ks_offsets_topic *topic)
 {
     const struct ks_topic *living =
-        ks_topics_find(coordinator->topics, ks_slice(topic->name, topic->name_bytes));
+        ks_topics_find(coordinator->topics, ks_offsets_topic_name(topic));
 
     return living != NULL &&
            (ks_id_is_zero(&topic->id) || ks_id_equals(&topic->id, &living->record.id));
@@ -157,6 +157,20 @@ on_store(void *arg, struct ks_group *state, uint64_t number)
     }
     ks_list_append(&group->shard->open_stores, &group->store_link);
     ks_coordinated_write(group);
+}
+
+/* Not a warning: it is what happens to a client that was killed. */
+static void
+on_expelled(void *arg, const struct ks_group *state, struct kafscale_slice member_id,
+            enum ks_group_expulsion why)
+{
+    const struct ks_coordinated_group *group = arg;
+    struct kafscale_slice id = ks_group_id(state);
+
+    ks_log(&group->shard->coordinator->env->logger, KAFSCALE_LOG_INFO,
+           "member put out of its group: %s group=%.*s member=%.*s", ks_group_expulsion_text(why),
+           (int) id.size, (const char *) id.data, (int) member_id.size,
+           (const char *) member_id.data);
 }
 
 /* --- Timers ----------------------------------------------------------------------------------- */
@@ -217,9 +231,11 @@ ks_shard_make(struct ks_shard *shard, struct kafscale_slice id)
         return NULL;
     }
     group->shard = shard;
-    group->events = (struct ks_group_events){
-        .arg = group, .joined = on_joined, .synced = on_synced, .store = on_store
-    };
+    group->events = (struct ks_group_events){ .arg = group,
+                                              .joined = on_joined,
+                                              .synced = on_synced,
+                                              .store = on_store,
+                                              .expelled = on_expelled };
     group->timer.on_due = on_timer;
     group->timer.arg = group;
     group->unused_since_ms = ks_env_wall_ms(coordinator->env);
@@ -332,6 +348,16 @@ refuse_sync(struct ks_group_waiter *waiter, enum ks_group_error error)
     waiter->synced(waiter, &answer);
 }
 
+/* A member of a group that doesn't exist is as unknown as one that its group doesn't have. */
+static enum ks_group_error
+find_of_member(struct ks_coordinator *coordinator, struct kafscale_slice group_id,
+               struct ks_coordinated_group **group_out)
+{
+    enum ks_group_error error = ks_coordinator_find(coordinator, group_id, group_out);
+
+    return error == KS_GROUP_NOT_FOUND ? KS_GROUP_UNKNOWN_MEMBER : error;
+}
+
 static bool
 is_full(const struct ks_coordinator *coordinator)
 {
@@ -369,10 +395,10 @@ ks_coordinator_sync(struct ks_coordinator *coordinator, struct kafscale_slice gr
                     struct ks_group_sync *sync, struct ks_group_waiter *waiter)
 {
     struct ks_coordinated_group *group;
-    enum ks_group_error error = ks_coordinator_find(coordinator, group_id, &group);
+    enum ks_group_error error = find_of_member(coordinator, group_id, &group);
 
     if (error != KS_GROUP_OK) {
-        refuse_sync(waiter, error == KS_GROUP_NOT_FOUND ? KS_GROUP_UNKNOWN_MEMBER : error);
+        refuse_sync(waiter, error);
         return;
     }
     sync->waiter = waiter;
@@ -398,10 +424,10 @@ ks_coordinator_heartbeat(struct ks_coordinator *coordinator, struct kafscale_sli
                          const struct ks_group_claim *claim)
 {
     struct ks_coordinated_group *group;
-    enum ks_group_error error = ks_coordinator_find(coordinator, group_id, &group);
+    enum ks_group_error error = find_of_member(coordinator, group_id, &group);
 
     if (error != KS_GROUP_OK) {
-        return error == KS_GROUP_NOT_FOUND ? KS_GROUP_UNKNOWN_MEMBER : error;
+        return error;
     }
     return ks_group_heartbeat(group->group, claim, ks_env_now_ms(coordinator->env));
 }
@@ -411,10 +437,10 @@ ks_coordinator_leave(struct ks_coordinator *coordinator, struct kafscale_slice g
                      struct kafscale_slice member_id, struct kafscale_slice instance_id)
 {
     struct ks_coordinated_group *group;
-    enum ks_group_error error = ks_coordinator_find(coordinator, group_id, &group);
+    enum ks_group_error error = find_of_member(coordinator, group_id, &group);
 
     if (error != KS_GROUP_OK) {
-        return error == KS_GROUP_NOT_FOUND ? KS_GROUP_UNKNOWN_MEMBER : error;
+        return error;
     }
     error = ks_group_leave(group->group, member_id, instance_id, ks_env_now_ms(coordinator->env));
     ks_coordinated_touch(group);

@@ -46,8 +46,7 @@ static void
 retry_later(struct ks_shard *shard)
 {
     struct ks_env *env = shard->coordinator->env;
-    int64_t wait_ms =
-        shard->failures < 7 ? (int64_t) RETRY_FIRST_MS << shard->failures : RETRY_LAST_MS;
+    int64_t wait_ms = ks_backoff_ms(RETRY_FIRST_MS, RETRY_LAST_MS, shard->failures);
 
     shard->failures++;
     shard->retry.on_due = read_on;

@@ -50,14 +50,14 @@ ks_coordinator_cancel(struct ks_group_wait *wait)
     }
 }
 
-static void
-tell_all(struct ks_shard *shard, struct ks_list *waits, enum ks_group_error error)
+void
+ks_coordinator_tell_all(struct ks_coordinator *coordinator, struct ks_list *waits,
+                        enum ks_group_error error)
 {
     struct ks_list *node;
 
     while ((node = ks_list_take_first(waits)) != NULL) {
-        ks_coordinator_tell(shard->coordinator, KS_CONTAINER(node, struct ks_group_wait, link),
-                            error);
+        ks_coordinator_tell(coordinator, KS_CONTAINER(node, struct ks_group_wait, link), error);
     }
 }
 
@@ -182,7 +182,8 @@ on_written(struct ks_pending_append *pending, enum ks_broker_error error)
         shard->durable = write->number;
     }
     tell_stored(shard, &write->stores, is_durable);
-    tell_all(shard, &write->waits, is_durable ? KS_GROUP_OK : KS_GROUP_NOT_COORDINATOR);
+    ks_coordinator_tell_all(shard->coordinator, &write->waits,
+                            is_durable ? KS_GROUP_OK : KS_GROUP_NOT_COORDINATOR);
     free_write(write);
     if (is_durable && is_piece) {
         ks_checkpoint_go_on(shard, base_offset);
@@ -254,7 +255,7 @@ read_again(struct ks_shard *shard)
            "groups are read again: out of memory topic=%s partition=%d",
            shard->partition->topic->record.name, (int) shard->partition->index);
     shard->is_damaged = false;
-    tell_all(shard, &shard->open_waits, KS_GROUP_NOT_AVAILABLE);
+    ks_coordinator_tell_all(shard->coordinator, &shard->open_waits, KS_GROUP_NOT_AVAILABLE);
     ks_shard_clear(shard, KS_GROUP_NOT_AVAILABLE);
     ks_batch_builder_deinit(&shard->open);
     open_batch(shard);
@@ -378,7 +379,7 @@ ks_coordinated_write_end(struct ks_coordinated_group *group)
         const struct ks_offsets_topic *topic = KS_CONTAINER(node, struct ks_offsets_topic, link);
 
         for (size_t i = 0; i < topic->partition_count; i++) {
-            ks_coordinated_write_offset(group, ks_slice(topic->name, topic->name_bytes),
+            ks_coordinated_write_offset(group, ks_offsets_topic_name(topic),
                                         topic->partitions[i].partition, NULL);
         }
     }

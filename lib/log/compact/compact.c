@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which partitions are due, and the life of a job. A partition waits in one list: with the young,
- * in the order in which their oldest bytes came, or with those that are due.
+ * Which partitions are due, and the life of a job. A partition waits with the young, by the time
+ * at which their oldest bytes are old enough for its topic, or with those that are due.
  */
 #include "log/compact/compact.h"
 
@@ -9,6 +9,9 @@
 #include <inttypes.h>
 
 #define JOBS_MAX 2
+
+/* Whatever a topic says: a segment costs three requests that change something. */
+#define ROLL_MS_MIN (60 * INT64_C(1000))
 
 static void poke(struct ks_log *log);
 
@@ -46,7 +49,7 @@ size_t
 ks_compact_limit(const struct ks_log *log, const struct ks_partition *partition)
 {
     size_t limit = log->options.segment_bytes;
-    size_t own = partition->compaction.segment_bytes_max;
+    size_t own = partition->compaction.limits.bytes_max;
 
     return own > 0 && own < limit ? own : limit;
 }
@@ -55,21 +58,18 @@ static void
 set_timer(struct ks_log *log)
 {
     struct ks_compactor *compactor = &log->compactor;
-    const struct ks_partition *oldest;
+    const struct ks_heap_node *first = ks_heap_first(&compactor->young);
 
     ks_env_cancel_timer(log->env, &compactor->timer);
-    if (ks_list_is_empty(&compactor->young) || is_over(log)) {
-        return;
+    if (first != NULL && !is_over(log)) {
+        ks_env_set_timer(log->env, &compactor->timer, first->key);
     }
-    oldest = KS_CONTAINER(compactor->young.next, struct ks_partition, compaction.link);
-    ks_env_set_timer(log->env, &compactor->timer,
-                     oldest->compaction.since_ms + log->options.compact_interval_ms);
 }
 
 static void
 become_due(struct ks_log *log, struct ks_partition *partition)
 {
-    ks_list_remove(&partition->compaction.link);
+    ks_heap_remove(&log->compactor.young, &partition->compaction.young);
     ks_list_append(&log->compactor.due, &partition->compaction.link);
     partition->compaction.is_due = true;
     poke(log);
@@ -79,19 +79,38 @@ static void
 on_timer(void *arg)
 {
     struct ks_log *log = arg;
-    struct ks_list *young = &log->compactor.young;
-    int64_t before_ms = ks_env_now_ms(log->env) - log->options.compact_interval_ms;
+    const struct ks_heap_node *first;
 
-    while (!ks_list_is_empty(young)) {
-        struct ks_partition *oldest =
-            KS_CONTAINER(young->next, struct ks_partition, compaction.link);
-
-        if (oldest->compaction.since_ms > before_ms) {
-            break;
-        }
-        become_due(log, oldest);
+    while ((first = ks_heap_first(&log->compactor.young)) != NULL &&
+           first->key <= ks_env_now_ms(log->env)) {
+        become_due(log, KS_CONTAINER(first, struct ks_partition, compaction.young));
     }
     set_timer(log);
+}
+
+static int64_t
+draw_roll_ms(struct ks_log *log, const struct ks_segment_limits *limits)
+{
+    int64_t jitter_ms = limits->jitter_ms < limits->ms ? limits->jitter_ms : limits->ms;
+    int64_t roll_ms = limits->ms;
+
+    if (roll_ms == 0) {
+        return 0;
+    }
+    if (jitter_ms > 0) {
+        roll_ms -= (int64_t) (ks_env_random_u64(log->env) % (uint64_t) jitter_ms);
+    }
+    return roll_ms > ROLL_MS_MIN ? roll_ms : ROLL_MS_MIN;
+}
+
+/* How old its oldest bytes may become. */
+static int64_t
+age_max_ms(const struct ks_log *log, const struct ks_partition *partition)
+{
+    int64_t roll_ms = partition->compaction.roll_ms;
+    int64_t limit_ms = log->options.compact_interval_ms;
+
+    return roll_ms > 0 && roll_ms < limit_ms ? roll_ms : limit_ms;
 }
 
 /* How long ago what was replayed came, as far as wall clocks tell: an earlier run wrote it. */
@@ -108,22 +127,25 @@ take_age(struct ks_log *log, struct ks_partition *partition)
     return age_ms < log->options.compact_interval_ms ? age_ms : log->options.compact_interval_ms;
 }
 
+/* Waits from since_ms on, for as long as the limits say now. */
+static void
+wait_young(struct ks_log *log, struct ks_partition *partition)
+{
+    struct ks_compaction *compaction = &partition->compaction;
+
+    compaction->roll_ms = draw_roll_ms(log, &compaction->limits);
+    ks_heap_insert(&log->compactor.young, &compaction->young,
+                   compaction->since_ms + age_max_ms(log, partition));
+    if (ks_heap_first(&log->compactor.young) == &compaction->young) {
+        set_timer(log);
+    }
+}
+
 static void
 become_young(struct ks_log *log, struct ks_partition *partition)
 {
-    struct ks_list *young = &log->compactor.young;
-    struct ks_list *node = young->previous;
-
     partition->compaction.since_ms = ks_env_now_ms(log->env) - take_age(log, partition);
-    while (node != young &&
-           KS_CONTAINER(node, struct ks_partition, compaction.link)->compaction.since_ms >
-               partition->compaction.since_ms) {
-        node = node->previous;
-    }
-    ks_list_insert(node->next, &partition->compaction.link);
-    if (young->next == &partition->compaction.link) {
-        set_timer(log);
-    }
+    wait_young(log, partition);
 }
 
 /* Only what has come since it was counted last: sections may be thousands, and commits many. */
@@ -150,7 +172,7 @@ ks_compact_note(struct ks_log *log, struct ks_partition *partition)
     if (!is_compacted_here(log, partition) || is_over(log) || partition->compaction.is_due) {
         return;
     }
-    if (!ks_list_is_linked(&partition->compaction.link)) {
+    if (!partition->compaction.young.is_inside) {
         become_young(log, partition);
     }
     if (count_bytes(partition, limit) >= limit) {
@@ -161,8 +183,9 @@ ks_compact_note(struct ks_log *log, struct ks_partition *partition)
 static void
 leave(struct ks_log *log, struct ks_partition *partition)
 {
-    bool was_first = log->compactor.young.next == &partition->compaction.link;
+    bool was_first = ks_heap_first(&log->compactor.young) == &partition->compaction.young;
 
+    ks_heap_remove(&log->compactor.young, &partition->compaction.young);
     ks_list_remove(&partition->compaction.link);
     partition->compaction.is_due = false;
     if (was_first) {
@@ -416,7 +439,6 @@ ks_compactor_init(struct ks_log *log)
 {
     struct ks_compactor *compactor = &log->compactor;
 
-    ks_list_init(&compactor->young);
     ks_list_init(&compactor->due);
     ks_list_init(&compactor->jobs);
     compactor->timer = (struct ks_timer){ .on_due = on_timer, .arg = log };
@@ -435,10 +457,18 @@ ks_compact_forget(struct ks_log *log, struct ks_partition *partition)
 }
 
 void
-ks_log_set_segment_bytes(struct ks_log *log, struct ks_partition *partition, size_t bytes_max)
+ks_log_set_segment_limits(struct ks_log *log, struct ks_partition *partition,
+                          const struct ks_segment_limits *limits)
 {
-    partition->compaction.segment_bytes_max = bytes_max;
-    partition->compaction.counted_from = -1;
+    struct ks_compaction *compaction = &partition->compaction;
+
+    compaction->limits = *limits;
+    compaction->counted_from = -1;
+    if (compaction->young.is_inside) {
+        ks_heap_remove(&log->compactor.young, &compaction->young);
+        wait_young(log, partition);
+        set_timer(log);
+    }
     ks_compact_note(log, partition);
 }
 

@@ -43,6 +43,7 @@ struct ks_compact_job {
     struct ks_log_read read;
     bool is_reading;
     int64_t next;
+    int64_t first_ms; /* the greatest time of the first batch */
     struct ks_segment_build build;
     struct kafscale_part *parts; /* header, batches, footer */
     size_t part_count;

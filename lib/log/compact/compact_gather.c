@@ -72,6 +72,19 @@ add_bytes(struct ks_compact_job *job, const struct kafscale_part *part)
 
 /* --- Batches --------------------------------------------------------------------------------- */
 
+/*
+ * A segment goes as a whole when its youngest record is too old, so records of times that are far
+ * apart, as those that are written again elsewhere, don't share one.
+ */
+static bool
+is_far_apart(const struct ks_compact_job *job, const struct ks_batch *batch)
+{
+    int64_t roll_ms = job->partition->compaction.roll_ms;
+
+    return roll_ms > 0 && job->first_ms >= 0 && batch->max_timestamp >= 0 &&
+           batch->max_timestamp - job->first_ms > roll_ms;
+}
+
 /* Whether the segment ends before this batch. */
 static bool
 is_full(const struct ks_compact_job *job, const struct ks_batch *batch)
@@ -79,8 +92,9 @@ is_full(const struct ks_compact_job *job, const struct ks_batch *batch)
     if (job->last >= 0) {
         return job->next > job->last;
     }
-    return job->build.index.batch_count > 0 && job->build.index.body_bytes + batch->bytes.size >
-                                                   ks_compact_limit(job->log, job->partition);
+    return job->build.index.batch_count > 0 && (job->build.index.body_bytes + batch->bytes.size >
+                                                    ks_compact_limit(job->log, job->partition) ||
+                                                is_far_apart(job, batch));
 }
 
 static enum kafscale_status
@@ -90,9 +104,12 @@ add_batch(struct ks_compact_job *job, const struct ks_batch *batch,
     int64_t time_ms =
         ks_is_planted(KS_PLANTED_PRODUCER_TIMES) ? ks_env_wall_ms(job->log->env) : created_ms;
     struct kafscale_error error = { 0 };
-    enum kafscale_status status =
-        ks_segment_build_add(&job->build, &job->producers, batch, time_ms, &error);
+    enum kafscale_status status;
 
+    if (job->build.index.batch_count == 0) {
+        job->first_ms = batch->max_timestamp;
+    }
+    status = ks_segment_build_add(&job->build, &job->producers, batch, time_ms, &error);
     if (status == KAFSCALE_OK && !add_bytes(job, part)) {
         status = KAFSCALE_NO_MEMORY;
     }

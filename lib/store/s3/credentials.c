@@ -11,7 +11,7 @@
 #include <assert.h>
 
 #define RETRY_FIRST_MS 1000
-#define RETRY_MAX_MS 60000
+#define RETRY_LAST_MS 60000
 #define RENEWAL_GAP_MS 5000 /* a store that refuses fresh keys must not make us ask without end */
 #define REQUEST_TIMEOUT_MS 5000
 #define URL_BYTES_MAX (16u << 10)
@@ -81,11 +81,9 @@ adopt(struct ks_s3_credentials *credentials, int64_t now_ms, int64_t wall_s)
 static void
 fail(struct ks_s3_credentials *credentials, int64_t now_ms, struct kafscale_error *error)
 {
-    unsigned doublings = credentials->failures < 6 ? credentials->failures : 6;
-    int64_t wait_ms = (int64_t) RETRY_FIRST_MS << doublings;
-
+    credentials->not_before_ms =
+        now_ms + ks_backoff_ms(RETRY_FIRST_MS, RETRY_LAST_MS, credentials->failures);
     credentials->failures++;
-    credentials->not_before_ms = now_ms + (wait_ms < RETRY_MAX_MS ? wait_ms : RETRY_MAX_MS);
     ks_s3_key_set_deinit(&credentials->found);
     restart_work(&credentials->work);
     ks_error_wrap(error, "S3 credentials from %s", credentials->source->name);

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* An array in the order of the table of APIs. */
+#include "handlers/api_counters.h"
+
+#include "handlers/api.h"
+#include "protocol/protocol.h"
+
+#define NAME_BYTES 64
+
+struct ks_api_counters *
+ks_api_counters_new(void)
+{
+    return ks_alloc_zero(ks_api_count, sizeof(struct ks_api_counters));
+}
+
+struct ks_api_counters *
+ks_api_counters_of(struct ks_api_counters *all, const struct ks_api *api)
+{
+    return &all[api - ks_apis];
+}
+
+static void
+note_error(void *arg, int16_t code)
+{
+    struct ks_api_counters *counters = arg;
+    int index = code + 1;
+
+    counters->errors[index > 0 && index < KS_API_CODES_MAX ? index : 0]++;
+}
+
+void
+ks_api_counters_note_errors(struct ks_api_counters *counters, const struct ks_api *api,
+                            int16_t version, const void *response)
+{
+    kafka_visit_errors(kafka_api_find(api->key)->response, version, response, note_error, counters);
+}
+
+/* As Kafka writes it: "ListOffsets" for list_offsets. */
+static void
+spell(const char *name, char out[NAME_BYTES])
+{
+    bool is_first = true;
+    size_t size = 0;
+
+    for (; *name != '\0' && size < NAME_BYTES - 1; name++) {
+        if (*name == '_') {
+            is_first = true;
+            continue;
+        }
+        out[size++] = (char) (is_first && *name >= 'a' && *name <= 'z' ? *name - 'a' + 'A' : *name);
+        is_first = false;
+    }
+    out[size] = '\0';
+}
+
+static void
+read_api(const struct ks_api_counters *counters, const char *api, struct ks_metrics *metrics)
+{
+    ks_metrics_add_of(metrics, KS_METRIC_requests_total, api, (double) counters->answered);
+    ks_metrics_add_of(metrics, KS_METRIC_requests_dropped_total, api, (double) counters->dropped);
+    ks_metrics_add_histogram(metrics, KS_METRIC_request_duration_seconds, api,
+                             &counters->durations);
+    for (int i = 0; i < KS_API_CODES_MAX; i++) {
+        if (counters->errors[i] > 0) {
+            ks_metrics_add_of_two(metrics, KS_METRIC_request_errors_total, api,
+                                  kafka_error_name((int16_t) (i - 1)),
+                                  (double) counters->errors[i]);
+        }
+    }
+}
+
+void
+ks_api_counters_read(const struct ks_api_counters *all, struct ks_metrics *metrics)
+{
+    for (size_t i = 0; i < ks_api_count; i++) {
+        if (all[i].answered > 0 || all[i].dropped > 0) {
+            char name[NAME_BYTES];
+
+            spell(ks_apis[i].name, name);
+            read_api(&all[i], name, metrics);
+        }
+        if (ks_apis[i].key == KAFKA_API_PRODUCE) {
+            ks_metrics_add_histogram(metrics, KS_METRIC_produce_latency_ms, NULL,
+                                     &all[i].durations);
+        }
+    }
+}

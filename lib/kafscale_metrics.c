@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How a broker is, told over HTTP and to whoever calls. All numbers belong to the loop thread: who
+ * asks from another one hands over a call and waits for it.
+ */
+#include "kafscale_internal.h"
+
+#include <unistd.h>
+
+#define BACKLOG 32
+#define MARK_READ 1u
+
+/* How often who waits for the loop looks whether there still is one. */
+#define LOOK_MS 50
+
+/* --- Reading ---------------------------------------------------------------------------------- */
+
+static void
+read_server(const struct kafscale_broker *broker, struct ks_metrics *metrics)
+{
+    struct ks_server_counters now = ks_server_counters(broker->server);
+
+    ks_metrics_add(metrics, KS_METRIC_connections, (double) now.connections);
+    ks_metrics_add(metrics, KS_METRIC_connections_accepted_total,
+                   (double) now.connections_accepted);
+    ks_metrics_add(metrics, KS_METRIC_connections_refused_total, (double) now.connections_refused);
+    ks_metrics_add(metrics, KS_METRIC_connections_dropped_total, (double) now.connections_dropped);
+    ks_metrics_add(metrics, KS_METRIC_received_bytes_total, (double) now.received_bytes);
+    ks_metrics_add(metrics, KS_METRIC_sent_bytes_total, (double) now.sent_bytes);
+    ks_metrics_add(metrics, KS_METRIC_requests_waiting, (double) now.requests_waiting);
+    ks_metrics_add(metrics, KS_METRIC_memory_account_bytes, (double) now.memory_bytes);
+    ks_metrics_add(metrics, KS_METRIC_memory_account_limit_bytes,
+                   (double) ks_option_number(broker->options, KS_OPTION_memory_bytes));
+}
+
+static void
+read_metrics(void *arg, struct ks_metrics *metrics)
+{
+    struct kafscale_broker *broker = arg;
+    int64_t age_ms = ks_env_now_ms(ks_loop_env(broker->loop)) - broker->started_ms;
+
+    ks_metrics_add_of(metrics, KS_METRIC_build_info, kafscale_version(), 1);
+    ks_metrics_add(metrics, KS_METRIC_broker_uptime_seconds, (double) age_ms / 1000.0);
+    ks_broker_read_metrics(broker->core, metrics);
+    if (broker->handlers != NULL) {
+        ks_handlers_read_metrics(broker->handlers, metrics);
+    }
+    read_server(broker, metrics);
+    ks_process_read_metrics(metrics);
+}
+
+static const char *
+why_not_ready(void *arg)
+{
+    const struct kafscale_broker *broker = arg;
+    struct ks_health_reading store;
+
+    switch (atomic_load(&broker->state)) {
+    case KAFSCALE_BROKER_READY:
+        ks_broker_read_health(broker->core, &store);
+        return store.state == KS_STORE_UNAVAILABLE ? "the store is unavailable" : NULL;
+    case KAFSCALE_BROKER_FENCED:
+    case KAFSCALE_BROKER_FAILED:
+        return broker->why.text;
+    case KAFSCALE_BROKER_STOPPING:
+        return "stopping";
+    default:
+        return "starting";
+    }
+}
+
+/* --- HTTP ------------------------------------------------------------------------------------- */
+
+enum kafscale_status
+ks_open_http(struct kafscale_broker *broker, struct kafscale_error *error)
+{
+    const char *address = ks_option_text(broker->options, KS_OPTION_metrics_addr);
+    struct ks_http_pages pages = { .self = broker,
+                                   .read_metrics = read_metrics,
+                                   .why_not_ready = why_not_ready };
+    struct ks_endpoint endpoint;
+    enum kafscale_status status;
+    int fd = -1;
+
+    if (*address == '\0') {
+        return KAFSCALE_OK;
+    }
+    status = ks_endpoint_parse(ks_slice_of_text(address), &endpoint);
+    if (status == KAFSCALE_OK) {
+        ks_endpoint_format(&endpoint, broker->metrics_address);
+        status = ks_listen_socket(broker->metrics_address, BACKLOG, &fd, &endpoint.port, error);
+    }
+    if (status == KAFSCALE_OK) {
+        status = ks_http_new(ks_loop_env(broker->loop), fd, &pages, &broker->http, error);
+    }
+    if (status != KAFSCALE_OK && fd >= 0) {
+        close(fd);
+    }
+    if (status != KAFSCALE_OK) {
+        ks_error_wrap(error, "metrics.addr");
+        broker->metrics_address[0] = '\0';
+        return status;
+    }
+    ks_endpoint_format(&endpoint, broker->metrics_address);
+    ks_log(&broker->logger, KAFSCALE_LOG_INFO, "metrics and health on http://%s",
+           broker->metrics_address);
+    return KAFSCALE_OK;
+}
+
+void
+ks_close_http(struct kafscale_broker *broker)
+{
+    ks_http_free(broker->http);
+    broker->http = NULL;
+}
+
+const char *
+kafscale_broker_metrics_address(const struct kafscale_broker *broker)
+{
+    return broker->metrics_address[0] == '\0' ? NULL : broker->metrics_address;
+}
+
+/* --- From any thread -------------------------------------------------------------------------- */
+
+/* Of who waits and of the call, whoever is done with it last. */
+struct reading {
+    struct ks_task call;
+    struct kafscale_broker *broker;
+    struct ks_metrics metrics;
+    struct ks_latch latch;
+    bool is_read;
+    atomic_int references;
+};
+
+static void
+unref(struct reading *reading)
+{
+    if (atomic_fetch_sub(&reading->references, 1) == 1) {
+        ks_metrics_deinit(&reading->metrics);
+        ks_latch_deinit(&reading->latch);
+        ks_free(reading);
+    }
+}
+
+static void
+take(void *arg)
+{
+    struct reading *reading = arg;
+
+    if (reading->broker->core != NULL) {
+        read_metrics(reading->broker, &reading->metrics);
+        reading->is_read = true;
+    }
+    ks_latch_raise(&reading->latch, MARK_READ);
+    unref(reading);
+}
+
+static bool
+is_over(struct kafscale_broker *broker)
+{
+    return (ks_latch_wait(&broker->latch, MARK_STOPPED, 0) & MARK_STOPPED) != 0;
+}
+
+/* A loop that ends meanwhile makes the call in kafscale_broker_free, and finds nothing to read. */
+static void
+await(struct reading *reading)
+{
+    struct kafscale_broker *broker = reading->broker;
+
+    if (!broker->has_own_loop || ks_loop_thread_is_current(&broker->thread)) {
+        take(reading);
+        return;
+    }
+    ks_loop_call(broker->loop, &reading->call);
+    while ((ks_latch_wait(&reading->latch, MARK_READ, LOOK_MS) & MARK_READ) == 0 &&
+           !is_over(broker)) {
+    }
+}
+
+static struct reading *
+new_reading(struct kafscale_broker *broker)
+{
+    struct reading *reading = ks_alloc_zero(1, sizeof *reading);
+
+    if (reading != NULL) {
+        reading->broker = broker;
+        reading->call = (struct ks_task){ .run = take, .arg = reading };
+        ks_metrics_init(&reading->metrics);
+        ks_latch_init(&reading->latch);
+        atomic_store(&reading->references, 2);
+    }
+    return reading;
+}
+
+/* What was read is there once the mark was seen. */
+static enum kafscale_status
+tell(struct reading *reading, kafscale_metric_visit *visit, void *arg, struct kafscale_error *error)
+{
+    if ((ks_latch_wait(&reading->latch, MARK_READ, 0) & MARK_READ) == 0 || !reading->is_read) {
+        return ks_error_set(error, KAFSCALE_INVALID, "the broker doesn't run");
+    }
+    if (reading->metrics.failed) {
+        return ks_error_set(error, KAFSCALE_NO_MEMORY, "metrics: no memory");
+    }
+    ks_metrics_visit(&reading->metrics, visit, arg);
+    return KAFSCALE_OK;
+}
+
+enum kafscale_status
+kafscale_broker_read_metrics(struct kafscale_broker *broker, kafscale_metric_visit *visit,
+                             void *arg, struct kafscale_error *error)
+{
+    struct kafscale_error unused = { 0 };
+    struct reading *reading;
+    enum kafscale_status status;
+
+    error = error == NULL ? &unused : error;
+    if (atomic_load(&broker->state) == KAFSCALE_BROKER_NEW || is_over(broker)) {
+        return ks_error_set(error, KAFSCALE_INVALID, "the broker doesn't run");
+    }
+    reading = new_reading(broker);
+    if (reading == NULL) {
+        return ks_error_set(error, KAFSCALE_NO_MEMORY, "metrics: no memory");
+    }
+    await(reading);
+    status = tell(reading, visit, arg, error);
+    unref(reading);
+    return status;
+}
