@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The least a program does with an installed libkafscale; built as C and as C++. */
+/* The least a program does with an installed libkafscale. */
 #include <kafscale/kafscale.h>
 
 #include <stdio.h>
