@@ -19,20 +19,29 @@ ks_api_counters_of(struct ks_api_counters *all, const struct ks_api *api)
     return &all[api - ks_apis];
 }
 
+struct noting {
+    struct ks_api_counters *counters;
+    int16_t first;
+};
+
 static void
 note_error(void *arg, int16_t code)
 {
-    struct ks_api_counters *counters = arg;
+    struct noting *noting = arg;
     int index = code + 1;
 
-    counters->errors[index > 0 && index < KS_API_CODES_MAX ? index : 0]++;
+    noting->first = noting->first == KAFKA_ERROR_NONE ? code : noting->first;
+    noting->counters->errors[index > 0 && index < KS_API_CODES_MAX ? index : 0]++;
 }
 
-void
+int16_t
 ks_api_counters_note_errors(struct ks_api_counters *counters, const struct ks_api *api,
                             int16_t version, const void *response)
 {
-    kafka_visit_errors(kafka_api_find(api->key)->response, version, response, note_error, counters);
+    struct noting noting = { .counters = counters };
+
+    kafka_visit_errors(kafka_api_find(api->key)->response, version, response, note_error, &noting);
+    return noting.first;
 }
 
 /* As Kafka writes it: "ListOffsets" for list_offsets. */

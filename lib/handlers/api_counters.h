@@ -23,9 +23,9 @@ struct ks_api_counters *ks_api_counters_new(void);
 /* Those of an API, in the array of all. */
 struct ks_api_counters *ks_api_counters_of(struct ks_api_counters *all, const struct ks_api *api);
 
-/* Counts the errors that a response tells. */
-void ks_api_counters_note_errors(struct ks_api_counters *counters, const struct ks_api *api,
-                                 int16_t version, const void *response);
+/* Counts the errors that a response tells, and returns the first one. */
+int16_t ks_api_counters_note_errors(struct ks_api_counters *counters, const struct ks_api *api,
+                                    int16_t version, const void *response);
 
 /* Adds the samples of those APIs that were used. */
 void ks_api_counters_read(const struct ks_api_counters *all, struct ks_metrics *metrics);

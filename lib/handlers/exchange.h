@@ -15,6 +15,8 @@
 struct ks_request_context {
     const char *client_address; /* borrowed from the carrier for the life of the exchange */
     uint32_t listener;          /* index in the list of listeners */
+    /* Requests of one number come in their order, and are answered in it; 0: on no connection. */
+    uint64_t connection;
 };
 
 enum ks_answer_kind {
@@ -30,6 +32,7 @@ enum ks_answer_kind {
  */
 struct ks_answer {
     enum ks_answer_kind kind;
+    int16_t error;       /* the first error code but NONE that it tells */
     int32_t throttle_ms; /* nothing more is taken from the asker for this time after the answer */
     const struct kafscale_part *parts;
     size_t part_count;

@@ -232,8 +232,9 @@ send(struct ks_request *request, struct kafka_writer *writer, const void *respon
         return KAFSCALE_NO_MEMORY;
     }
     give_owners(out, written, written_count, parts, part_count);
-    ks_api_counters_note_errors(ks_api_counters_of(request->handlers->counters, request->api),
-                                request->api, request->header.api_version, response);
+    answer.error =
+        ks_api_counters_note_errors(ks_api_counters_of(request->handlers->counters, request->api),
+                                    request->api, request->header.api_version, response);
     answer.parts = out;
     answer.part_count = written_count;
     complete(request, &answer);

@@ -665,9 +665,15 @@ ks_connection_new(struct ks_server *server, int fd, const struct sockaddr *peer,
     connection->active_ms = ks_env_now_ms(server->env);
     ks_list_append(&server->connections, &connection->link);
     server->counters.connections++;
-    server->counters.connections_accepted++;
+    connection->number = ++server->counters.connections_accepted;
     ks_connection_wake(connection);
     return KAFSCALE_OK;
+}
+
+void
+ks_connection_drop(struct ks_connection *connection, const char *reason)
+{
+    drop(connection, reason);
 }
 
 void

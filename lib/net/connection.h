@@ -24,6 +24,7 @@ struct ks_progress {
 struct ks_connection {
     struct ks_list link; /* in the server */
     struct ks_server *server;
+    uint64_t number;                        /* from 1 on, in the order of their coming */
     struct ks_address_count *address_count; /* may be NULL */
     uint32_t listener;
     int fd; /* -1: closed, about to be freed */
@@ -62,6 +63,9 @@ KAFSCALE_MUST_CHECK enum kafscale_status ks_connection_new(struct ks_server *ser
                                                            const struct sockaddr *peer,
                                                            uint32_t listener,
                                                            struct ks_address_count *address_count);
+
+/* Closes it; it is freed in a later turn. Not from within one of its own calls of the sink. */
+void ks_connection_drop(struct ks_connection *connection, const char *reason);
 
 /* Closes it if it is open. Not from within one of its own calls of the sink. */
 void ks_connection_free(struct ks_connection *connection);

@@ -6,6 +6,7 @@
  */
 #include "net/loop.h"
 
+#include "net/clock.h"
 #include "net/mailbox.h"
 #include "net/workers.h"
 
@@ -19,7 +20,6 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/timerfd.h>
-#include <time.h>
 #include <unistd.h>
 
 struct ks_loop {
@@ -32,6 +32,8 @@ struct ks_loop {
     struct event wake_event;  /* the mailbox has something */
     struct event turn_event;  /* tasks wait */
     struct event timer_event; /* the first timer is due */
+    struct ks_clock clock;
+    struct ks_list advances; /* struct ks_advance, by rising until_ms */
     int timer_fd;
     int64_t armed_ms; /* what the timerfd is set to; INT64_MAX: not set */
     struct ks_mailbox mailbox;
@@ -40,26 +42,19 @@ struct ks_loop {
 };
 
 static int64_t
-clock_ms(clockid_t clock)
-{
-    struct timespec time;
-
-    clock_gettime(clock, &time);
-    return (int64_t) time.tv_sec * 1000 + time.tv_nsec / 1000000;
-}
-
-static int64_t
 loop_now_ms(void *self)
 {
-    (void) self;
-    return clock_ms(CLOCK_MONOTONIC);
+    const struct ks_loop *loop = self;
+
+    return ks_clock_now_ms(&loop->clock);
 }
 
 static int64_t
 loop_wall_ms(void *self)
 {
-    (void) self;
-    return clock_ms(CLOCK_REALTIME);
+    const struct ks_loop *loop = self;
+
+    return ks_clock_wall_ms(&loop->clock);
 }
 
 static void
@@ -108,15 +103,16 @@ loop_submit(void *self, struct ks_job *job)
 static void
 arm_timer(struct ks_loop *loop, int64_t due_ms)
 {
+    int64_t system_ms = ks_clock_system_ms(&loop->clock, due_ms);
     struct itimerspec spec = { 0 };
     int result;
 
-    if (due_ms >= loop->armed_ms || loop->is_detached) {
+    if (due_ms >= loop->armed_ms || loop->is_detached || system_ms == INT64_MAX) {
         return;
     }
-    due_ms = due_ms < 1 ? 1 : due_ms;
-    spec.it_value.tv_sec = (time_t) (due_ms / 1000);
-    spec.it_value.tv_nsec = (long) (due_ms % 1000) * 1000000;
+    system_ms = system_ms < 1 ? 1 : system_ms;
+    spec.it_value.tv_sec = (time_t) (system_ms / 1000);
+    spec.it_value.tv_nsec = (long) (system_ms % 1000) * 1000000;
     result = timerfd_settime(loop->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL);
     assert(result == 0);
     (void) result;
@@ -124,15 +120,30 @@ arm_timer(struct ks_loop *loop, int64_t due_ms)
 }
 
 static void
-arm(struct ks_loop *loop)
+turn_soon(struct ks_loop *loop)
 {
     static const struct timeval at_once = { 0, 0 };
+
+    if (!loop->is_detached && !evtimer_pending(&loop->turn_event, NULL)) {
+        evtimer_add(&loop->turn_event, &at_once);
+    }
+}
+
+/* Time that is put forward passes when nothing else is left to do, not even on another thread. */
+static bool
+may_pass_time(const struct ks_loop *loop)
+{
+    return !ks_list_is_empty(&loop->advances) && loop->job_count == 0;
+}
+
+static void
+arm(struct ks_loop *loop)
+{
     int64_t due_ms = ks_env_next_due_ms(&loop->env);
 
-    if (due_ms == INT64_MIN) {
-        if (!loop->is_detached && !evtimer_pending(&loop->turn_event, NULL)) {
-            evtimer_add(&loop->turn_event, &at_once);
-        }
+    if (due_ms == INT64_MIN || may_pass_time(loop) ||
+        (loop->clock.is_still && due_ms <= loop->clock.now_ms)) {
+        turn_soon(loop);
         return;
     }
     if (due_ms != INT64_MAX) {
@@ -150,13 +161,59 @@ loop_wake(void *self)
     }
 }
 
+static struct ks_advance *
+first_advance(const struct ks_loop *loop)
+{
+    return KS_CONTAINER(loop->advances.next, struct ks_advance, link);
+}
+
+/*
+ * From one timer to the next, with a turn of the loop between them: descriptors are served, and
+ * what one timer sets off happens before the next is due.
+ */
+static void
+pass_time(struct ks_loop *loop)
+{
+    int64_t due_ms = ks_env_next_due_ms(&loop->env);
+    struct ks_advance *advance;
+
+    if (!may_pass_time(loop) || due_ms <= ks_clock_now_ms(&loop->clock)) {
+        return;
+    }
+    advance = first_advance(loop);
+    loop->armed_ms = INT64_MAX;
+    if (due_ms <= advance->until_ms) {
+        ks_clock_put_forward(&loop->clock, due_ms);
+        return;
+    }
+    ks_clock_put_forward(&loop->clock, advance->until_ms);
+    ks_list_remove(&advance->link);
+    advance->done(advance->arg);
+}
+
 static void
 run_due(struct ks_loop *loop)
 {
     loop->is_running_due = true;
     ks_env_run_due(&loop->env);
+    pass_time(loop);
     loop->is_running_due = false;
     arm(loop);
+}
+
+void
+ks_loop_advance(struct ks_loop *loop, int64_t duration_ms, struct ks_advance *advance)
+{
+    int64_t from_ms = ks_clock_now_ms(&loop->clock);
+
+    assert(duration_ms >= 0);
+
+    if (!ks_list_is_empty(&loop->advances)) {
+        from_ms = KS_CONTAINER(loop->advances.previous, struct ks_advance, link)->until_ms;
+    }
+    advance->until_ms = from_ms + duration_ms;
+    ks_list_append(&loop->advances, &advance->link);
+    loop_wake(loop);
 }
 
 static void
@@ -196,6 +253,9 @@ deliver(struct ks_loop *loop)
 
         loop->job_count--;
         job->done(job);
+    }
+    if (!ks_list_is_empty(&loop->advances)) {
+        loop_wake(loop);
     }
     while ((node = ks_list_take_first(&calls)) != NULL) {
         struct ks_task *call = KS_CONTAINER(node, struct ks_task, link);
@@ -393,6 +453,8 @@ ks_loop_new(struct event_base *host, const struct ks_loop_options *options,
     ks_env_init(&loop->env, &loop_env_ops, loop);
     loop->env.logger = options->logger;
     loop->armed_ms = INT64_MAX;
+    ks_clock_init(&loop->clock, options->is_clock_still);
+    ks_list_init(&loop->advances);
 
     status = init_base(loop, host, error);
     if (status != KAFSCALE_OK) {

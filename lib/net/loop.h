@@ -19,6 +19,15 @@ struct ks_loop_options {
     uint32_t
         worker_count; /* threads for jobs, started when needed; 0: KS_LOOP_WORKER_COUNT_DEFAULT */
     struct ks_logger logger;
+    bool is_clock_still; /* time passes by ks_loop_advance only */
+};
+
+/* Somebody who puts the clock forward; in his memory until `done`. Zeroed but for the first two. */
+struct ks_advance {
+    void (*done)(void *arg);
+    void *arg;
+    struct ks_list link;
+    int64_t until_ms;
 };
 
 struct ks_loop;
@@ -59,6 +68,14 @@ void ks_loop_run(struct ks_loop *loop);
  * signal handlers.
  */
 void ks_loop_stop(struct ks_loop *loop);
+
+/*
+ * Puts the clock forward by so much, counted from where it is or is being put already: timers fire
+ * in their order, each at its time, and between them happens what can happen without time. Time of
+ * the system goes on besides, unless the clock stands still. `done` is called when the time has
+ * come, unless the loop ends before. Loop thread.
+ */
+void ks_loop_advance(struct ks_loop *loop, int64_t duration_ms, struct ks_advance *advance);
 
 /*
  * Has `call` run on the loop's thread. Any thread. `call` must be zeroed but for `run` and

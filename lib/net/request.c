@@ -116,6 +116,7 @@ ks_net_request_new(struct ks_connection *connection, struct kafscale_blob *frame
     request->exchange.payload = kafscale_blob_slice(frame);
     request->exchange.context.client_address = request->client_address;
     request->exchange.context.listener = connection->listener;
+    request->exchange.context.connection = connection->number;
     request->exchange.complete = complete;
     request->exchange.claim = claim;
     request->exchange.hold = hold;

@@ -212,7 +212,7 @@ try_admit(struct ks_server *server, int fd, const struct sockaddr *peer, uint32_
     struct ks_address_count *count = NULL;
     enum kafscale_status status;
 
-    if (server->counters.connections >= server->limits.connections_max ||
+    if (server->is_refusing || server->counters.connections >= server->limits.connections_max ||
         fd > server->descriptor_max) {
         return KAFSCALE_FULL;
     }
@@ -289,6 +289,21 @@ ks_server_pause(struct ks_server *server, bool is_paused)
          node = node->next) {
         ks_connection_wake(KS_CONTAINER(node, struct ks_connection, link));
     }
+}
+
+void
+ks_server_drop_connections(struct ks_server *server, const char *reason)
+{
+    for (struct ks_list *node = server->connections.next; node != &server->connections;
+         node = node->next) {
+        ks_connection_drop(KS_CONTAINER(node, struct ks_connection, link), reason);
+    }
+}
+
+void
+ks_server_refuse(struct ks_server *server, bool is_refusing)
+{
+    server->is_refusing = is_refusing;
 }
 
 struct ks_server_counters

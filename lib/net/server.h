@@ -71,6 +71,12 @@ void ks_server_stop_listening(struct ks_server *server);
  */
 void ks_server_pause(struct ks_server *server, bool is_paused);
 
+/* Closes all connections; listeners stay. */
+void ks_server_drop_connections(struct ks_server *server, const char *reason);
+
+/* While refusing, whoever connects is closed at once; connections that there are stay. */
+void ks_server_refuse(struct ks_server *server, bool is_refusing);
+
 struct ks_server_counters ks_server_counters(const struct ks_server *server);
 
 #endif

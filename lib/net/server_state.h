@@ -38,6 +38,7 @@ struct ks_server {
     struct ks_listener listeners[KS_SERVER_LISTENERS_MAX];
     uint32_t listener_count;
     bool is_paused;
+    bool is_refusing;
     int descriptor_max; /* higher ones are left to whoever must open a file */
     struct ks_log_quota refusals;
     struct ks_log_quota strangers;

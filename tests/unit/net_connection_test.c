@@ -553,6 +553,35 @@ START_TEST(paused_server_takes_nothing_and_closes_nobody)
 }
 END_TEST
 
+/* What waits hears that its asker has gone; the listener still takes others. */
+START_TEST(dropped_connections_end_and_new_ones_are_served)
+{
+    struct net_fixture *f = net_fixture_new();
+    int fd;
+
+    f->mode = SINK_HOLD;
+    net_fixture_start(f);
+    fd = net_fixture_connect(f);
+    client_send_frame(f, fd, 1, 100);
+    net_fixture_pump(f);
+    ck_assert_uint_eq(f->held_count, 1);
+    ck_assert_uint_eq(f->held[0]->context.connection, 1);
+
+    ks_server_drop_connections(f->server, "by a test");
+    net_fixture_pump(f);
+    ck_assert(client_is_closed(fd));
+    ck_assert_uint_eq(f->gone_count, 1);
+    close(fd);
+
+    f->mode = SINK_ECHO;
+    fd = net_fixture_connect(f);
+    client_send_frame(f, fd, 2, 100);
+    client_expect_frame(f, fd, 2, 100);
+    close(fd);
+    net_fixture_free(f);
+}
+END_TEST
+
 START_TEST(thousand_connections_are_served)
 {
     struct net_fixture *f = fixture_new(SINK_HOLD);
@@ -666,6 +695,7 @@ END_TEST
 static void
 add_hostile_cases(TCase *cases)
 {
+    tcase_add_test(cases, dropped_connections_end_and_new_ones_are_served);
     tcase_add_test(cases, announcing_two_gigabytes_costs_nothing_and_closes);
     tcase_add_test(cases, announcing_the_largest_frame_costs_nothing);
     tcase_add_test(cases, unfinished_frame_closes_after_its_time);

@@ -156,6 +156,29 @@ START_TEST(limits_of_connections_hold_and_free_again)
 }
 END_TEST
 
+START_TEST(refusing_server_keeps_who_is_there)
+{
+    struct net_fixture *f = net_fixture_new();
+    int fds[3];
+
+    net_fixture_start(f);
+    listen_on(f, "127.0.0.1:0");
+    fds[0] = connect_to(ks_server_port(f->server, 0));
+    net_fixture_pump(f);
+    ks_server_refuse(f->server, true);
+    fds[1] = connect_to(ks_server_port(f->server, 0));
+    ck_assert(is_refused(f, fds[1]));
+    ck_assert(!is_refused(f, fds[0]));
+    ks_server_refuse(f->server, false);
+    fds[2] = connect_to(ks_server_port(f->server, 0));
+    ck_assert(!is_refused(f, fds[2]));
+    for (size_t i = 0; i < 3; i++) {
+        close(fds[i]);
+    }
+    net_fixture_free(f);
+}
+END_TEST
+
 static void
 set_descriptors_max(rlim_t count, struct rlimit *before)
 {
@@ -293,6 +316,7 @@ suite_new(void)
     tcase_add_test(cases, taken_port_is_an_error_with_its_address);
     tcase_add_test(cases, stopped_listener_leaves_its_connections);
     tcase_add_test(cases, limits_of_connections_hold_and_free_again);
+    tcase_add_test(cases, refusing_server_keeps_who_is_there);
     tcase_add_test(cases, without_descriptors_accepting_pauses_and_goes_on);
     tcase_add_test(cases, server_on_the_real_loop_answers_a_client_in_another_thread);
     tcase_add_test(cases, limits_that_make_no_sense_are_refused);

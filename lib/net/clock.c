@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/clock.h"
+
+#include <time.h>
+
+static int64_t
+read_ms(clockid_t id)
+{
+    struct timespec time;
+
+    clock_gettime(id, &time);
+    return (int64_t) time.tv_sec * 1000 + time.tv_nsec / 1000000;
+}
+
+void
+ks_clock_init(struct ks_clock *clock, bool is_still)
+{
+    *clock = (struct ks_clock){ .is_still = is_still };
+    if (is_still) {
+        clock->now_ms = read_ms(CLOCK_MONOTONIC);
+        clock->wall_ms = read_ms(CLOCK_REALTIME);
+    }
+}
+
+int64_t
+ks_clock_now_ms(const struct ks_clock *clock)
+{
+    return clock->is_still ? clock->now_ms : read_ms(CLOCK_MONOTONIC) + clock->ahead_ms;
+}
+
+int64_t
+ks_clock_wall_ms(const struct ks_clock *clock)
+{
+    return clock->is_still ? clock->wall_ms : read_ms(CLOCK_REALTIME) + clock->ahead_ms;
+}
+
+void
+ks_clock_put_forward(struct ks_clock *clock, int64_t until_ms)
+{
+    int64_t step_ms = until_ms - ks_clock_now_ms(clock);
+
+    if (step_ms <= 0) {
+        return;
+    }
+    if (clock->is_still) {
+        clock->now_ms += step_ms;
+        clock->wall_ms += step_ms;
+    } else {
+        clock->ahead_ms += step_ms;
+    }
+}
+
+int64_t
+ks_clock_system_ms(const struct ks_clock *clock, int64_t due_ms)
+{
+    return clock->is_still ? INT64_MAX : due_ms - clock->ahead_ms;
+}
