@@ -5,6 +5,7 @@
  */
 #include "arguments.h"
 #include "heap.h"
+#include "notify.h"
 #include "report.h"
 
 #include <kafscale/kafscale.h>
@@ -45,6 +46,8 @@ struct daemon {
     int exit_code;
     int64_t stop_timeout_ms;
     int64_t stop_called_ms;
+    int64_t watchdog_ms;
+    int64_t watchdog_due_ms;
 };
 
 static int64_t
@@ -81,6 +84,7 @@ stop(struct daemon *daemon)
 {
     daemon->is_stopping = true;
     daemon->stop_called_ms = now_ms();
+    notify_send("STOPPING=1\nSTATUS=stopping");
     kafscale_broker_stop(daemon->broker, NULL, NULL);
 }
 
@@ -103,6 +107,20 @@ on_signal(struct daemon *daemon)
     stop(daemon);
 }
 
+static void
+on_ready(const struct daemon *daemon)
+{
+    char status[512];
+
+    for (size_t i = 0; kafscale_broker_address(daemon->broker, i) != NULL; i++) {
+        printf("broker listening on %s\n", kafscale_broker_address(daemon->broker, i));
+    }
+    fflush(stdout);
+    (void) snprintf(status, sizeof status, "READY=1\nSTATUS=serving on %s",
+                    kafscale_broker_address(daemon->broker, 0));
+    notify_send(status);
+}
+
 /* Returns true once there is nothing to wait for. */
 static bool
 on_change(struct daemon *daemon)
@@ -116,10 +134,7 @@ on_change(struct daemon *daemon)
     state = (enum kafscale_broker_state) atomic_load(&daemon->state);
     switch (state) {
     case KAFSCALE_BROKER_READY:
-        for (size_t i = 0; kafscale_broker_address(daemon->broker, i) != NULL; i++) {
-            printf("broker listening on %s\n", kafscale_broker_address(daemon->broker, i));
-        }
-        fflush(stdout);
+        on_ready(daemon);
         return false;
     case KAFSCALE_BROKER_FENCED:
     case KAFSCALE_BROKER_FAILED:
@@ -135,21 +150,57 @@ on_change(struct daemon *daemon)
     }
 }
 
+/* Threads that hang in the store's calls can't be ended, only left with the process. */
+static void
+leave_if_late(const struct daemon *daemon)
+{
+    if (daemon->is_stopping &&
+        now_ms() >= daemon->stop_called_ms + daemon->stop_timeout_ms + STOP_GRACE_MS) {
+        report_error("left without the store's answer: its calls hang");
+        _exit(EXIT_FAILURE);
+    }
+}
+
+static void
+ignore_sample(void *arg, const struct kafscale_metric_sample *sample)
+{
+    (void) arg;
+    (void) sample;
+}
+
 /*
- * How long poll may wait; -1: for ever. Threads that hang in the store's calls can't be ended, only
- * left with the process.
+ * The answer comes from the broker's loop: while that hangs we wait here, the manager hears
+ * nothing, and ends us. A broker that stops has its own limit.
  */
+static void
+show_life(struct daemon *daemon)
+{
+    if (daemon->watchdog_ms == 0 || daemon->is_stopping || now_ms() < daemon->watchdog_due_ms) {
+        return;
+    }
+    if (kafscale_broker_read_metrics(daemon->broker, ignore_sample, NULL, NULL) == KAFSCALE_OK) {
+        notify_send("WATCHDOG=1");
+    }
+    daemon->watchdog_due_ms = now_ms() + daemon->watchdog_ms;
+}
+
+/* How long poll may wait; -1: for ever. */
 static int
 wait_ms(const struct daemon *daemon)
 {
-    int64_t left_ms = daemon->stop_called_ms + daemon->stop_timeout_ms + STOP_GRACE_MS - now_ms();
+    int64_t due_ms;
+    int64_t left_ms;
 
-    if (!daemon->is_stopping) {
+    if (daemon->is_stopping) {
+        due_ms = daemon->stop_called_ms + daemon->stop_timeout_ms + STOP_GRACE_MS;
+    } else if (daemon->watchdog_ms > 0) {
+        due_ms = daemon->watchdog_due_ms;
+    } else {
         return -1;
     }
-    if (left_ms <= 0) {
-        report_error("left without the store's answer: its calls hang");
-        _exit(EXIT_FAILURE);
+    left_ms = due_ms - now_ms();
+    if (left_ms < 0) {
+        return 0;
     }
     return left_ms > INT_MAX ? INT_MAX : (int) left_ms;
 }
@@ -164,6 +215,8 @@ wait_for_end(struct daemon *daemon)
     bool has_ended = false;
 
     while (!has_ended) {
+        leave_if_late(daemon);
+        show_life(daemon);
         if (poll(polled, 2, wait_ms(daemon)) < 0 && errno != EINTR) {
             report_error(strerror(errno));
             return;
@@ -204,6 +257,7 @@ daemon_init(struct daemon *daemon, const struct kafscale_options *options)
     *daemon = (struct daemon){ .signal_fd = -1,
                                .change_fd = -1,
                                .exit_code = EXIT_SUCCESS,
+                               .watchdog_ms = notify_watchdog_ms(),
                                .stop_timeout_ms = strtoll(
                                    kafscale_options_get(options, "stop.timeout.ms"), NULL, 10) };
     sigemptyset(&signals);
