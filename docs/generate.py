@@ -191,7 +191,10 @@ at `/metrics`, in the text format of Prometheus ([Operations](operations.md)); a
 a broker reads them with `kafscale_broker_read_metrics()` (`kafscale/metrics.h`). A counter begins
 at 0 with the broker. An API stands there once it was used, a kind of error once it was told.
 
-Times are in seconds and sizes in bytes, except in two names of KafScale's, which end in `_ms`."""
+Times are in seconds and sizes in bytes, except in names of KafScale's that have `_ms` in them. All
+names that KafScale's brokers have, or its documents tell of, are here; the meaning says so, and
+what they mean in this broker. Labels are as there, but `kafscale_produce_requests_total` has no
+`topic`: there may be ten thousand of them."""
 
 
 def metrics():

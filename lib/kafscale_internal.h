@@ -39,6 +39,7 @@ struct kafscale_broker {
     struct ks_broker_listener listener;
     struct ks_handlers *handlers;
     struct ks_http *http; /* NULL: no port for it */
+    struct ks_process process;
     struct ks_task end_task;
     bool is_tearing_down;
     bool has_own_loop;

@@ -46,7 +46,7 @@ read_metrics(void *arg, struct ks_metrics *metrics)
         ks_handlers_read_metrics(broker->handlers, metrics);
     }
     read_server(broker, metrics);
-    ks_process_read_metrics(metrics);
+    ks_process_read_metrics(&broker->process, ks_env_now_ms(ks_loop_env(broker->loop)), metrics);
 }
 
 static const char *

@@ -7,6 +7,7 @@
 #include "base/array.h"
 #include "base/backoff.h"
 #include "base/buffer.h"
+#include "base/chore.h"
 #include "base/crc32c.h"
 #include "base/cursor.h"
 #include "base/decimal.h"
@@ -23,6 +24,7 @@
 #include "base/planted.h"
 #include "base/slice.h"
 #include "base/table.h"
+#include "base/utf8.h"
 #include "base/varint.h"
 #include "base/window.h"
 

@@ -280,6 +280,9 @@ ks_broker_new(struct ks_env *env, struct kafscale_store store, struct kafscale_m
 
         meta = ks_meta_log_new(env, broker->store, &log_options);
     }
+    if (is_own_meta && meta.ops != NULL) {
+        broker->meta_chores = ks_meta_log_chores(&meta);
+    }
     broker->meta = meta.ops == NULL ? NULL : ks_meta_new(env, meta);
     if (broker->meta == NULL) {
         ks_store_close(broker->store, on_closed, NULL);

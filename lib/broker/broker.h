@@ -64,6 +64,7 @@ struct ks_broker_options {
     int64_t partitions_max;
     size_t fetch_bytes_max;
     struct ks_health_options health; /* of the store */
+    double prices[KS_STORE_OPERATION_COUNT];
     int64_t throughput_window_ms;
     struct ks_coordinator_options coordinator;
     int64_t group_session_ms_min;
@@ -132,6 +133,12 @@ const struct kafscale_error *ks_broker_error(const struct ks_broker *broker);
 
 /* How well the store answers. In any state. */
 void ks_broker_read_health(const struct ks_broker *broker, struct ks_health_reading *reading_out);
+
+/*
+ * What the broker does in the background, one after the other: index 0 and up; NULL past the last.
+ * Which there are changes when it starts and stops.
+ */
+const struct ks_chore *ks_broker_chore(const struct ks_broker *broker, size_t index);
 
 /* Adds what is known of the log, the store, topics and groups to a reading. In any state. */
 void ks_broker_read_metrics(const struct ks_broker *broker, struct ks_metrics *metrics);

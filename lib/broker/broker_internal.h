@@ -42,6 +42,7 @@ struct ks_broker {
 
     struct ks_store *store;
     struct ks_meta *meta;
+    const struct ks_chore *meta_chores; /* of its own log; NULL: it has none, or it is closed */
     struct ks_log *log;
     struct ks_topics topics;
     struct ks_opener opener;

@@ -19,6 +19,8 @@ static const struct ks_coordinator_options coordinator_defaults = {
     .offsets_retention_ms = 7 * 24 * HOUR_MS,
     .expiry_check_ms = 10 * MINUTE_MS,
     .checkpoint_interval_ms = 6 * HOUR_MS,
+    .lag_interval_ms = 5000,
+    .lag_series_max = 100,
 };
 
 void
@@ -68,6 +70,16 @@ read_health(const struct kafscale_options *settings, struct ks_health_options *h
     health->error_rate_crit = ks_option_fraction(settings, KS_OPTION_s3_error_rate_crit);
 }
 
+/* Of one request: the options are for a thousand. */
+static void
+read_prices(const struct kafscale_options *settings, double prices[KS_STORE_OPERATION_COUNT])
+{
+    prices[KS_STORE_PUT] = ks_option_fraction(settings, KS_OPTION_store_price_put) / 1000;
+    prices[KS_STORE_GET] = ks_option_fraction(settings, KS_OPTION_store_price_get) / 1000;
+    prices[KS_STORE_LIST] = ks_option_fraction(settings, KS_OPTION_store_price_list) / 1000;
+    prices[KS_STORE_REMOVE] = ks_option_fraction(settings, KS_OPTION_store_price_delete) / 1000;
+}
+
 static void
 read_groups(const struct kafscale_options *settings, struct ks_broker_options *options)
 {
@@ -92,6 +104,9 @@ read_groups(const struct kafscale_options *settings, struct ks_broker_options *o
     coordinator->expiry_check_ms =
         ks_option_number(settings, KS_OPTION_offsets_retention_check_interval_ms);
     coordinator->checkpoint_interval_ms = options->compact_interval_ms;
+    coordinator->lag_interval_ms =
+        1000 * ks_option_number(settings, KS_OPTION_lag_sample_interval_sec);
+    coordinator->lag_series_max = (size_t) ks_option_number(settings, KS_OPTION_lag_series_max);
 }
 
 /* Of Kafka's three units the smallest that is set counts. */
@@ -169,6 +184,7 @@ ks_broker_options_from(const struct kafscale_options *settings,
     options.cold_gets_max = (uint32_t) ks_option_number(settings, KS_OPTION_cold_requests_max);
     options.read_ahead_bytes_max = read_ahead_bytes(settings);
     read_health(settings, &options.health);
+    read_prices(settings, options.prices);
     options.throughput_window_ms =
         1000 * ks_option_number(settings, KS_OPTION_throughput_window_sec);
     read_groups(settings, &options);

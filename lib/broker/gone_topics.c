@@ -128,8 +128,10 @@ on_buried(void *arg, enum kafscale_status status)
     if (topic == NULL || gone->is_ended) {
         end_run(gone);
     } else if (status == KAFSCALE_OK) {
+        ks_chore_succeed(&gone->burial, ks_env_now_ms(gone->env));
         write_record(gone, topic);
     } else {
+        ks_chore_fail(&gone->burial, ks_env_now_ms(gone->env), kafscale_status_text(status));
         ks_log(&gone->env->logger,
                status == KAFSCALE_EXISTS ? KAFSCALE_LOG_ERROR : KAFSCALE_LOG_WARN,
                "what a deleted topic left is not deleted yet topic=%s: %s", topic->record.name,
@@ -256,6 +258,7 @@ ks_gone_topics_init(struct ks_gone_topics *gone, struct ks_env *env, struct ks_m
                     int64_t again_ms)
 {
     *gone = (struct ks_gone_topics){ .env = env, .meta = meta, .again_ms = again_ms };
+    gone->burial.name = "burial";
     ks_list_init(&gone->topics);
     gone->timer = (struct ks_timer){ .on_due = run, .arg = gone };
     gone->read_timer = (struct ks_timer){ .on_due = read_all, .arg = gone };

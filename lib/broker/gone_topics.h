@@ -29,6 +29,7 @@ struct ks_gone_topics {
     struct kafscale_meta_compare compare;
     struct kafscale_meta_operation operation;
     struct kafscale_meta_txn txn;
+    struct ks_chore burial; /* of one topic */
 };
 
 void ks_gone_topics_init(struct ks_gone_topics *gone, struct ks_env *env, struct ks_meta *meta,

@@ -181,24 +181,82 @@ unit_ms(enum ks_metric_name name)
     return strcmp(text + strlen(text) - 3, "_ms") == 0 ? 1.0 : 1000.0;
 }
 
+/* Limits and sum are divided by `unit`. */
+static void
+add_counts(struct ks_metrics *metrics, enum ks_metric_name name, const char *label,
+           const struct ks_metric_counts *counts, double unit)
+{
+    const char *const labels[] = { label, NULL };
+    uint64_t below = 0;
+
+    for (size_t i = 0; i < counts->bucket_count; i++) {
+        char limit[NUMBER_BYTES];
+
+        below += counts->counts[i];
+        format_number((double) counts->limits[i] / unit, limit);
+        add(metrics, name, "_bucket", labels, limit, (double) below);
+    }
+    add(metrics, name, "_bucket", labels, "+Inf", (double) counts->count);
+    add(metrics, name, "_sum", labels, NULL, counts->sum / unit);
+    add(metrics, name, "_count", labels, NULL, (double) counts->count);
+}
+
+void
+ks_metrics_add_counts(struct ks_metrics *metrics, enum ks_metric_name name,
+                      const struct ks_metric_counts *counts)
+{
+    add_counts(metrics, name, NULL, counts, 1.0);
+}
+
 void
 ks_metrics_add_histogram(struct ks_metrics *metrics, enum ks_metric_name name, const char *label,
                          const struct ks_histogram *histogram)
 {
-    const char *const labels[] = { label, NULL };
-    double unit = unit_ms(name);
-    uint64_t below = 0;
+    struct ks_metric_counts counts = { .limits = ks_histogram_limits_ms,
+                                       .bucket_count = KS_HISTOGRAM_BUCKETS,
+                                       .counts = histogram->counts,
+                                       .count = histogram->count,
+                                       .sum = (double) histogram->sum_ms };
 
-    for (int i = 0; i < KS_HISTOGRAM_BUCKETS; i++) {
-        char limit[NUMBER_BYTES];
+    add_counts(metrics, name, label, &counts, unit_ms(name));
+}
 
-        below += histogram->counts[i];
-        format_number((double) ks_histogram_limits_ms[i] / unit, limit);
-        add(metrics, name, "_bucket", labels, limit, (double) below);
+/* --- Names of clients ------------------------------------------------------------------------- */
+
+/* The bytes of the first character that may stand in a label; 0: it may not. */
+static size_t
+plain_bytes(const uint8_t *text, size_t size)
+{
+    size_t bytes = ks_utf8_first(text, size);
+
+    return bytes == 1 && (text[0] < 0x20 || text[0] == 0x7f) ? 0 : bytes;
+}
+
+void
+ks_metric_label(struct kafscale_slice name, char out[KS_METRIC_LABEL_BYTES])
+{
+    const size_t room = KS_METRIC_LABEL_BYTES - sizeof "~01234567";
+    bool is_changed = name.size > room;
+    size_t size = 0;
+
+    for (size_t i = 0; i < name.size;) {
+        size_t bytes = plain_bytes(name.data + i, name.size - i);
+        size_t taken = bytes == 0 ? 1 : bytes;
+
+        if (size + taken > room) {
+            break;
+        }
+        memcpy(out + size, bytes == 0 ? (const uint8_t *) "?" : name.data + i, taken);
+        is_changed |= bytes == 0;
+        size += taken;
+        i += taken;
     }
-    add(metrics, name, "_bucket", labels, "+Inf", (double) histogram->count);
-    add(metrics, name, "_sum", labels, NULL, (double) histogram->sum_ms / unit);
-    add(metrics, name, "_count", labels, NULL, (double) histogram->count);
+    if (is_changed) {
+        snprintf(out + size, KS_METRIC_LABEL_BYTES - size, "~%08" PRIx32,
+                 ks_crc32c(0, name.data, name.size));
+    } else {
+        out[size] = '\0';
+    }
 }
 
 /* --- Telling ---------------------------------------------------------------------------------- */

@@ -37,9 +37,29 @@ void ks_metrics_add_of(struct ks_metrics *metrics, enum ks_metric_name name, con
 void ks_metrics_add_of_two(struct ks_metrics *metrics, enum ks_metric_name name, const char *label,
                            const char *second_label, double value);
 
+/* A histogram of whatever. */
+struct ks_metric_counts {
+    const int64_t *limits; /* upper ones, inclusive, rising */
+    size_t bucket_count;
+    const uint64_t *counts; /* one more: above all limits */
+    uint64_t count;
+    double sum;
+};
+
+void ks_metrics_add_counts(struct ks_metrics *metrics, enum ks_metric_name name,
+                           const struct ks_metric_counts *counts);
+
 /*
- * All samples of a histogram; `label` is NULL for one without. In the unit that the name ends
- * with, seconds or ms.
+ * A name that a client has chosen, as the value of a label: UTF-8 without control characters and
+ * not long. One that has to be changed for it gets a checksum, so that two of them stay two.
+ */
+#define KS_METRIC_LABEL_BYTES 128
+
+void ks_metric_label(struct kafscale_slice name, char out[KS_METRIC_LABEL_BYTES]);
+
+/*
+ * All samples of a histogram of times; `label` is NULL for one without. In the unit that the name
+ * ends with, seconds or ms.
  */
 void ks_metrics_add_histogram(struct ks_metrics *metrics, enum ks_metric_name name,
                               const char *label, const struct ks_histogram *histogram);

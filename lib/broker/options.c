@@ -39,7 +39,6 @@ struct option_line {
 
 #define NO_ETCD "metadata is kept in the store"
 #define NO_ACL "access control is not part of this version"
-#define NO_METRICS "that metric is not there yet"
 #define REPLICATION "the store keeps the copies; every partition has one replica"
 
 #define ANY .choices = NULL

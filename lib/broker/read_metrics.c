@@ -2,6 +2,18 @@
 /* The numbers of a broker, from those of its parts who count. */
 #include "broker/broker_internal.h"
 
+/* 1 as long as nothing was read. */
+static void
+read_cache_hits(const struct ks_log_counters *now, struct ks_metrics *metrics)
+{
+    double all = (double) now->reads_at_hand + (double) now->reads_from_store;
+
+    ks_metrics_add(metrics, KS_METRIC_cache_hits_total, (double) now->reads_at_hand);
+    ks_metrics_add(metrics, KS_METRIC_cache_misses_total, (double) now->reads_from_store);
+    ks_metrics_add(metrics, KS_METRIC_cache_hit_ratio,
+                   all > 0 ? (double) now->reads_at_hand / all : 1);
+}
+
 static void
 read_log(const struct ks_log *log, struct ks_metrics *metrics)
 {
@@ -23,11 +35,28 @@ read_log(const struct ks_log *log, struct ks_metrics *metrics)
     ks_metrics_add(metrics, KS_METRIC_cold_gets_total, (double) now.cold_gets);
     ks_metrics_add(metrics, KS_METRIC_cold_reads_waiting, (double) now.cold_waiting);
     ks_metrics_add(metrics, KS_METRIC_cache_bytes, (double) now.cache_bytes);
+    ks_metrics_add(metrics, KS_METRIC_block_cache_bytes, (double) now.block_cache_bytes);
+    read_cache_hits(&now, metrics);
 }
 
 static void
-read_store(const struct ks_store *store, struct ks_metrics *metrics)
+read_backlog(const struct ks_log *log, struct ks_metrics *metrics)
 {
+    struct ks_log_backlog now;
+
+    ks_log_read_backlog(log, &now);
+    ks_metrics_add(metrics, KS_METRIC_log_objects_pending, (double) now.objects);
+    ks_metrics_add(metrics, KS_METRIC_compactions_due, (double) now.compactions_due);
+    ks_metrics_add(metrics, KS_METRIC_compaction_due_seconds,
+                   (double) now.compaction_due_ms / 1000.0);
+    ks_metrics_add(metrics, KS_METRIC_uncompacted_age_seconds,
+                   (double) now.uncompacted_ms / 1000.0);
+}
+
+static void
+read_store(const struct ks_broker *broker, struct ks_metrics *metrics)
+{
+    const struct ks_store *store = broker->store;
     const struct ks_store_counters *now = ks_store_counters(store);
 
     for (int i = 0; i < KS_STORE_OPERATION_COUNT; i++) {
@@ -35,6 +64,8 @@ read_store(const struct ks_store *store, struct ks_metrics *metrics)
 
         ks_metrics_add_of(metrics, KS_METRIC_store_requests_total, name, (double) now->requests[i]);
         ks_metrics_add_of(metrics, KS_METRIC_store_errors_total, name, (double) now->errors[i]);
+        ks_metrics_add_of(metrics, KS_METRIC_store_cost_total, name,
+                          (double) now->requests[i] * broker->options.prices[i]);
         if (i == KS_STORE_PUT || i == KS_STORE_GET) {
             ks_metrics_add_of(metrics, KS_METRIC_store_bytes_total, name, (double) now->bytes[i]);
         }
@@ -61,6 +92,50 @@ read_health(const struct ks_broker *broker, struct ks_metrics *metrics)
     ks_metrics_add(metrics, KS_METRIC_s3_state_duration_seconds, (double) now.state_ms / 1000.0);
     ks_metrics_add(metrics, KS_METRIC_s3_latency_ms_avg, now.latency_ms);
     ks_metrics_add(metrics, KS_METRIC_s3_error_rate, now.error_rate);
+}
+
+const struct ks_chore *
+ks_broker_chore(const struct ks_broker *broker, size_t index)
+{
+    const struct ks_coordinator *coordinator = &broker->coordinator;
+    const struct ks_chore *others[] = { &broker->gone_topics.burial, &coordinator->expiring,
+                                        &coordinator->checkpointing, &coordinator->lag.chore };
+    size_t of_log = broker->log == NULL ? 0 : KS_LOG_CHORE_COUNT;
+    size_t of_meta = broker->meta_chores == NULL ? 0 : KS_META_LOG_CHORE_COUNT;
+
+    if (broker->state == KS_BROKER_STOPPED) {
+        return NULL;
+    }
+    if (index < of_log) {
+        return ks_log_chore(broker->log, (enum ks_log_chore) index);
+    }
+    index -= of_log;
+    if (index < of_meta) {
+        return &broker->meta_chores[index];
+    }
+    index -= of_meta;
+    return index < sizeof others / sizeof *others ? others[index] : NULL;
+}
+
+static void
+read_chores(const struct ks_broker *broker, struct ks_metrics *metrics)
+{
+    int64_t now_ms = ks_env_now_ms(broker->env);
+    const struct ks_chore *chore;
+
+    for (size_t i = 0; (chore = ks_broker_chore(broker, i)) != NULL; i++) {
+        ks_metrics_add_of(metrics, KS_METRIC_job_runs_total, chore->name,
+                          (double) chore->successes);
+        ks_metrics_add_of(metrics, KS_METRIC_job_failures_total, chore->name,
+                          (double) chore->failures);
+        if (chore->successes > 0) {
+            ks_metrics_add_of(metrics, KS_METRIC_job_last_success_age_seconds, chore->name,
+                              (double) (now_ms - chore->succeeded_ms) / 1000.0);
+        }
+        ks_metrics_add_of(metrics, KS_METRIC_job_failing_seconds, chore->name,
+                          chore->is_failing ? (double) (now_ms - chore->failing_since_ms) / 1000.0
+                                            : 0);
+    }
 }
 
 static void
@@ -116,8 +191,11 @@ ks_broker_read_metrics(const struct ks_broker *broker, struct ks_metrics *metric
     ks_metrics_add(metrics, KS_METRIC_partitions, (double) broker->topics.partition_count);
     if (broker->log != NULL) {
         read_log(broker->log, metrics);
+        read_backlog(broker->log, metrics);
     }
-    read_store(broker->store, metrics);
+    read_store(broker, metrics);
+    read_chores(broker, metrics);
     read_health(broker, metrics);
     read_groups(&broker->coordinator, metrics);
+    ks_lag_read(&broker->coordinator, metrics);
 }

@@ -193,6 +193,7 @@ on_flushed(void *arg)
     struct ks_broker *broker = arg;
 
     ks_appender_go_on(&broker->appender);
+    ks_lag_note(&broker->coordinator);
 }
 
 static void

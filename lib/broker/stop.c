@@ -31,6 +31,7 @@ on_meta_closed(void *arg)
 {
     struct ks_broker *broker = arg;
 
+    broker->meta_chores = NULL;
     ks_store_close(broker->store, on_store_closed, broker);
 }
 

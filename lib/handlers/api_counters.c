@@ -41,6 +41,7 @@ ks_api_counters_note_errors(struct ks_api_counters *counters, const struct ks_ap
     struct noting noting = { .counters = counters };
 
     kafka_visit_errors(kafka_api_find(api->key)->response, version, response, note_error, &noting);
+    counters->failed += noting.first != KAFKA_ERROR_NONE;
     return noting.first;
 }
 
@@ -78,6 +79,49 @@ read_api(const struct ks_api_counters *counters, const char *api, struct ks_metr
     }
 }
 
+/* --- KafScale's names ------------------------------------------------------------------------- */
+
+/* What clients of records and groups never ask. */
+static bool
+is_admin(const struct ks_api *api)
+{
+    switch (api->key) {
+    case KAFKA_API_DESCRIBE_GROUPS:
+    case KAFKA_API_LIST_GROUPS:
+    case KAFKA_API_CREATE_TOPICS:
+    case KAFKA_API_DELETE_TOPICS:
+    case KAFKA_API_DELETE_RECORDS:
+    case KAFKA_API_OFFSET_FOR_LEADER_EPOCH:
+        return true;
+    default:
+        return api->key >= KAFKA_API_DESCRIBE_ACLS;
+    }
+}
+
+static void
+read_admin(const struct ks_api_counters *counters, const char *api, struct ks_metrics *metrics)
+{
+    const struct ks_histogram *durations = &counters->durations;
+
+    ks_metrics_add_of(metrics, KS_METRIC_admin_requests_total, api, (double) counters->answered);
+    ks_metrics_add_of(metrics, KS_METRIC_admin_request_errors_total, api,
+                      (double) counters->failed);
+    if (durations->count > 0) {
+        ks_metrics_add_of(metrics, KS_METRIC_admin_request_latency_ms_avg, api,
+                          (double) durations->sum_ms / (double) durations->count);
+    }
+}
+
+static void
+read_outcomes(const struct ks_api_counters *counters, enum ks_metric_name name,
+              struct ks_metrics *metrics)
+{
+    ks_metrics_add_of(metrics, name, "success", (double) (counters->answered - counters->failed));
+    ks_metrics_add_of(metrics, name, "error", (double) counters->failed);
+}
+
+/* --- All -------------------------------------------------------------------------------------- */
+
 void
 ks_api_counters_read(const struct ks_api_counters *all, struct ks_metrics *metrics)
 {
@@ -87,10 +131,18 @@ ks_api_counters_read(const struct ks_api_counters *all, struct ks_metrics *metri
 
             spell(ks_apis[i].name, name);
             read_api(&all[i], name, metrics);
+            if (is_admin(&ks_apis[i])) {
+                read_admin(&all[i], name, metrics);
+            }
         }
         if (ks_apis[i].key == KAFKA_API_PRODUCE) {
             ks_metrics_add_histogram(metrics, KS_METRIC_produce_latency_ms, NULL,
                                      &all[i].durations);
+            read_outcomes(&all[i], KS_METRIC_produce_requests_total, metrics);
+        }
+        if (ks_apis[i].key == KAFKA_API_FETCH) {
+            read_outcomes(&all[i], KS_METRIC_fetch_requests_total, metrics);
         }
     }
+    ks_metrics_add(metrics, KS_METRIC_authz_denied_total, 0);
 }

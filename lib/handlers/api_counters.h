@@ -13,6 +13,7 @@ struct ks_api;
 struct ks_api_counters {
     uint64_t answered;
     uint64_t dropped; /* not answered: the connection was closed, or had gone */
+    uint64_t failed;  /* of the answered: with an error, be it of one partition */
     struct ks_histogram durations;
     uint64_t errors[KS_API_CODES_MAX];
 };

@@ -97,6 +97,7 @@ struct ks_retentions {
 struct ks_compactor {
     struct ks_heap young; /* with something to compact, by when it is due */
     struct ks_list due;
+    size_t due_count;
     struct ks_list jobs;
     size_t job_count;
     struct ks_timer timer; /* when the first of the young ones is due */
@@ -174,7 +175,12 @@ struct ks_log {
     struct ks_task stop_task;
 
     struct ks_log_counters counters;
+    struct ks_chore chores[KS_LOG_CHORE_COUNT];
 };
+
+void ks_log_note_success(struct ks_log *log, enum ks_log_chore chore);
+/* NULL: for what the store said last. */
+void ks_log_note_failure(struct ks_log *log, enum ks_log_chore chore, const char *why);
 
 /*
  * One more, one fewer request under way; the last one of a freed log frees it, so touch nothing
@@ -243,6 +249,8 @@ bool ks_cold_read(struct ks_log *log, struct ks_log_read *read, enum kafscale_st
 void ks_cold_reads_drop(struct ks_log *log);
 
 /* --- compact.c --- */
+/* Tells what waits. */
+void ks_compactor_read(const struct ks_log *log, struct ks_log_backlog *backlog_out);
 void ks_compactor_init(struct ks_log *log);
 /* More of it is committed, or it was opened. */
 void ks_compact_note(struct ks_log *log, struct ks_partition *partition);

@@ -9,6 +9,9 @@
 #define BACKOFF_FIRST_MS 10
 #define BACKOFF_LAST_MS 2000
 
+/* What the store said so long ago at most is why something fails. */
+#define RECENT_MS 60000
+
 static void
 tell(void *arg)
 {
@@ -20,6 +23,51 @@ tell(void *arg)
         log->events.failed(log->events.arg, &log->error);
     }
 }
+
+/* --- Chores ---------------------------------------------------------------------------------- */
+
+static void
+name_chores(struct ks_log *log)
+{
+    static const char *const names[KS_LOG_CHORE_COUNT] = {
+        [KS_LOG_CHORE_FLUSH] = "flush",         [KS_LOG_CHORE_BUNDLE] = "bundle",
+        [KS_LOG_CHORE_MERGE] = "merge",         [KS_LOG_CHORE_COMPACT] = "compaction",
+        [KS_LOG_CHORE_RETENTION] = "retention", [KS_LOG_CHORE_SWEEP] = "sweep",
+        [KS_LOG_CHORE_TRIM] = "trim",           [KS_LOG_CHORE_DELETE] = "deletion",
+        [KS_LOG_CHORE_LEFTOVERS] = "leftovers",
+    };
+
+    for (int i = 0; i < KS_LOG_CHORE_COUNT; i++) {
+        log->chores[i].name = names[i];
+    }
+}
+
+void
+ks_log_note_success(struct ks_log *log, enum ks_log_chore chore)
+{
+    ks_chore_succeed(&log->chores[chore], ks_env_now_ms(log->env));
+}
+
+void
+ks_log_note_failure(struct ks_log *log, enum ks_log_chore chore, const char *why)
+{
+    int64_t now_ms = ks_env_now_ms(log->env);
+    int64_t at_ms;
+    const struct kafscale_error *error = ks_store_last_error(log->store, &at_ms);
+
+    if (why == NULL && error != NULL && now_ms - at_ms <= RECENT_MS) {
+        why = error->text;
+    }
+    ks_chore_fail(&log->chores[chore], now_ms, why == NULL ? "memory is short" : why);
+}
+
+const struct ks_chore *
+ks_log_chore(const struct ks_log *log, enum ks_log_chore chore)
+{
+    return &log->chores[chore];
+}
+
+/* --- The beginning and the end --------------------------------------------------------------- */
 
 static void
 free_partitions(struct ks_log *log)
@@ -69,6 +117,7 @@ ks_log_new(struct ks_env *env, struct ks_store *store, struct ks_meta *meta,
     log->meta = meta;
     log->options = *options;
     log->events = *events;
+    name_chores(log);
     log->tell = (struct ks_task){ .run = tell, .arg = log };
     log->ns = ks_copy_text(options->ns);
     log->sources = ks_alloc(sizeof *log->sources);
@@ -333,4 +382,25 @@ ks_log_get_counters(const struct ks_log *log, struct ks_log_counters *counters_o
     counters_out->cold_waiting = log->object_reads.waiting_count;
     counters_out->cache_bytes = log->cache_bytes;
     counters_out->block_cache_bytes = log->blocks.bytes;
+}
+
+static uint64_t
+count_pending(const struct ks_log *log)
+{
+    uint64_t count = 0;
+
+    for (struct ks_list *node = log->trimmer->trails.next; node != &log->trimmer->trails;
+         node = node->next) {
+        const struct ks_trail *trail = KS_CONTAINER(node, struct ks_trail, link);
+
+        count += trail->end - trail->mark;
+    }
+    return count;
+}
+
+void
+ks_log_read_backlog(const struct ks_log *log, struct ks_log_backlog *backlog_out)
+{
+    *backlog_out = (struct ks_log_backlog){ .objects = count_pending(log) };
+    ks_compactor_read(log, backlog_out);
 }

@@ -476,8 +476,37 @@ struct ks_log_counters {
     size_t cold_waiting; /* reads of old objects that wait for a place */
     size_t cache_bytes;
     size_t block_cache_bytes;
+    uint64_t reads_at_hand;    /* of clients: records that were in memory */
+    uint64_t reads_from_store; /* and those that had to be waited for */
 };
 
 void ks_log_get_counters(const struct ks_log *log, struct ks_log_counters *counters_out);
+
+/* What is yet to be done in the background. */
+struct ks_log_backlog {
+    uint64_t objects;          /* durable ones, also of earlier logs, that aren't trimmed */
+    size_t compactions_due;    /* partitions that wait for a segment, or get one */
+    int64_t compaction_due_ms; /* for how long the first of them has waited */
+    int64_t uncompacted_ms;    /* how old the oldest bytes are that want a segment, roughly */
+};
+
+void ks_log_read_backlog(const struct ks_log *log, struct ks_log_backlog *backlog_out);
+
+/* What a log does in the background. */
+enum ks_log_chore {
+    KS_LOG_CHORE_FLUSH,     /* an object became durable */
+    KS_LOG_CHORE_BUNDLE,    /* write-ahead objects became a bundle */
+    KS_LOG_CHORE_MERGE,     /* bundles became one */
+    KS_LOG_CHORE_COMPACT,   /* a partition got a segment */
+    KS_LOG_CHORE_RETENTION, /* a round through the partitions with limits */
+    KS_LOG_CHORE_SWEEP,     /* segments below a log start, or of a deleted topic, are deleted */
+    KS_LOG_CHORE_TRIM,      /* a trim mark was moved */
+    KS_LOG_CHORE_DELETE,    /* an object below a mark is deleted */
+    KS_LOG_CHORE_LEFTOVERS, /* what dead brokers left was looked for */
+    KS_LOG_CHORE_COUNT
+};
+
+/* Valid as long as the log. */
+const struct ks_chore *ks_log_chore(const struct ks_log *log, enum ks_log_chore chore);
 
 #endif

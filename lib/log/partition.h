@@ -96,6 +96,7 @@ struct ks_partition {
         int64_t counted_upto;
         size_t bytes; /* between these, at least where they are fewer than a segment's */
         bool is_due;
+        int64_t due_ms;  /* since when */
         bool is_stopped; /* by an alarm */
         uint32_t failures;
         struct ks_compact_job *job;

@@ -39,6 +39,7 @@ commit_slot(struct ks_log *log, struct ks_slot *slot)
 {
     ks_list_remove(&slot->link);
     log->unflushed_bytes -= slot->body_bytes;
+    ks_log_note_success(log, KS_LOG_CHORE_FLUSH);
     log->counters.objects_durable++;
     log->counters.objects_late += slot->attempts > 0;
     log->counters.objects_shared += slot->section_count > 1;
@@ -104,6 +105,7 @@ send_later(struct ks_slot *slot)
 {
     struct ks_log *log = slot->log;
 
+    ks_log_note_failure(log, KS_LOG_CHORE_FLUSH, NULL);
     slot->retry.on_due = retry_from_loop;
     slot->retry.arg = slot;
     ks_log_begin(log);

@@ -152,6 +152,15 @@ enum ks_meta_log_event {
 /* Counts by event, valid as long as `log`, which must come from ks_meta_log_new. */
 const uint64_t *ks_meta_log_counts(const struct kafscale_meta *log);
 
+enum ks_meta_log_chore {
+    KS_META_LOG_CHORE_STEP, /* reading or writing the log */
+    KS_META_LOG_CHORE_TRIM, /* a chunk was trimmed */
+    KS_META_LOG_CHORE_COUNT
+};
+
+/* By chore, under the same conditions. */
+const struct ks_chore *ks_meta_log_chores(const struct kafscale_meta *log);
+
 /*
  * For tests: a state in memory that several brokers share, and their views of it. The bucket is
  * borrowed and must outlive the views. NULL, or NULL `ops`, when memory is short.

@@ -263,6 +263,7 @@ ks_meta_log_became_valid(struct ks_meta_log *log, uint64_t round)
 
     log->state_round = round > log->state_round ? round : log->state_round;
     log->failures = 0;
+    ks_chore_succeed(&log->chores[KS_META_LOG_CHORE_STEP], ks_env_now_ms(log->env));
     while (node != &log->reads) {
         struct ks_meta_request *request = KS_CONTAINER(node, struct ks_meta_request, link);
 
@@ -383,6 +384,7 @@ ks_meta_log_step_failed(struct ks_meta_log *log, const struct kafscale_error *er
         return;
     }
     log->last_error = *error;
+    ks_chore_fail(&log->chores[KS_META_LOG_CHORE_STEP], ks_env_now_ms(log->env), error->text);
     wait_to_retry(log);
 }
 
@@ -390,6 +392,7 @@ void
 ks_meta_log_step_broken(struct ks_meta_log *log, const struct kafscale_error *error)
 {
     log->last_error = *error;
+    ks_chore_fail(&log->chores[KS_META_LOG_CHORE_STEP], ks_env_now_ms(log->env), error->text);
     ks_meta_log_attempt_detach(log, error);
     if (error->status == KAFSCALE_FAILED) {
         ks_meta_log_stop(log, error);
@@ -716,6 +719,14 @@ ks_meta_log_counts(const struct kafscale_meta *log)
     return ((const struct ks_meta_log *) log->self)->counts;
 }
 
+const struct ks_chore *
+ks_meta_log_chores(const struct kafscale_meta *log)
+{
+    assert(log->ops->read == log_read);
+
+    return ((const struct ks_meta_log *) log->self)->chores;
+}
+
 struct kafscale_meta
 ks_meta_log_new(struct ks_env *env, struct ks_store *store,
                 const struct ks_meta_log_options *options)
@@ -741,5 +752,7 @@ ks_meta_log_new(struct ks_env *env, struct ks_store *store,
     }
     set_options(log, options);
     set_timers(log);
+    log->chores[KS_META_LOG_CHORE_STEP].name = "metadata";
+    log->chores[KS_META_LOG_CHORE_TRIM].name = "metadata_trim";
     return (struct kafscale_meta){ .ops = &log->ops, .self = log };
 }

@@ -193,6 +193,7 @@ struct ks_meta_log {
     struct ks_meta_log_call call;
     size_t calls_in_flight;
     uint64_t counts[KS_META_LOG_EVENT_COUNT];
+    struct ks_chore chores[KS_META_LOG_CHORE_COUNT];
     kafscale_meta_changed *changed;
     void *changed_arg;
     bool is_closing;

@@ -149,6 +149,7 @@ static void
 job_done(struct ks_meta_log *log)
 {
     free_job(&log->trimmer, first_job(log));
+    ks_chore_succeed(&log->chores[KS_META_LOG_CHORE_TRIM], ks_env_now_ms(log->env));
     log->trimmer.is_busy = false;
     log->trimmer.failures = 0;
     wait_for_first(log);
@@ -170,6 +171,7 @@ try_again(struct ks_meta_log *log, const struct kafscale_error *error)
     struct ks_meta_log_trimmer *trimmer = &log->trimmer;
 
     trimmer->is_busy = false;
+    ks_chore_fail(&log->chores[KS_META_LOG_CHORE_TRIM], ks_env_now_ms(log->env), error->text);
     if (error->status == KAFSCALE_FAILED) {
         trimmer->is_stopped = true;
         return;

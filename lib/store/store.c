@@ -33,6 +33,8 @@ struct ks_store {
     struct ks_store_health health;
     struct ks_store_trouble writing;
     struct ks_store_trouble reading;
+    struct kafscale_error last_error;
+    int64_t last_error_ms;
     struct ks_list idle;
     size_t idle_count;
     struct ks_list busy;
@@ -269,6 +271,8 @@ deliver(struct call *call, struct answer *answer)
         error = &answer->error;
         if (is_failure(answer->status)) {
             store->counters.errors[call->operation]++;
+            store->last_error = answer->error;
+            store->last_error_ms = ks_env_now_ms(store->env);
         }
     }
     note_trouble(store, call->operation, answer);
@@ -743,4 +747,11 @@ const struct ks_store_counters *
 ks_store_counters(const struct ks_store *store)
 {
     return &store->counters;
+}
+
+const struct kafscale_error *
+ks_store_last_error(const struct ks_store *store, int64_t *at_ms_out)
+{
+    *at_ms_out = store->last_error_ms;
+    return store->last_error.status == KAFSCALE_OK ? NULL : &store->last_error;
 }

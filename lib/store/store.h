@@ -112,4 +112,7 @@ void ks_store_read_health(struct ks_store *store, struct ks_health_reading *read
 
 const struct ks_store_counters *ks_store_counters(const struct ks_store *store);
 
+/* The newest failure, as the counter `errors` has it, and when it was; NULL: there was none. */
+const struct kafscale_error *ks_store_last_error(const struct ks_store *store, int64_t *at_ms_out);
+
 #endif

@@ -355,3 +355,37 @@ client_count_records(const struct kafka_records *records)
     }
     return count;
 }
+
+/* --- Metrics ---------------------------------------------------------------------------------- */
+
+struct search {
+    const char *name;
+    const char *labels;
+    double value;
+};
+
+static void
+look(void *arg, const struct kafscale_metric_sample *sample)
+{
+    struct search *search = arg;
+
+    if (strcmp(sample->name, search->name) == 0 && strcmp(sample->labels, search->labels) == 0) {
+        ck_assert_msg(search->value < 0, "%s{%s} stands twice", search->name, search->labels);
+        search->value = sample->value;
+    }
+}
+
+double
+client_metric(const struct test_broker *broker, const char *name, const char *labels)
+{
+    struct search search = { .name = name, .labels = labels, .value = -1 };
+    struct ks_metrics metrics;
+
+    ks_metrics_init(&metrics);
+    ks_broker_read_metrics(broker->broker, &metrics);
+    ks_handlers_read_metrics(broker->handlers, &metrics);
+    ck_assert(!metrics.failed);
+    ks_metrics_visit(&metrics, look, &search);
+    ks_metrics_deinit(&metrics);
+    return search.value;
+}

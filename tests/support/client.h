@@ -98,6 +98,9 @@ struct test_call *client_fetch_two_begin(struct test_broker *broker, const char 
 const struct kafka_fetch_response_topic_partition *client_fetched(struct test_call *call);
 const struct kafka_fetch_response_topic_partition *client_fetched_two(struct test_call *call);
 
+/* What a broker tells of a metric, with labels as they are written; -1: nothing. */
+double client_metric(const struct test_broker *broker, const char *name, const char *labels);
+
 /* How many records a partition's answer holds; batches must be whole and their checksums right. */
 size_t client_count_records(const struct kafka_records *records);
 

@@ -146,6 +146,46 @@ START_TEST(a_histogram_adds_up_in_the_unit_of_its_name)
 }
 END_TEST
 
+static const char *
+label_of(const char *bytes, size_t size)
+{
+    static char label[KS_METRIC_LABEL_BYTES];
+
+    ks_metric_label(ks_slice(bytes, size), label);
+    return label;
+}
+
+/* Whatever a client calls its group, scrapers get text, and two groups stay two. */
+START_TEST(names_of_clients_become_text)
+{
+    char longest[300];
+    char first[KS_METRIC_LABEL_BYTES];
+
+    ck_assert_str_eq(label_of("orders", 6), "orders");
+    ck_assert_str_eq(label_of("", 0), "");
+    ck_assert_str_eq(label_of("gr\xc3\xbc\xc3\x9f"
+                              "e \xf0\x9f\x90\x9f",
+                              12),
+                     "gr\xc3\xbc\xc3\x9f"
+                     "e \xf0\x9f\x90\x9f");
+    ck_assert_int_eq(strncmp(label_of("a\0b\nc\x7f", 6), "a?b?c?~", 7), 0);
+    ck_assert_int_eq(strncmp(label_of("\xc3", 1), "?~", 2), 0);
+    ck_assert_int_eq(strncmp(label_of("\xed\xa0\x80", 3), "???~", 4), 0);
+    ck_assert_int_eq(strncmp(label_of("\xc0\xaf", 2), "??~", 3), 0);
+    ck_assert_int_eq(strncmp(label_of("\xf4\x90\x80\x80", 4), "????~", 5), 0);
+    strcpy(first, label_of("\x01", 1));
+    ck_assert_str_ne(first, label_of("\x02", 1));
+    for (size_t i = 0; i < sizeof longest; i += 3) {
+        memcpy(longest + i, "\xe2\x82\xac", 3);
+    }
+    strcpy(first, label_of(longest, sizeof longest));
+    ck_assert_uint_lt(strlen(first), KS_METRIC_LABEL_BYTES);
+    ck_assert_uint_eq((strlen(first) - 9) % 3, 0);
+    longest[299] = '\xad';
+    ck_assert_str_ne(first, label_of(longest, sizeof longest));
+}
+END_TEST
+
 START_TEST(names_follow_the_rules_for_their_types)
 {
     struct kafscale_metric metric;
@@ -191,6 +231,7 @@ suite_new(void)
     tcase_add_test(tests, fractions_are_written_with_a_point);
     tcase_add_test(tests, a_time_is_counted_in_the_first_bucket_that_holds_it);
     tcase_add_test(tests, a_histogram_adds_up_in_the_unit_of_its_name);
+    tcase_add_test(tests, names_of_clients_become_text);
     tcase_add_test(tests, names_follow_the_rules_for_their_types);
     tcase_add_loop_test(tests, without_memory_a_reading_says_that_it_is_of_no_use, 0, 8);
     suite_add_tcase(suite, tests);

@@ -572,13 +572,13 @@ START_TEST(an_option_without_effect_gives_one_warning_that_says_why)
     struct kafscale_options *options = kafscale_options_new();
     struct warnings warnings = { 0 };
 
-    set(options, "lag.sample.interval.sec", "1");
-    set(options, "lag.sample.interval.sec", "2");
+    set(options, "control.addr", ":1");
+    set(options, "control.addr", ":2");
     set(options, "num.partitions", "2");
     ck_assert_int_eq(kafscale_options_check(options, on_warning, &warnings, NULL), KAFSCALE_OK);
     ck_assert_uint_eq(warnings.count, 1);
-    ck_assert_str_eq(warnings.text, "option has no effect key=lag.sample.interval.sec "
-                                    "reason=\"that metric is not there yet\"\n");
+    ck_assert_str_eq(warnings.text, "option has no effect key=control.addr "
+                                    "reason=\"there is no gRPC control port\"\n");
     kafscale_options_free(options);
 }
 END_TEST

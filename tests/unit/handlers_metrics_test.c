@@ -20,37 +20,10 @@ tear_down(void)
     broker_fixture_deinit(&fixture);
 }
 
-/* What is looked for, and its value; -1: it wasn't there. */
-struct search {
-    const char *name;
-    const char *labels;
-    double value;
-};
-
-static void
-look(void *arg, const struct kafscale_metric_sample *sample)
-{
-    struct search *search = arg;
-
-    if (strcmp(sample->name, search->name) == 0 && strcmp(sample->labels, search->labels) == 0) {
-        ck_assert_msg(search->value < 0, "%s{%s} stands twice", search->name, search->labels);
-        search->value = sample->value;
-    }
-}
-
 static double
 metric(const char *name, const char *labels)
 {
-    struct search search = { .name = name, .labels = labels, .value = -1 };
-    struct ks_metrics metrics;
-
-    ks_metrics_init(&metrics);
-    ks_broker_read_metrics(broker->broker, &metrics);
-    ks_handlers_read_metrics(broker->handlers, &metrics);
-    ck_assert(!metrics.failed);
-    ks_metrics_visit(&metrics, look, &search);
-    ks_metrics_deinit(&metrics);
-    return search.value;
+    return client_metric(broker, name, labels);
 }
 
 START_TEST(answers_are_counted_by_api_with_their_time)
@@ -184,6 +157,147 @@ START_TEST(a_store_that_fails_is_seen_and_seen_to_come_back)
 }
 END_TEST
 
+START_TEST(a_job_that_fails_says_since_when_and_why)
+{
+    static const struct ks_fate outage = { .fault = KS_FAULT_UNAVAILABLE };
+    struct client_batch batch = client_batch("a", 0);
+    struct test_call *call;
+    int64_t offset;
+
+    ck_assert_int_eq(client_create(broker, "a", 1), KAFKA_ERROR_NONE);
+    ck_assert_int_eq(client_produce(broker, &batch, &offset), KAFKA_ERROR_NONE);
+    virtual_env_run_for(&fixture.v, 3000);
+    ck_assert_double_ge(metric("kafscale_job_last_success_age_seconds", "job=\"flush\""), 3);
+    ck_assert_double_eq(metric("kafscale_job_failing_seconds", "job=\"flush\""), 0);
+    ck_assert_double_eq(metric("kafscale_job_last_success_age_seconds", "job=\"merge\""), -1);
+    ks_fault_store_next(broker->faults, KS_STORE_PUT, NULL, outage, UINT32_MAX);
+    call = client_produce_begin(broker, &batch, 300000);
+    virtual_env_run_for(&fixture.v, 60000);
+    ck_assert_double_ge(metric("kafscale_job_failing_seconds", "job=\"flush\""), 59);
+    ck_assert_double_ge(metric("kafscale_job_last_success_age_seconds", "job=\"flush\""), 63);
+    ck_assert_double_gt(metric("kafscale_job_failures_total", "job=\"flush\""), 10);
+    ck_assert_ptr_nonnull(
+        strstr(ks_broker_chore(broker->broker, KS_LOG_CHORE_FLUSH)->why, "store away"));
+    ks_fault_store_clear(broker->faults);
+    ck_assert_int_eq(client_produced(call, &offset), KAFKA_ERROR_NONE);
+    call_free(call);
+    ck_assert_double_eq(metric("kafscale_job_failing_seconds", "job=\"flush\""), 0);
+}
+END_TEST
+
+START_TEST(jobs_have_names_of_their_own)
+{
+    const struct ks_chore *one;
+    size_t count = 0;
+
+    while ((one = ks_broker_chore(broker->broker, count)) != NULL) {
+        ck_assert_uint_gt(strlen(one->name), 0);
+        for (size_t i = 0; i < count; i++) {
+            ck_assert_str_ne(ks_broker_chore(broker->broker, i)->name, one->name);
+        }
+        count++;
+    }
+    ck_assert_uint_eq(count, KS_LOG_CHORE_COUNT + KS_META_LOG_CHORE_COUNT + 4);
+}
+END_TEST
+
+/* Retention is looked at when there is something to let go, and a second start finds leftovers. */
+START_TEST(work_that_was_done_is_told_of)
+{
+    struct client_batch batch = client_batch("a", 0);
+    int64_t offset;
+
+    ck_assert_int_eq(client_create(broker, "a", 1), KAFKA_ERROR_NONE);
+    for (int i = 0; i < 200; i++) {
+        ck_assert_int_eq(client_produce(broker, &batch, &offset), KAFKA_ERROR_NONE);
+    }
+    virtual_env_run_for(&fixture.v, 1000);
+    ck_assert_double_gt(metric("kafscale_log_objects_pending", ""), 0);
+    ck_assert_double_gt(metric("kafscale_uncompacted_age_seconds", ""), 0);
+    virtual_env_run_for(&fixture.v, INT64_C(10) * 24 * 3600 * 1000);
+    ck_assert_double_gt(metric("kafscale_job_runs_total", "job=\"bundle\""), 0);
+    ck_assert_double_gt(metric("kafscale_job_runs_total", "job=\"compaction\""), 0);
+    ck_assert_double_gt(metric("kafscale_job_runs_total", "job=\"retention\""), 0);
+    ck_assert_double_gt(metric("kafscale_job_runs_total", "job=\"deletion\""), 0);
+    ck_assert_double_gt(metric("kafscale_job_runs_total", "job=\"metadata\""), 0);
+    ck_assert_double_eq(metric("kafscale_compactions_due", ""), 0);
+    ck_assert_double_eq(metric("kafscale_uncompacted_age_seconds", ""), 0);
+    ck_assert_int_eq(client_delete(broker, "a"), KAFKA_ERROR_NONE);
+    virtual_env_run_for(&fixture.v, INT64_C(24) * 3600 * 1000);
+    ck_assert_double_gt(metric("kafscale_job_runs_total", "job=\"burial\""), 0);
+    ck_assert_double_gt(metric("kafscale_job_runs_total", "job=\"sweep\""), 0);
+}
+END_TEST
+
+START_TEST(what_the_store_costs_follows_from_its_requests)
+{
+    struct ks_broker_options options;
+    struct client_batch batch = client_batch("a", 0);
+    int64_t offset;
+
+    test_broker_stop(broker);
+    group_broker_options(&options);
+    options.prices[KS_STORE_PUT] = 0.5;
+    broker = test_broker_begin(&fixture, &options);
+    ck_assert(virtual_env_run_until(&fixture.v, &broker->is_started, 60000));
+    ck_assert_int_eq(client_create(broker, "a", 1), KAFKA_ERROR_NONE);
+    ck_assert_int_eq(client_produce(broker, &batch, &offset), KAFKA_ERROR_NONE);
+    ck_assert_double_eq(metric("kafscale_store_cost_total", "operation=\"PUT\""),
+                        metric("kafscale_store_requests_total", "operation=\"PUT\"") / 2);
+    ck_assert_double_eq(metric("kafscale_store_cost_total", "operation=\"GET\""), 0);
+}
+END_TEST
+
+START_TEST(what_is_read_from_memory_is_a_hit)
+{
+    struct client_batch batch = client_batch("a", 0);
+    struct ks_broker_options options;
+    struct test_call *call;
+    int64_t offset;
+
+    ck_assert_double_eq(metric("kafscale_cache_hit_ratio", ""), 1);
+    ck_assert_int_eq(client_create(broker, "a", 1), KAFKA_ERROR_NONE);
+    ck_assert_int_eq(client_produce(broker, &batch, &offset), KAFKA_ERROR_NONE);
+    call = client_fetch_begin(broker, "a", 0, 0, 0);
+    client_fetched(call);
+    call_free(call);
+    ck_assert_double_eq(metric("kafscale_cache_hits_total", ""), 1);
+    ck_assert_double_eq(metric("kafscale_cache_misses_total", ""), 0);
+    test_broker_stop(broker);
+    test_broker_options(&options);
+    options.cache_bytes_max = 0;
+    broker = test_broker_begin(&fixture, &options);
+    ck_assert(virtual_env_run_until(&fixture.v, &broker->is_started, 60000));
+    call = client_fetch_begin(broker, "a", 0, 0, 500);
+    client_fetched(call);
+    call_free(call);
+    ck_assert_double_ge(metric("kafscale_cache_misses_total", ""), 1);
+    ck_assert_double_lt(metric("kafscale_cache_hit_ratio", ""), 1);
+}
+END_TEST
+
+START_TEST(kafscales_names_count_by_outcome_and_for_administrators)
+{
+    struct client_batch batch = client_batch("a", 0);
+    struct client_batch lost = client_batch("nowhere", 0);
+    int64_t offset;
+
+    ck_assert_int_eq(client_create(broker, "a", 1), KAFKA_ERROR_NONE);
+    ck_assert_int_ne(client_create(broker, "a", 1), KAFKA_ERROR_NONE);
+    ck_assert_int_eq(client_produce(broker, &batch, &offset), KAFKA_ERROR_NONE);
+    client_produce(broker, &lost, &offset);
+    client_produce(broker, &lost, &offset);
+    ck_assert_double_eq(metric("kafscale_produce_requests_total", "status=\"success\""), 1);
+    ck_assert_double_eq(metric("kafscale_produce_requests_total", "status=\"error\""), 2);
+    ck_assert_double_eq(metric("kafscale_fetch_requests_total", "status=\"success\""), 0);
+    ck_assert_double_eq(metric("kafscale_admin_requests_total", "api=\"CreateTopics\""), 2);
+    ck_assert_double_eq(metric("kafscale_admin_request_errors_total", "api=\"CreateTopics\""), 1);
+    ck_assert_double_ge(metric("kafscale_admin_request_latency_ms_avg", "api=\"CreateTopics\""), 0);
+    ck_assert_double_eq(metric("kafscale_admin_requests_total", "api=\"Produce\""), -1);
+    ck_assert_double_eq(metric("kafscale_authz_denied_total", ""), 0);
+}
+END_TEST
+
 START_TEST(a_broker_can_be_read_at_every_step_of_its_end)
 {
     struct client_batch batch = client_batch("a", 0);
@@ -220,6 +334,12 @@ suite_new(void)
     tcase_add_test(tests, who_can_not_be_served_is_counted_and_who_goes_is_dropped);
     tcase_add_test(tests, the_broker_tells_of_log_store_topics_and_groups);
     tcase_add_test(tests, a_store_that_fails_is_seen_and_seen_to_come_back);
+    tcase_add_test(tests, a_job_that_fails_says_since_when_and_why);
+    tcase_add_test(tests, jobs_have_names_of_their_own);
+    tcase_add_test(tests, work_that_was_done_is_told_of);
+    tcase_add_test(tests, what_the_store_costs_follows_from_its_requests);
+    tcase_add_test(tests, what_is_read_from_memory_is_a_hit);
+    tcase_add_test(tests, kafscales_names_count_by_outcome_and_for_administrators);
     tcase_add_test(tests, a_broker_can_be_read_at_every_step_of_its_end);
     suite_add_tcase(suite, tests);
     return suite;

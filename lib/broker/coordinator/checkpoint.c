@@ -110,6 +110,12 @@ ks_checkpoint_stop(struct ks_shard *shard)
 /* --- The end ---------------------------------------------------------------------------------- */
 
 static void
+fail(struct ks_shard *shard, const char *why)
+{
+    ks_chore_fail(&shard->coordinator->checkpointing, ks_env_now_ms(shard->coordinator->env), why);
+}
+
+static void
 on_raised(void *arg, enum kafscale_status status)
 {
     struct ks_shard *shard = arg;
@@ -121,9 +127,11 @@ on_raised(void *arg, enum kafscale_status status)
     }
     checkpoint->is_active = false;
     if (status != KAFSCALE_OK) {
+        fail(shard, kafscale_status_text(status));
         return;
     }
     shard->coordinator->checkpoints++;
+    ks_chore_succeed(&shard->coordinator->checkpointing, ks_env_now_ms(shard->coordinator->env));
     shard->bytes_since -= checkpoint->bytes_before;
     shard->since_ms = checkpoint->begun_ms;
     ks_log(&shard->coordinator->env->logger, KAFSCALE_LOG_INFO,
@@ -141,6 +149,7 @@ raise_start(struct ks_shard *shard)
         ks_log_raise_start(shard->coordinator->log, log_partition, checkpoint->first_offset,
                            on_raised, shard) != KAFSCALE_OK) {
         checkpoint->is_active = false;
+        fail(shard, "its partition is closed, or memory is short");
         return;
     }
     checkpoint->is_raising = true;

@@ -84,6 +84,7 @@ ks_coordinated_remove_offset(struct ks_coordinated_group *group, struct ks_offse
     ks_coordinated_write_offset(group, ks_offsets_topic_name(topic), partition, NULL);
     if (is_last) {
         ks_checkpoint_pass_topic(group->shard, topic);
+        ks_lag_pass_topic(group->shard->coordinator, topic);
     }
     ks_offsets_remove(&group->offsets, ks_offsets_topic_name(topic), partition);
     return is_last;

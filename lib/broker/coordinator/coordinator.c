@@ -21,6 +21,9 @@ ks_coordinator_init(struct ks_coordinator *coordinator, struct ks_env *env,
     ks_list_init(&coordinator->told);
     ks_buffer_init(&coordinator->key, RECORD_BYTES_MAX);
     ks_buffer_init(&coordinator->value, RECORD_BYTES_MAX);
+    coordinator->expiring.name = "offsets_expiry";
+    coordinator->checkpointing.name = "offsets_checkpoint";
+    ks_lag_init(&coordinator->lag, options->lag_interval_ms, options->lag_series_max);
 }
 
 void
@@ -131,6 +134,7 @@ make_shards(struct ks_coordinator *coordinator, struct ks_topic *topic)
 void
 ks_coordinator_opened(struct ks_coordinator *coordinator, struct ks_topic_partition *partition)
 {
+    ks_lag_note(coordinator);
     if (coordinator->is_ended || strcmp(partition->topic->record.name, TOPIC) != 0) {
         return;
     }
@@ -148,6 +152,7 @@ ks_coordinator_opened(struct ks_coordinator *coordinator, struct ks_topic_partit
 void
 ks_coordinator_removed(struct ks_coordinator *coordinator, const struct ks_topic *topic)
 {
+    ks_lag_note(coordinator);
     if (coordinator->topic == topic) {
         ks_log(&coordinator->env->logger, KAFSCALE_LOG_ERROR,
                "groups not served any more: topic deleted topic=" TOPIC);
@@ -179,6 +184,7 @@ ks_coordinator_end(struct ks_coordinator *coordinator)
     }
     coordinator->is_ended = true;
     ks_env_cancel_timer(coordinator->env, &coordinator->expiry);
+    ks_lag_end(coordinator);
     ks_coordinator_tell_all(coordinator, &coordinator->unopened, KS_GROUP_NOT_COORDINATOR);
     for (int32_t i = 0; i < coordinator->shard_count; i++) {
         end_shard(&coordinator->shards[i]);

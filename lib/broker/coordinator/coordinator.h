@@ -15,6 +15,7 @@
 #define KS_BROKER_COORDINATOR_COORDINATOR_H
 
 #include "broker/appender.h"
+#include "broker/coordinator/lag.h"
 #include "broker/topic_create.h"
 #include "group/group.h"
 
@@ -31,6 +32,8 @@ struct ks_coordinator_options {
     int64_t checkpoint_interval_ms; /* what is older is written again */
     size_t checkpoint_piece_bytes;  /* how much of it is appended at a time; 0: 128 KiB */
     size_t checkpoint_bytes_min;    /* so many must have been appended since; 0: 16 MiB */
+    int64_t lag_interval_ms;        /* between looks at how far consumers are behind */
+    size_t lag_series_max;          /* groups and topics that are told by their names */
 };
 
 struct ks_coordinator {
@@ -56,7 +59,10 @@ struct ks_coordinator {
     struct ks_buffer value;
     struct ks_timer expiry; /* looks at one shard after the other */
     int32_t expiry_next;
-    uint64_t checkpoints; /* that came to their end */
+    struct ks_chore expiring; /* of one shard */
+    uint64_t checkpoints;     /* that came to their end */
+    struct ks_chore checkpointing;
+    struct ks_lag lag;
     bool is_ended;
 };
 

@@ -100,6 +100,7 @@ expire_shard(struct ks_shard *shard)
         expire_group(group, wall_ms);
     }
     ks_checkpoint_look(shard);
+    ks_chore_succeed(&shard->coordinator->expiring, ks_env_now_ms(shard->coordinator->env));
 }
 
 static bool

@@ -262,6 +262,7 @@ ks_shard_drop(struct ks_coordinated_group *group, enum ks_group_error error)
 
     ks_group_end(group->group, error);
     ks_checkpoint_pass(shard, group);
+    ks_lag_pass(coordinator, group);
     ks_env_cancel_timer(coordinator->env, &group->timer);
     if (ks_list_is_linked(&group->store_link)) {
         ks_list_remove(&group->store_link);

@@ -105,6 +105,7 @@ begin_service(struct ks_shard *shard)
                shard->by_id.count, (long long) shard->next);
     }
     ks_coordinator_set_expiry(coordinator);
+    ks_lag_note(coordinator);
     ks_checkpoint_look(shard);
 }
 

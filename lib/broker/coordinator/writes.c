@@ -288,6 +288,7 @@ ks_shard_flush(struct ks_shard *shard, bool is_piece)
         ks_checkpoint_note(shard, write->bytes);
     }
     ks_coordinator_set_expiry(coordinator);
+    ks_lag_note(coordinator);
     ks_appender_append(coordinator->appender, &write->pending);
     return true;
 }

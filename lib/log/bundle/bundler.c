@@ -45,6 +45,7 @@ finish(struct ks_bundler *bundler)
 static void
 fail(struct ks_bundler *bundler)
 {
+    ks_log_note_failure(bundler->trail->log, KS_LOG_CHORE_BUNDLE, NULL);
     bundler->trail->bundled_after_ms = ks_env_now_ms(bundler->trail->log->env) + FAILURE_PAUSE_MS;
     finish(bundler);
 }
@@ -57,6 +58,7 @@ lose(struct ks_bundler *bundler, const char *what)
 
     ks_log(&log->env->logger, KAFSCALE_LOG_ERROR, "old objects of a log stay: '%s' %s",
            bundler->key, what);
+    ks_log_note_failure(log, KS_LOG_CHORE_BUNDLE, what);
     bundler->trail->is_lost = true;
     finish(bundler);
 }
@@ -66,6 +68,7 @@ wait(struct ks_bundler *bundler, void (*on_due)(void *))
 {
     struct ks_log *log = bundler->trimmer->log;
 
+    ks_log_note_failure(log, KS_LOG_CHORE_BUNDLE, NULL);
     ks_env_cancel_timer(log->env, &bundler->retry);
     bundler->retry = (struct ks_timer){ .on_due = on_due, .arg = bundler };
     ks_env_set_timer(log->env, &bundler->retry,
@@ -475,6 +478,7 @@ take_over(struct ks_bundler *bundler, uint64_t version)
 
     bundler->bundle = NULL;
     bundle->register_version = version;
+    ks_log_note_success(trimmer->log, KS_LOG_CHORE_BUNDLE);
     trimmer->log->counters.bundles_made++;
     trimmer->log->counters.slots_bundled += bundler->end - bundler->first;
     ks_trimmer_adopt(trimmer, bundler->trail, bundle, version);

@@ -156,6 +156,7 @@ put_off(struct ks_trimmer *trimmer)
 static void
 fail(struct ks_merger *merger)
 {
+    ks_log_note_failure(merger->trimmer->log, KS_LOG_CHORE_MERGE, NULL);
     put_off(merger->trimmer);
     discard(merger);
 }
@@ -181,6 +182,7 @@ wait_for(struct ks_merger *merger, void (*on_due)(void *), int64_t wait_ms)
 static void
 wait(struct ks_merger *merger, void (*on_due)(void *))
 {
+    ks_log_note_failure(merger->trimmer->log, KS_LOG_CHORE_MERGE, NULL);
     wait_for(merger, on_due, ks_log_backoff_ms(merger->trimmer->log, merger->attempts++));
 }
 
@@ -549,6 +551,7 @@ adopt(void *arg)
     }
     merger->made_count = 0;
     ks_trail_supersede(merger->trail, &name);
+    ks_log_note_success(log, KS_LOG_CHORE_MERGE);
     log->counters.merges++;
     log->counters.bundles_merged += merger->plan.input_count;
     delete_inputs(merger);

@@ -71,7 +71,9 @@ become_due(struct ks_log *log, struct ks_partition *partition)
 {
     ks_heap_remove(&log->compactor.young, &partition->compaction.young);
     ks_list_append(&log->compactor.due, &partition->compaction.link);
+    log->compactor.due_count++;
     partition->compaction.is_due = true;
+    partition->compaction.due_ms = ks_env_now_ms(log->env);
     poke(log);
 }
 
@@ -187,6 +189,7 @@ leave(struct ks_log *log, struct ks_partition *partition)
 
     ks_heap_remove(&log->compactor.young, &partition->compaction.young);
     ks_list_remove(&partition->compaction.link);
+    log->compactor.due_count -= partition->compaction.is_due ? 1 : 0;
     partition->compaction.is_due = false;
     if (was_first) {
         set_timer(log);
@@ -238,6 +241,7 @@ ks_compact_alarm(struct ks_compact_job *job, const char *what)
            "partition=%" PRId32 ": %s",
            job->partition->topic_name, job->name.index, what);
     log->counters.compaction_alarms++;
+    ks_log_note_failure(log, KS_LOG_CHORE_COMPACT, what);
     job->partition->compaction.is_stopped = true;
     ks_compact_finish(job, false);
 }
@@ -263,6 +267,7 @@ ks_compact_retry(struct ks_compact_job *job, void (*again)(struct ks_compact_job
         ks_compact_finish(job, false);
         return;
     }
+    ks_log_note_failure(log, KS_LOG_CHORE_COMPACT, NULL);
     job->again = again;
     job->retry = (struct ks_timer){ .on_due = on_retry, .arg = job };
     ks_env_set_timer(log->env, &job->retry,
@@ -430,6 +435,48 @@ poke(struct ks_log *log)
     if (may_start(log) && !ks_env_timer_is_set(&log->compactor.pause)) {
         ks_env_defer(log->env, &log->compactor.task);
     }
+}
+
+/* --- Looking --------------------------------------------------------------------------------- */
+
+static int64_t
+greater(int64_t one, int64_t other)
+{
+    return one > other ? one : other;
+}
+
+/* The young are in the order in which they become due, which is not quite that of their ages. */
+void
+ks_compactor_read(const struct ks_log *log, struct ks_log_backlog *backlog_out)
+{
+    const struct ks_compactor *compactor = &log->compactor;
+    const struct ks_heap_node *young = ks_heap_first(&compactor->young);
+    int64_t now_ms = ks_env_now_ms(log->env);
+    int64_t due_ms = 0;
+    int64_t old_ms = 0;
+
+    if (young != NULL) {
+        old_ms = now_ms -
+                 KS_CONTAINER(young, struct ks_partition, compaction.young)->compaction.since_ms;
+    }
+    if (!ks_list_is_empty(&compactor->due)) {
+        const struct ks_partition *first =
+            KS_CONTAINER(compactor->due.next, struct ks_partition, compaction.link);
+
+        due_ms = now_ms - first->compaction.due_ms;
+        old_ms = greater(old_ms, now_ms - first->compaction.since_ms);
+    }
+    for (struct ks_list *node = compactor->jobs.next; node != &compactor->jobs; node = node->next) {
+        const struct ks_compact_job *job = KS_CONTAINER(node, struct ks_compact_job, link);
+
+        if (job->partition != NULL) {
+            due_ms = greater(due_ms, now_ms - job->partition->compaction.due_ms);
+            old_ms = greater(old_ms, now_ms - job->partition->compaction.since_ms);
+        }
+    }
+    backlog_out->compactions_due = compactor->due_count + compactor->job_count;
+    backlog_out->compaction_due_ms = due_ms;
+    backlog_out->uncompacted_ms = old_ms;
 }
 
 /* --- The life of the log --------------------------------------------------------------------- */

@@ -351,6 +351,7 @@ note_compacted(struct ks_compact_job *job)
 {
     struct ks_log *log = job->log;
 
+    ks_log_note_success(log, KS_LOG_CHORE_COMPACT);
     log->counters.segments_written++;
     log->counters.segment_bytes += job->build.index.body_bytes;
     ks_partition_drop_places(job->partition, job->partition->reg.compacted_upto);

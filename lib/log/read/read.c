@@ -237,6 +237,10 @@ ks_log_read(struct ks_log *log, struct ks_log_read *read, enum kafscale_status *
 {
     bool is_done = begin_read(log, read, status_out);
 
+    if (!read->can_wait) {
+        log->counters.reads_at_hand += is_done && read->part_count > 0;
+        log->counters.reads_from_store += !is_done;
+    }
     if (!is_done && !read->can_wait &&
         ks_store_counters(log->store)->in_flight > ks_store_window(log->store)) {
         ks_pace_press(&log->pace, ks_env_now_ms(log->env));

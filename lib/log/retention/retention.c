@@ -228,6 +228,7 @@ on_raised(void *arg, enum kafscale_status status)
 
     log->retention.raises--;
     if (status != KAFSCALE_OK && status != KAFSCALE_NOT_FOUND && status != KAFSCALE_STOPPED) {
+        ks_log_note_failure(log, KS_LOG_CHORE_RETENTION, kafscale_status_text(status));
         ks_log(&log->env->logger, KAFSCALE_LOG_WARN, "old records not deleted yet: %s",
                kafscale_status_text(status));
     }
@@ -384,6 +385,7 @@ go_on(void *arg)
     }
     if (retention->raises == 0 && retention->walk_count == 0) {
         retention->is_running = false;
+        ks_log_note_success(log, KS_LOG_CHORE_RETENTION);
         wait_until(log, retention->next_ms);
     }
 }

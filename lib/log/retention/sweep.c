@@ -79,6 +79,9 @@ finish(struct sweep *sweep, enum kafscale_status status)
                "objects of others under prefix '%s' are left alone count=%zu last='%s'",
                sweep->order.prefix, sweep->strangers, sweep->stranger);
     }
+    if (status == KAFSCALE_OK) {
+        ks_log_note_success(log, KS_LOG_CHORE_SWEEP);
+    }
     sweep_free(sweep);
     if (done != NULL) {
         done(arg, status);
@@ -120,6 +123,7 @@ step_again(struct sweep *sweep)
         finish(sweep, KAFSCALE_STOPPED);
         return;
     }
+    ks_log_note_failure(sweep->log, KS_LOG_CHORE_SWEEP, NULL);
     sweep->retry = (struct ks_timer){ .on_due = run_step, .arg = sweep };
     ks_env_set_timer(env, &sweep->retry,
                      ks_env_now_ms(env) + ks_log_backoff_ms(sweep->log, sweep->attempts++));

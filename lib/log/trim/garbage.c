@@ -50,8 +50,12 @@ on_removed(void *arg, enum kafscale_status status, const struct kafscale_error *
     struct ks_trimmer *trimmer = removal->trimmer;
     struct ks_log *log = trimmer->log;
 
-    (void) error;
     log->counters.objects_deleted += status == KAFSCALE_OK;
+    if (status == KAFSCALE_OK) {
+        ks_log_note_success(log, KS_LOG_CHORE_DELETE);
+    } else if (!ks_trimmer_is_over(log)) {
+        ks_log_note_failure(log, KS_LOG_CHORE_DELETE, error->text);
+    }
     if (status == KAFSCALE_OK || ks_trimmer_is_over(log) || removal->attempts >= TRIES_MAX) {
         removal_free(removal);
         remove_next(trimmer);

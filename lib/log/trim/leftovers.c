@@ -103,6 +103,9 @@ is_answered(struct ks_leftovers *leftovers, enum kafscale_status status, void (*
     struct ks_log *log = leftovers->trimmer->log;
 
     leftovers->is_asking = false;
+    if (status != KAFSCALE_OK && !ks_trimmer_is_over(log)) {
+        ks_log_note_failure(log, KS_LOG_CHORE_LEFTOVERS, NULL);
+    }
     if (ks_trimmer_is_over(log) || (status != KAFSCALE_OK && ++leftovers->attempts >= TRIES_MAX)) {
         leftovers_free(leftovers);
         return false;
@@ -406,6 +409,7 @@ look_at_seals(void *arg)
         leftovers->next++;
     }
     if (leftovers->next == leftovers->count) {
+        ks_log_note_success(log, KS_LOG_CHORE_LEFTOVERS);
         leftovers_free(leftovers);
         return;
     }

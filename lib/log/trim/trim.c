@@ -220,6 +220,7 @@ wait(struct ks_trimmer *trimmer, void (*on_due)(void *))
 {
     struct ks_log *log = trimmer->log;
 
+    ks_log_note_failure(log, KS_LOG_CHORE_TRIM, NULL);
     wait_until(trimmer, ks_env_now_ms(log->env) + ks_log_backoff_ms(log, trimmer->attempts++),
                on_due);
 }
@@ -362,6 +363,7 @@ take_mark(struct ks_trimmer *trimmer, uint64_t version)
 {
     struct ks_trail *trail = trimmer->trail;
 
+    ks_log_note_success(trimmer->log, KS_LOG_CHORE_TRIM);
     trimmer->log->counters.slots_trimmed += trimmer->mark - trail->mark;
     ks_garbage_add(trimmer, trail->source, trail->mark, trimmer->mark);
     ks_trail_advance_states(trail, trimmer->mark);
