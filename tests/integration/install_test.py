@@ -27,7 +27,9 @@ INSTALLED = (
     r"lib.*/libkafscale\.(a|so|so\.\d+|so\.\d+\.\d+\.\d+)",
     r"lib.*/kafscale/libkafscale-s3\.so",
     r"lib.*/pkgconfig/libkafscale\.pc",
+    r"lib/systemd/system/kafscaled\.service",
     r"share/doc/kafscale/LICENSE",
+    r"share/doc/kafscale/examples/(kafscaled|s3)\.conf",
     r"share/man/man1/kafscale-cli\.1",
     r"share/man/man1/kafscaled\.1",
 )

@@ -12,7 +12,7 @@ from sources import main, read
 
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```.*?^```", re.S | re.M)
-QUOTED_PATH = re.compile(r"`((?:lib|include|daemon|examples|tests|docs|proto)/[\w./-]+)`")
+QUOTED_PATH = re.compile(r"`((?:lib|include|daemon|examples|tests|docs|packaging|proto)/[\w./-]+)`")
 
 
 def documents(root):

@@ -8,7 +8,8 @@ import os
 import re
 import sys
 
-FOLDERS = ("include", "lib", "daemon", "examples", "tests", "proto", "docs", "pkgconfig")
+FOLDERS = ("include", "lib", "daemon", "examples", "tests", "proto", "docs", "packaging",
+           "pkgconfig")
 SCRIPTS = ("quickstart", "tests/run", ".ci/run", "tests/headers/compile_alone")
 CODE = (".c", ".h", ".def", ".py", ".sh")
 
