@@ -48,25 +48,57 @@ ks_fault_script_clear(struct ks_fault_script *script)
         ks_free(line->key_part);
         ks_free(line);
     }
+    script->line_count = 0;
     script->rates = (struct ks_fault_rates){ 0 };
 }
 
+struct ks_fault_script *
+ks_fault_script_new(void)
+{
+    struct ks_fault_script *script = ks_alloc_zero(1, sizeof *script);
+
+    if (script != NULL) {
+        ks_fault_script_init(script);
+    }
+    return script;
+}
+
 void
-ks_fault_script_add(struct ks_fault_script *script, enum ks_store_operation operation,
-                    const char *key_part, struct ks_fate fate, uint32_t count)
+ks_fault_script_free(struct ks_fault_script *script)
+{
+    if (script != NULL) {
+        ks_fault_script_clear(script);
+        ks_free(script);
+    }
+}
+
+bool
+ks_fault_script_next(struct ks_fault_script *script, enum ks_store_operation operation,
+                     const char *key_part, struct ks_fate fate, uint32_t count)
 {
     struct script_line *line = ks_alloc_zero(1, sizeof *line);
 
     assert(count > 0);
-    assert(line != NULL);
+    if (line == NULL) {
+        return false;
+    }
     line->operation = operation;
     line->fate = fate;
     line->count = count;
-    if (key_part != NULL) {
-        line->key_part = ks_copy_text(key_part);
-        assert(line->key_part != NULL);
+    line->key_part = key_part == NULL ? NULL : ks_copy_text(key_part);
+    if (key_part != NULL && line->key_part == NULL) {
+        ks_free(line);
+        return false;
     }
     ks_list_append(&script->lines, &line->link);
+    script->line_count++;
+    return true;
+}
+
+size_t
+ks_fault_script_line_count(const struct ks_fault_script *script)
+{
+    return script->line_count;
 }
 
 static bool
@@ -91,6 +123,7 @@ fate_of_script(struct ks_fault_script *script, enum ks_store_operation kind, con
         *fate_out = line->fate;
         if (line->count != UINT32_MAX && --line->count == 0) {
             ks_list_remove(&line->link);
+            script->line_count--;
             ks_free(line->key_part);
             ks_free(line);
         }

@@ -10,18 +10,12 @@
 
 struct ks_fault_script {
     struct ks_list lines;
+    size_t line_count;
     struct ks_fault_rates rates;
     uint64_t random_state;
 };
 
 void ks_fault_script_init(struct ks_fault_script *script);
-
-/* Forgets lines and rates, and frees what they hold. */
-void ks_fault_script_clear(struct ks_fault_script *script);
-
-/* As ks_fault_store_next(). */
-void ks_fault_script_add(struct ks_fault_script *script, enum ks_store_operation operation,
-                         const char *key_part, struct ks_fate fate, uint32_t count);
 
 /* The fate of a request; a script line that is used up goes. */
 struct ks_fate ks_fault_script_draw(struct ks_fault_script *script, enum ks_store_operation kind,

@@ -12,11 +12,13 @@ struct ks_fault_store {
     struct kafscale_store_ops ops;
     struct ks_env *env;
     struct kafscale_store inner;
-    struct ks_fault_script script;
+    struct ks_fault_script own;
+    struct ks_fault_script *script; /* its own, or one that outlives it */
     struct ks_list operations;
     size_t in_flight;
     uint64_t counts[KS_FAULT_COUNT];
     bool is_crashed;
+    bool is_cut;
     bool is_slowed;
     struct ks_task closing;
     kafscale_close_done *close_done;
@@ -89,7 +91,7 @@ on_inner_closed(void *arg)
     kafscale_close_done *done = store->close_done;
     void *done_arg = store->close_arg;
 
-    ks_fault_script_clear(&store->script);
+    ks_fault_script_clear(&store->own);
     ks_free(store);
     done(done_arg);
 }
@@ -204,7 +206,7 @@ damage_body(struct operation *operation)
     }
     memcpy(kafscale_blob_data(body), kafscale_blob_data(answer->body), kept);
     if (operation->fate.fault == KS_FAULT_DAMAGE) {
-        bit = ks_fault_script_random(&operation->store->script) % (kept * 8);
+        bit = ks_fault_script_random(operation->store->script) % (kept * 8);
         kafscale_blob_data(body)[bit / 8] ^= (uint8_t) (1u << bit % 8);
     }
     kafscale_blob_unref(answer->body);
@@ -382,7 +384,9 @@ start(struct operation *operation)
     struct ks_fault_store *store = operation->store;
     const struct ks_fate *fate = &operation->fate;
 
-    operation->fate = ks_fault_script_draw(&store->script, operation->kind, operation->key);
+    operation->fate = store->is_cut
+                          ? (struct ks_fate){ .fault = KS_FAULT_UNAVAILABLE }
+                          : ks_fault_script_draw(store->script, operation->kind, operation->key);
     store->counts[fate->fault]++;
     switch (fate->fault) {
     case KS_FAULT_ERROR_BEFORE:
@@ -390,7 +394,8 @@ start(struct operation *operation)
         reply_after(operation, fate->answer_ms);
         return;
     case KS_FAULT_UNAVAILABLE:
-        answer_instead(operation, KAFSCALE_UNAVAILABLE, "store away");
+        answer_instead(operation, KAFSCALE_UNAVAILABLE,
+                       fate->why == NULL ? "store away" : fate->why);
         reply_after(operation, fate->answer_ms);
         return;
     case KS_FAULT_LATE:
@@ -617,7 +622,8 @@ ks_fault_store_new(struct ks_env *env, struct kafscale_store inner,
     };
     store->env = env;
     store->inner = inner;
-    ks_fault_script_init(&store->script);
+    ks_fault_script_init(&store->own);
+    store->script = &store->own;
     ks_list_init(&store->operations);
     *control_out = store;
     return (struct kafscale_store){ .ops = &store->ops, .self = store };
@@ -627,7 +633,10 @@ void
 ks_fault_store_next(struct ks_fault_store *control, enum ks_store_operation operation,
                     const char *key_part, struct ks_fate fate, uint32_t count)
 {
-    ks_fault_script_add(&control->script, operation, key_part, fate, count);
+    bool is_added = ks_fault_script_next(control->script, operation, key_part, fate, count);
+
+    assert(is_added);
+    (void) is_added;
 }
 
 void
@@ -639,15 +648,15 @@ ks_fault_store_slow_down(struct ks_fault_store *control, bool is_slowed)
 void
 ks_fault_store_clear(struct ks_fault_store *control)
 {
-    ks_fault_script_clear(&control->script);
+    ks_fault_script_clear(control->script);
 }
 
 void
 ks_fault_store_set_rates(struct ks_fault_store *control, const struct ks_fault_rates *rates,
                          uint64_t seed)
 {
-    control->script.rates = *rates;
-    control->script.random_state = seed;
+    control->script->rates = *rates;
+    control->script->random_state = seed;
 }
 
 static void
@@ -658,11 +667,11 @@ orphan(struct operation *operation)
     operation->is_answered = true;
     ks_env_cancel_timer(store->env, &operation->reply);
     if (ks_env_timer_is_set(&operation->effect)) {
-        if (ks_fault_script_random(&store->script) % 2 == 0) {
+        if (ks_fault_script_random(store->script) % 2 == 0) {
             ks_env_cancel_timer(store->env, &operation->effect);
         } else {
             act_after(operation,
-                      ks_fault_script_random_ms(&store->script, store->script.rates.late_ms_max));
+                      ks_fault_script_random_ms(store->script, store->script->rates.late_ms_max));
         }
     }
     settle(operation);
@@ -679,6 +688,42 @@ ks_fault_store_crash(struct ks_fault_store *control)
 
         node = node->next;
         orphan(operation);
+    }
+}
+
+void
+ks_fault_store_follow(struct ks_fault_store *control, struct ks_fault_script *script)
+{
+    control->script = script;
+}
+
+/* One that acts now goes on, as a request on its way to another machine does. */
+static void
+cut_off(struct operation *operation)
+{
+    struct ks_fault_store *store = operation->store;
+
+    if (operation->is_answered || operation->is_telling) {
+        return;
+    }
+    answer_instead(operation, KAFSCALE_UNKNOWN, "cut off");
+    reply_after(operation, 0);
+    if (ks_env_timer_is_set(&operation->effect)) {
+        if (ks_fault_script_random(store->script) % 2 == 0) {
+            ks_env_cancel_timer(store->env, &operation->effect);
+        } else {
+            act_after(operation, 0);
+        }
+    }
+}
+
+void
+ks_fault_store_cut(struct ks_fault_store *control)
+{
+    control->is_cut = true;
+    for (struct ks_list *node = control->operations.next; node != &control->operations;
+         node = node->next) {
+        cut_off(KS_CONTAINER(node, struct operation, link));
     }
 }
 

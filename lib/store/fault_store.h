@@ -48,6 +48,7 @@ struct ks_fate {
     enum ks_fault fault;
     int64_t effect_ms;
     int64_t answer_ms;
+    const char *why; /* UNAVAILABLE; a constant text, or NULL */
 };
 
 /*
@@ -64,6 +65,7 @@ struct ks_fault_rates {
 };
 
 struct ks_fault_store;
+struct ks_fault_script;
 
 /*
  * Takes `inner`. `control_out` steers the store until it is closed. Without rates and script
@@ -80,6 +82,34 @@ struct kafscale_store ks_fault_store_new(struct ks_env *env, struct kafscale_sto
  */
 void ks_fault_store_next(struct ks_fault_store *control, enum ks_store_operation operation,
                          const char *key_part, struct ks_fate fate, uint32_t count);
+
+/*
+ * A script that outlives the stores that follow it. NULL when memory is short. Freed after them;
+ * accepts NULL.
+ */
+struct ks_fault_script *ks_fault_script_new(void);
+void ks_fault_script_free(struct ks_fault_script *script);
+
+/* As ks_fault_store_next; false: no memory. */
+KAFSCALE_MUST_CHECK bool ks_fault_script_next(struct ks_fault_script *script,
+                                              enum ks_store_operation operation,
+                                              const char *key_part, struct ks_fate fate,
+                                              uint32_t count);
+
+/* Forgets its lines and rates. */
+void ks_fault_script_clear(struct ks_fault_script *script);
+
+size_t ks_fault_script_line_count(const struct ks_fault_script *script);
+
+/* Follows this one from now on, instead of its own. Borrows it. */
+void ks_fault_store_follow(struct ks_fault_store *control, struct ks_fault_script *script);
+
+/*
+ * The machine of the store's caller goes down, but not the caller, who has to end in order: what
+ * was asked for and not done is done or not, and answered UNKNOWN; whatever comes is answered
+ * UNAVAILABLE and not done.
+ */
+void ks_fault_store_cut(struct ks_fault_store *control);
 
 /* What it says when it is asked whether fewer requests would suit it. */
 void ks_fault_store_slow_down(struct ks_fault_store *control, bool is_slowed);

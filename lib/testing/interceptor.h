@@ -37,7 +37,10 @@ struct ks_interceptor {
 void ks_interceptor_init(struct ks_interceptor *interceptor, struct ks_env *env,
                          struct ks_rules *rules, struct ks_request_log *log);
 
-/* No request may be with the handlers. Those that wait lose their connections. Accepts a zeroed one. */
+/*
+ * No request may be with the handlers. Those that wait lose their connections. Accepts a zeroed
+ * one.
+ */
 void ks_interceptor_deinit(struct ks_interceptor *interceptor);
 
 /* Hands requests to these from now on; NULL: closes their connections. Borrows. */

@@ -259,6 +259,65 @@ START_TEST(requests_of_a_dead_caller_may_still_act_but_never_answer)
 }
 END_TEST
 
+static void
+count_unknown(void *arg, enum kafscale_status status, const struct kafscale_error *error)
+{
+    size_t *count = arg;
+
+    (void) error;
+    ck_assert_int_eq(status, KAFSCALE_UNKNOWN);
+    (*count)++;
+}
+
+/* The caller lives, and is told what it must take for true: nobody knows, and nothing goes on. */
+START_TEST(whoever_is_cut_off_knows_nothing_and_does_nothing)
+{
+    static const char *const keys[] = { "a", "b", "c", "d", "e", "f", "g", "h" };
+    struct kafscale_part part = { .bytes = ks_slice_of_text("v") };
+    struct fixture *f = fixture_new();
+    struct kafscale_put puts[8];
+    size_t told = 0;
+    size_t seen = 0;
+
+    for (size_t i = 0; i < 8; i++) {
+        puts[i] = (struct kafscale_put){ .key = keys[i], .parts = &part, .part_count = 1 };
+        ks_store_put(f->client.store, &puts[i], count_unknown, &told);
+    }
+    ks_fault_store_cut(f->control);
+    ck_assert_int_eq(store_client_put(&f->client, "later", "v"), KAFSCALE_UNAVAILABLE);
+    ck_assert(virtual_env_run_until_idle(&f->v, 10000));
+    ck_assert_uint_eq(told, 8);
+    for (size_t i = 0; i < 8; i++) {
+        seen += store_client_has(&f->truth, keys[i], "v") ? 1 : 0;
+    }
+    ck_assert_uint_gt(seen, 0);
+    ck_assert_uint_lt(seen, 8);
+    ck_assert(!store_client_has(&f->truth, "later", "v"));
+    fixture_free(f);
+}
+END_TEST
+
+START_TEST(a_script_outlives_the_store_that_follows_it)
+{
+    struct ks_fate full = { .fault = KS_FAULT_UNAVAILABLE, .why = "no space left" };
+    struct ks_fault_script *script = ks_fault_script_new();
+    struct fixture *f;
+
+    ck_assert_ptr_nonnull(script);
+    ck_assert(ks_fault_script_next(script, KS_STORE_PUT, "k", full, 2));
+    ck_assert_uint_eq(ks_fault_script_line_count(script), 1);
+    for (int i = 0; i < 2; i++) {
+        f = fixture_new();
+        ks_fault_store_follow(f->control, script);
+        ck_assert_int_eq(store_client_put(&f->client, "k", "v"), KAFSCALE_UNAVAILABLE);
+        ck_assert_int_eq(store_client_put(&f->client, "other", "v"), KAFSCALE_OK);
+        fixture_free(f);
+    }
+    ck_assert_uint_eq(ks_fault_script_line_count(script), 0);
+    ks_fault_script_free(script);
+}
+END_TEST
+
 struct verdict {
     bool done;
     enum kafscale_status status;
@@ -377,6 +436,8 @@ suite_new(void)
     tcase_add_test(faults, equal_seeds_give_equal_faults);
     tcase_add_test(faults, each_failed_allocation_is_an_answer);
     tcase_add_test(faults, requests_of_a_dead_caller_may_still_act_but_never_answer);
+    tcase_add_test(faults, whoever_is_cut_off_knows_nothing_and_does_nothing);
+    tcase_add_test(faults, a_script_outlives_the_store_that_follows_it);
     tcase_add_test(probes, fit_store_passes_the_probe_and_is_left_clean);
     tcase_add_test(probes, store_that_ignores_conditions_is_refused);
     tcase_add_test(probes, store_that_is_away_is_not_judged);

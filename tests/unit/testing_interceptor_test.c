@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Requests that are to fail, to wait or to be forgotten, between a carrier and handlers of a test. */
+/* Requests that are to fail or to wait, between a carrier and handlers of a test. */
 #include "support/main.h"
 #include "support/virtual_env.h"
 #include "testing/testing.h"
