@@ -140,6 +140,17 @@ void ks_broker_read_health(const struct ks_broker *broker, struct ks_health_read
  */
 const struct ks_chore *ks_broker_chore(const struct ks_broker *broker, size_t index);
 
+/*
+ * Tells what the broker is, what it does and why it doesn't, into a struct that was begun: without
+ * version, state and network, which others know. In any state.
+ */
+void ks_broker_tell_status(const struct ks_broker *broker,
+                           const struct kafscale_describe *describe);
+
+/* The options that are not at their defaults, without secrets, as a list "options". */
+void ks_options_describe(const struct kafscale_options *options,
+                         const struct kafscale_describe *describe);
+
 /* Adds what is known of the log, the store, topics and groups to a reading. In any state. */
 void ks_broker_read_metrics(const struct ks_broker *broker, struct ks_metrics *metrics);
 

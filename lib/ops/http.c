@@ -6,6 +6,8 @@
  */
 #include "ops/http.h"
 
+#include "ops/json.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
@@ -18,6 +20,7 @@
 #define HEAD_BYTES_MAX 4096
 #define PAGE_BYTES_MAX (16u << 20)
 #define TEXT_TYPE "text/plain; charset=utf-8"
+#define JSON_TYPE "application/json"
 #define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
 
 enum state { CLOSED, READS, WRITES, ENDS };
@@ -94,6 +97,24 @@ make_readiness(struct ks_http *http, struct page *page)
 }
 
 static void
+make_status(struct ks_http *http, struct page *page)
+{
+    struct ks_json json;
+    struct kafscale_describe describe;
+
+    ks_json_begin(&json, &page->body, &describe);
+    http->pages.describe(http->pages.self, &describe);
+    ks_json_end(&json);
+    page->code = 200;
+    page->reason = "OK";
+    page->type = JSON_TYPE;
+    if (ks_buffer_failed(&page->body)) {
+        page->type = TEXT_TYPE;
+        say(page, 503, "Service Unavailable", "out of memory");
+    }
+}
+
+static void
 make_page(struct ks_http *http, const char *path, struct page *page)
 {
     if (strcmp(path, "/metrics") == 0) {
@@ -102,8 +123,10 @@ make_page(struct ks_http *http, const char *path, struct page *page)
         say(page, 200, "OK", "ok");
     } else if (strcmp(path, "/readyz") == 0) {
         make_readiness(http, page);
+    } else if (strcmp(path, "/status") == 0) {
+        make_status(http, page);
     } else {
-        say(page, 404, "Not Found", "/metrics, /healthz, /livez, /readyz");
+        say(page, 404, "Not Found", "/metrics, /healthz, /livez, /readyz, /status");
     }
 }
 

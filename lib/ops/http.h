@@ -5,6 +5,7 @@
  *     /metrics    all metrics, as Prometheus reads them (text format 0.0.4)
  *     /healthz    200 as long as the loop turns; /livez is the same
  *     /readyz     200 if the broker serves clients, else 503 and why it doesn't
+ *     /status     what the broker is and does, as JSON
  *
  * One request a connection, GET or HEAD without a body, in a few seconds. A few connections at a
  * time, those over it are closed at once: whoever finds the port can't use up what the broker needs
@@ -21,6 +22,7 @@ struct ks_http_pages {
     void *self;
     void (*read_metrics)(void *self, struct ks_metrics *metrics);
     const char *(*why_not_ready)(void *self); /* NULL: it serves clients */
+    void (*describe)(void *self, const struct kafscale_describe *describe);
 };
 
 /*

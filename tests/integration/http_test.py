@@ -3,6 +3,7 @@
 
 Usage: http_test.py KAFSCALED
 """
+import json
 import re
 import socket
 import sys
@@ -62,6 +63,12 @@ def metrics(port):
     return found
 
 
+def status(port):
+    code, head, body = get(port, "/status")
+    assert code == 200 and "Content-Type: application/json" in head, head
+    return json.loads(body)
+
+
 def served(root, *settings):
     return start(root, "metrics.addr=127.0.0.1:0", *settings)
 
@@ -116,6 +123,48 @@ def health_and_readiness_differ(root):
     broker.stop()
     broker = served(root)
     assert get(port_of(broker), "/readyz?verbose")[::2] == (200, "ready\n")
+
+
+def the_status_says_what_the_broker_does(root):
+    broker = served(root, "num.partitions=3", "broker.id=7")
+    kcat(broker.address, "-P", "-t", "numbers", text=numbers(100))
+    said = status(port_of(broker))
+    assert said["state"] == "ready" and said["is_ready"] and "why_not_ready" not in said, said
+    assert said["node_id"] == 7 and re.fullmatch("[0-9a-f]{32}", said["cluster_id"])
+    assert said["listeners"] == [{"address": broker.address, "advertised": broker.address}], said
+    assert said["topics"]["partitions"] >= 3 and said["topics"]["count"] >= 1, said["topics"]
+    assert said["store"]["kind"] == "directory" and said["store"]["health"] == "healthy"
+    assert said["store"]["requests"]["PUT"]["sent"] > 0 and "last_error" not in said["store"]
+    assert said["log"]["objects_written"] > 0 and said["memory_account"]["limit_bytes"] > 0
+    assert said["groups"]["count"] == 0
+    jobs = {job["name"]: job for job in said["jobs"]}
+    assert jobs["flush"]["runs"] > 0 and not jobs["flush"]["is_failing"], jobs["flush"]
+    assert jobs["flush"]["last_success_seconds_ago"] < 60
+    options = {option["key"]: option for option in said["options"]}
+    assert options["num.partitions"] == {"key": "num.partitions", "value": "3", "default": "1"}
+    assert "flush.bytes" not in options, options
+    found = {labels for name, labels in metrics(port_of(broker))
+             if name == "kafscale_job_runs_total"}
+    assert found == {'job="%s"' % name for name in jobs}, found
+
+
+def the_status_tells_why_and_no_secrets(root):
+    broker = Daemon(root, "listen=127.0.0.1:0", "metrics.addr=127.0.0.1:0", "store=s3",
+                    "s3.bucket=b", "s3.endpoint=http://127.0.0.1:1", "s3.access.key=a",
+                    environment={"KAFSCALE_S3_SECRET_KEY": "hush-hush",
+                                 "KAFSCALE_POD_NAME": "gr\u00fc\u00df\udcff\"\n"})
+    wait_until(lambda: "metrics and health" in broker.said(), "the port")
+    port = port_of(broker)
+    wait_until(lambda: "last_error" in status(port)["store"], "a request that failed")
+    said = status(port)
+    assert said["state"] == "starting" and not said["is_ready"], said
+    assert said["why_not_ready"] == "starting", said
+    assert "127.0.0.1" in said["store"]["last_error"]["text"], said["store"]
+    assert "log" not in said, said
+    assert "hush-hush" not in get(port, "/status")[2]
+    options = {option["key"]: option["value"] for option in said["options"]}
+    assert options["s3.secret.key"] == "(not shown)", options
+    assert options["pod.name"] == "gr\u00fc\u00df\ufffd\"\n", options
 
 
 def what_is_no_request_is_told_so(root):
@@ -176,6 +225,7 @@ def a_port_that_is_taken_is_an_error(root):
 if __name__ == "__main__":
     sys.exit(main((
         what_clients_do_is_counted, histograms_add_up, health_and_readiness_differ,
+        the_status_says_what_the_broker_does, the_status_tells_why_and_no_secrets,
         what_is_no_request_is_told_so, a_request_may_come_byte_by_byte,
         connections_are_few_and_short, without_the_option_there_is_no_port,
         a_port_that_is_taken_is_an_error)))
