@@ -8,7 +8,7 @@ import os
 import re
 import sys
 
-FOLDERS = ("include", "lib", "daemon", "examples", "tests", "proto", "docs", "packaging",
+FOLDERS = ("include", "lib", "daemon", "demo", "examples", "tests", "proto", "docs", "packaging",
            "pkgconfig")
 SCRIPTS = ("quickstart", "tests/run", ".ci/run", "tests/headers/compile_alone")
 CODE = (".c", ".h", ".def", ".py", ".sh")
