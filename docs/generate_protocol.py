@@ -39,6 +39,13 @@ name  type  versions  tag N  = default  ignorable
 of all versions, and tables that `lib/protocol` interprets to decode and encode. Strings and bytes
 of a decoded message borrow from the frame.
 
+Programs have all of this through `kafscale/protocol.h`: frames, headers, every message by its API
+and version, and the fields of each struct for those that weren't compiled for it. What lies in
+memory has a limit of the program's; `examples/decode.c` shows frames as text. The structs change
+when Kafka's messages do: `KAFKA_MESSAGES_LAYOUT` tells one state of them from another, and a codec
+refuses a program that was compiled with other structs than the library. Record batches are opened
+and built with `kafscale/records.h`.
+
 ## APIs
 
 *Coded* are the versions that the codec reads and writes, *served* those that the broker answers,

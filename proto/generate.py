@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Turns the message schemas in proto/kafka into C: structs for handlers, tables for the codec.
 
-What comes out has no logic: lib/protocol interprets the tables.
+What comes out has no logic: lib/protocol interprets the tables. HEADER is for everybody, TABLES is
+what the library itself needs to name the tables.
 
-Usage: generate.py HEADER SOURCE SCHEMA...
+Usage: generate.py HEADER TABLES SOURCE SCHEMA...
 """
 import sys
+import zlib
 
 from schema import SCALARS, VERSION_LAST, parse
 
@@ -23,6 +25,21 @@ HEADER_START = """\
 #ifdef __cplusplus
 extern "C" {
 #endif
+"""
+LAYOUT = """\
+/*
+ * Changes with every change of the structs below: kafscale_codec_new() compares that of the program
+ * with that of the library.
+ */
+#define KAFKA_MESSAGES_LAYOUT 0x%08xu
+"""
+TABLES_START = """\
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Made by proto/generate.py from proto/kafka. What the library calls its tables; not installed. */
+#ifndef KAFSCALE_MESSAGE_TABLES_H
+#define KAFSCALE_MESSAGE_TABLES_H
+
+struct kafka_message;
 """
 HEADER_END = """
 #ifdef __cplusplus
@@ -106,25 +123,53 @@ def api_text(headline):
       .version_min = {headline['first']}, .version_max = {headline['last']} }},"""
 
 
+def structs(apis):
+    return [message for api in apis for message in api.structs()]
+
+
+def layout(apis):
+    """A number that depends on all that a compiler makes of the structs, and on their order."""
+    members = [(message.name, [field.members() for field in message.fields])
+               for message in structs(apis)]
+    return zlib.crc32(repr(members).encode())
+
+
+def ids_text(apis):
+    names = [message.name[len('kafka_'):].upper() for message in structs(apis)]
+    return '\n'.join(['/* For kafscale_message_at(). */', 'enum kafka_message_id {',
+                      ',\n'.join(f'    KAFKA_MESSAGE_{name}' for name in names), '};', ''])
+
+
 def header_text(apis):
     keys = [f"    KAFKA_API_{api.headline['name'].upper()} = {api.headline['key']}" for api in apis]
-    messages = [message for api in apis for message in api.structs()]
-    externs = [f'extern const struct kafka_message {message.name}_message;' for message in messages]
-    return '\n'.join([HEADER_START, 'enum kafka_api_key {', ',\n'.join(keys), '};', '',
-                      *map(struct_text, messages), *externs, HEADER_END])
+    return '\n'.join([HEADER_START, LAYOUT % layout(apis), 'enum kafka_api_key {',
+                      ',\n'.join(keys), '};', '', ids_text(apis),
+                      '\n'.join(map(struct_text, structs(apis))).rstrip('\n'), HEADER_END])
+
+
+def tables_text(apis):
+    externs = [f'extern const struct kafka_message {message.name}_message;'
+               for message in structs(apis)]
+    return '\n'.join([TABLES_START, *externs, '', '#endif', ''])
 
 
 def source_text(apis):
     tables = [table_text(message, api.headline) for api in apis for message in api.structs()]
     rows = [api_text(api.headline) for api in apis]
-    return '\n'.join([SOURCE_START, *tables, 'const struct kafka_api_schema kafka_apis[] = {',
-                      *rows, '};', '', f'const size_t kafka_api_count = {len(apis)};', ''])
+    return '\n'.join([
+        SOURCE_START, *tables, 'const struct kafka_api_schema kafka_apis[] = {', *rows, '};', '',
+        'const struct kafka_message *const kafka_messages[] = {',
+        *(f'    &{message.name}_message,' for message in structs(apis)), '};', '',
+        f'const size_t kafka_api_count = {len(apis)};',
+        f'const size_t kafka_message_count = {len(structs(apis))};',
+        'const uint32_t kafka_messages_layout = KAFKA_MESSAGES_LAYOUT;', ''])
 
 
 def main(arguments):
-    header, source, *schemas = arguments
+    header, tables, source, *schemas = arguments
     apis = sorted((parse(path) for path in schemas), key=lambda api: int(api.headline['key']))
-    for path, text in ((header, header_text(apis)), (source, source_text(apis))):
+    for path, text in ((header, header_text(apis)), (tables, tables_text(apis)),
+                       (source, source_text(apis))):
         with open(path, 'w', encoding='utf-8') as out:
             out.write(text)
 

@@ -9,6 +9,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -19,6 +20,17 @@ struct kafscale_slice {
     const uint8_t *data;
     size_t size;
 };
+
+/* The bytes of a text without its final NUL, valid as long as the text. */
+static inline struct kafscale_slice
+kafscale_slice_of_text(const char *text)
+{
+    struct kafscale_slice slice;
+
+    slice.data = (const uint8_t *) (const void *) text;
+    slice.size = strlen(text);
+    return slice;
+}
 
 /*
  * A block of bytes shared by counted references: a frame from a socket, an object from a store.

@@ -29,7 +29,9 @@
  *     meta.h      what a metadata store is
  *     describe.h  what is in an object, told to a visitor
  *     tools.h     looks into a store and repairs it, without a broker
- *     protocol.h  messages.h    the messages of the Kafka protocol as structs
+ *     protocol.h  reads and writes the messages of the Kafka protocol,
+ *     messages.h  which are these structs; included by whoever needs them
+ *     records.h   reads and builds record batches
  */
 #ifndef KAFSCALE_KAFSCALE_H
 #define KAFSCALE_KAFSCALE_H
@@ -42,6 +44,8 @@
 #include "kafscale/meta.h"
 #include "kafscale/metrics.h"
 #include "kafscale/options.h"
+#include "kafscale/protocol.h"
+#include "kafscale/records.h"
 #include "kafscale/status.h"
 #include "kafscale/store.h"
 #include "kafscale/tools.h"

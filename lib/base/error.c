@@ -24,7 +24,7 @@ ks_error_set(struct kafscale_error *error, enum kafscale_status status, const ch
 {
     va_list arguments;
 
-    if (error->status != KAFSCALE_OK) {
+    if (error == NULL || error->status != KAFSCALE_OK) {
         return status;
     }
     error->status = status;
@@ -41,6 +41,9 @@ ks_error_wrap(struct kafscale_error *error, const char *format, ...)
     size_t used;
     va_list arguments;
 
+    if (error == NULL) {
+        return;
+    }
     memcpy(before, error->text, sizeof before);
     va_start(arguments, format);
     vsnprintf(error->text, sizeof error->text, format, arguments);

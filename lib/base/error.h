@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Filling in a struct kafscale_error. The first failure stays; the way up only puts context
- * before it.
+ * before it. NULL is taken for the error of somebody who doesn't ask why.
  */
 #ifndef KS_BASE_ERROR_H
 #define KS_BASE_ERROR_H

@@ -347,15 +347,14 @@ explain(const struct decoder *decoder, const struct kafka_message *message,
                         decoder->field != NULL ? decoder->field->name : "tags", problem);
 }
 
-/* At most `left_max` bytes may follow the message. */
-static enum kafscale_status
-decode_message(const struct kafka_message *message, int16_t version, struct kafscale_slice body,
-               size_t elements_max, size_t left_max, struct ks_arena *arena, void *out,
-               struct kafscale_error *error)
+enum kafscale_status
+kafka_decode_within(const struct kafka_message *message, int16_t version,
+                    struct kafscale_slice body, const struct kafka_decode_limits *limits,
+                    struct ks_arena *arena, void *out, struct kafscale_error *error)
 {
     struct decoder decoder = { .cursor = ks_cursor(body),
                                .arena = arena,
-                               .elements_left = elements_max,
+                               .elements_left = limits->elements_max,
                                .version = version,
                                .is_flexible = version >= message->flexible_from };
     void *decoded;
@@ -372,7 +371,7 @@ decode_message(const struct kafka_message *message, int16_t version, struct kafs
     if (ks_cursor_failed(&decoder.cursor)) {
         return explain(&decoder, message, error);
     }
-    if (ks_cursor_left(&decoder.cursor) > left_max) {
+    if (ks_cursor_left(&decoder.cursor) > limits->left_max) {
         return ks_error_set(error, KAFSCALE_CORRUPT, "%s v%d: %zu bytes left over", message->name,
                             version, ks_cursor_left(&decoder.cursor));
     }
@@ -384,15 +383,9 @@ enum kafscale_status
 kafka_decode(const struct kafka_message *message, int16_t version, struct kafscale_slice body,
              struct ks_arena *arena, void *out, struct kafscale_error *error)
 {
-    return decode_message(message, version, body, KAFKA_ELEMENTS_MAX, 0, arena, out, error);
-}
+    struct kafka_decode_limits limits = { .elements_max = KAFKA_ELEMENTS_MAX };
 
-enum kafscale_status
-kafka_decode_limited(const struct kafka_message *message, int16_t version,
-                     struct kafscale_slice body, size_t elements_max, struct ks_arena *arena,
-                     void *out, struct kafscale_error *error)
-{
-    return decode_message(message, version, body, elements_max, 0, arena, out, error);
+    return kafka_decode_within(message, version, body, &limits, arena, out, error);
 }
 
 enum kafscale_status
@@ -400,5 +393,8 @@ kafka_decode_request(const struct kafka_message *message, int16_t version,
                      struct kafscale_slice body, struct ks_arena *arena, void *out,
                      struct kafscale_error *error)
 {
-    return decode_message(message, version, body, KAFKA_ELEMENTS_MAX, SIZE_MAX, arena, out, error);
+    struct kafka_decode_limits limits = { .elements_max = KAFKA_ELEMENTS_MAX,
+                                          .left_max = SIZE_MAX };
+
+    return kafka_decode_within(message, version, body, &limits, arena, out, error);
 }

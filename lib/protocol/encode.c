@@ -6,8 +6,6 @@
  */
 #include "protocol/protocol.h"
 
-#include <assert.h>
-
 struct encoder {
     struct kafka_writer *writer;
     int16_t version;
@@ -42,10 +40,7 @@ load_pointer(const void *place)
 static int32_t
 array_count(const struct kafka_field *field, const uint8_t *message)
 {
-    int32_t count = *(const int32_t *) (const void *) (message + field->count_offset);
-
-    assert(count >= -1);
-    return count;
+    return *(const int32_t *) (const void *) (message + field->count_offset);
 }
 
 static bool
@@ -78,7 +73,7 @@ records_bytes(const struct kafka_records *records)
 {
     size_t size = 0;
 
-    for (size_t i = 0; i < records->part_count; i++) {
+    for (size_t i = 0; i < records->part_count && records->parts != NULL; i++) {
         size += records->parts[i].size;
     }
     return size;
@@ -170,7 +165,9 @@ encode_length(struct encoder *encoder, const struct kafka_field *field, int64_t 
 {
     struct kafka_writer *writer = encoder->writer;
 
-    if (length > (is_string ? KAFKA_STRING_BYTES_MAX : INT32_MAX)) {
+    if (length < -1) {
+        refuse(encoder, field, "a count that can't be");
+    } else if (length > (is_string ? KAFKA_STRING_BYTES_MAX : INT32_MAX)) {
         refuse(encoder, field, "too long");
     } else if (length < 0 && encoder->version < field->null_from) {
         refuse(encoder, field, "null is not allowed");
@@ -189,6 +186,10 @@ encode_slice(struct encoder *encoder, const struct kafka_field *field,
 {
     bool is_null = slice->data == NULL && field->null_from != KAFKA_VERSION_NEVER;
 
+    if (slice->data == NULL && slice->size > 0) {
+        refuse(encoder, field, "a size without bytes");
+        return;
+    }
     encode_length(encoder, field, is_null ? -1 : (int64_t) slice->size, is_string);
     kafka_writer_append(encoder->writer, *slice);
 }
@@ -197,8 +198,16 @@ static void
 encode_records(struct encoder *encoder, const struct kafka_field *field,
                const struct kafka_records *records)
 {
+    if (records->parts == NULL && records->part_count > 0 && !records->is_null) {
+        refuse(encoder, field, "a count without elements");
+        return;
+    }
     encode_length(encoder, field, records->is_null ? -1 : (int64_t) records_bytes(records), false);
     for (size_t i = 0; i < records->part_count && !records->is_null; i++) {
+        if (records->parts[i].data == NULL && records->parts[i].size > 0) {
+            refuse(encoder, field, "a size without bytes");
+            return;
+        }
         kafka_writer_append(encoder->writer, records->parts[i]);
     }
 }
@@ -255,8 +264,12 @@ encode_field(struct encoder *encoder, const struct kafka_field *field, const uin
     }
     count = array_count(field, message);
     elements = load_pointer(message + field->offset);
+    if (count > 0 && elements == NULL) {
+        refuse(encoder, field, "a count without elements");
+        return;
+    }
     encode_length(encoder, field, count, false);
-    for (int32_t i = 0; i < count; i++) {
+    for (int32_t i = 0; i < count && encoder->problem == NULL; i++) {
         encode_value(encoder, field, elements + (size_t) i * kafka_field_element_bytes(field));
     }
 }

@@ -8,15 +8,6 @@
 #include "protocol/schema.h"
 #include "protocol/writer.h"
 
-#define KAFKA_FRAME_LENGTH_BYTES 4
-
-struct kafka_request_header {
-    int16_t api_key;
-    int16_t api_version;
-    int32_t correlation_id;
-    struct kafscale_slice client_id; /* borrows from the frame; data == NULL when null */
-};
-
 /* The length in front of a frame; negative when a client sends nonsense. */
 int32_t kafka_frame_length(const uint8_t prefix[KAFKA_FRAME_LENGTH_BYTES]);
 

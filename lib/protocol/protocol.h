@@ -11,6 +11,7 @@
 
 #include "base/base.h"
 #include "kafscale/messages.h"
+#include "protocol/describe.h"
 #include "protocol/header.h"
 #include "protocol/schema.h"
 #include "protocol/writer.h"
@@ -61,10 +62,16 @@ KAFSCALE_MUST_CHECK enum kafscale_status kafka_decode(const struct kafka_message
                                                       struct ks_arena *arena, void *out,
                                                       struct kafscale_error *error);
 
-/* The same with a limit of the caller's on array elements. */
-KAFSCALE_MUST_CHECK enum kafscale_status kafka_decode_limited(
+struct kafka_decode_limits {
+    size_t elements_max; /* of arrays, in total */
+    size_t left_max;     /* bytes that may follow the message */
+};
+
+/* The same within limits of the caller's. */
+KAFSCALE_MUST_CHECK enum kafscale_status kafka_decode_within(
     const struct kafka_message *message, int16_t version, struct kafscale_slice body,
-    size_t elements_max, struct ks_arena *arena, void *out, struct kafscale_error *error);
+    const struct kafka_decode_limits *limits, struct ks_arena *arena, void *out,
+    struct kafscale_error *error);
 
 /*
  * The same for what a client sent: bytes after the message are ignored, as Kafka's brokers do.

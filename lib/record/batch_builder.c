@@ -128,6 +128,29 @@ ks_batch_builder_append(struct ks_batch_builder *builder, const struct ks_record
     builder->offsets++;
 }
 
+enum kafscale_status
+ks_batch_builder_try(struct ks_batch_builder *builder, const struct ks_record *record,
+                     struct kafscale_error *error)
+{
+    struct ks_batch_builder before = *builder;
+    bool is_full;
+
+    assert(!builder->failed);
+    assert(!ks_buffer_failed(&builder->records));
+
+    ks_batch_builder_append(builder, record);
+    is_full = builder->failed;
+    if (!is_full && !ks_buffer_failed(&builder->records)) {
+        return KAFSCALE_OK;
+    }
+    before.records.data = builder->records.data;
+    before.records.capacity = builder->records.capacity;
+    *builder = before;
+    return ks_error_set(error, is_full ? KAFSCALE_FULL : KAFSCALE_NO_MEMORY,
+                        is_full ? "the record batch has no room for the record"
+                                : "no memory for a record of a batch");
+}
+
 void
 ks_batch_builder_skip(struct ks_batch_builder *builder, int32_t offsets)
 {

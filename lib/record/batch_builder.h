@@ -50,6 +50,14 @@ void ks_batch_builder_deinit(struct ks_batch_builder *builder);
  */
 void ks_batch_builder_append(struct ks_batch_builder *builder, const struct ks_record *record);
 
+/*
+ * The same for a builder with no failure, which has none afterwards either: KAFSCALE_FULL, when the
+ * batch can't have the record, and KAFSCALE_NO_MEMORY leave it as it was.
+ */
+KAFSCALE_MUST_CHECK enum kafscale_status ks_batch_builder_try(struct ks_batch_builder *builder,
+                                                              const struct ks_record *record,
+                                                              struct kafscale_error *error);
+
 /* Leaves `offsets` offsets without a record, between records or after the last. */
 void ks_batch_builder_skip(struct ks_batch_builder *builder, int32_t offsets);
 

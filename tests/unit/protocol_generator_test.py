@@ -20,8 +20,8 @@ WRONG = [
 
 
 def generate(generator, directory, schema):
-    """What it made, as (header, source), and what it complained of."""
-    outputs = [os.path.join(directory, name) for name in ('made.h', 'made.c')]
+    """What it made, as (header, tables, source), and what it complained of."""
+    outputs = [os.path.join(directory, name) for name in ('made.h', 'made_tables.h', 'made.c')]
     run = subprocess.run([sys.executable, '-B', generator, *outputs, schema], check=False,
                          capture_output=True, text=True)
     if run.returncode != 0:
@@ -37,6 +37,7 @@ def read(path):
 def gives_expected(generator, data, directory):
     made, _ = generate(generator, directory, os.path.join(data, 'weather.api'))
     return made == [read(os.path.join(data, 'weather.h.expected')),
+                    read(os.path.join(data, 'weather_tables.h.expected')),
                     read(os.path.join(data, 'weather.c.expected'))]
 
 
