@@ -100,10 +100,10 @@ on_signal(struct daemon *daemon)
         return;
     }
     if (daemon->is_stopping) {
-        report_line(KAFSCALE_LOG_WARN, "stopped at once reason=\"second signal\"");
+        report(KAFSCALE_LOG_WARN, "stopped at once", "reason", "second signal", NULL);
         _exit(EXIT_FAILURE);
     }
-    report_line(KAFSCALE_LOG_INFO, "stopping reason=\"signal\"");
+    report(KAFSCALE_LOG_INFO, "stopping", "reason", "signal", NULL);
     stop(daemon);
 }
 
@@ -311,6 +311,23 @@ out:
     return exit_code;
 }
 
+/* The format is that of the first line too, wherever it is set and whatever else is wrong. */
+static void
+choose_format(const struct arguments *arguments, char *const *environment)
+{
+    struct kafscale_options *options = kafscale_options_new();
+    struct kafscale_error ignored = { 0 };
+
+    if (options == NULL) {
+        return;
+    }
+    if (arguments_apply(arguments, environment, options, NULL, NULL, &ignored) != KAFSCALE_OK) {
+        ignored.status = KAFSCALE_OK;
+    }
+    report_set_format(kafscale_options_get(options, "log.format"));
+    kafscale_options_free(options);
+}
+
 static int
 run_configured(const struct arguments *arguments, char *const *environment)
 {
@@ -322,6 +339,7 @@ run_configured(const struct arguments *arguments, char *const *environment)
         report_error(kafscale_status_text(KAFSCALE_NO_MEMORY));
         return EXIT_FAILURE;
     }
+    choose_format(arguments, environment);
     if (arguments_apply(arguments, environment, options, report_from_library, NULL, &error) !=
         KAFSCALE_OK) {
         report_error(error.text);

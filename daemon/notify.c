@@ -63,7 +63,6 @@ notify_send(const char *lines)
 {
     static bool has_warned;
     const char *name = getenv("NOTIFY_SOCKET");
-    char text[256];
     int failure;
 
     if (name == NULL || *name == '\0') {
@@ -72,10 +71,8 @@ notify_send(const char *lines)
     failure = send_to(name, lines);
     if (failure != 0 && !has_warned) {
         has_warned = true;
-        (void) snprintf(text, sizeof text,
-                        "can't tell the service manager at NOTIFY_SOCKET '%s': %s", name,
-                        strerror(failure));
-        report_line(KAFSCALE_LOG_WARN, text);
+        report(KAFSCALE_LOG_WARN, "can't tell the service manager at NOTIFY_SOCKET", "socket", name,
+               "reason", strerror(failure), NULL);
     }
 }
 

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Lines go out in one write each, so that lines of several threads don't mix. */
+/* The daemon's own events look as the library's do. */
 #include "report.h"
 
+#include <errno.h>
+#include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 #include <unistd.h>
 
-#define LINE_BYTES_MAX 1536
+#define FIELDS_MAX 8
 
 static const char help_text[] =
     "Usage: kafscaled [--config FILE] [--set key=value]...\n"
@@ -41,47 +45,75 @@ static const char help_text[] =
     "  2  wrong arguments or configuration\n"
     "  3  another broker was started on the same store and has taken over\n";
 
-void
-report_line(enum kafscale_log_level level, const char *line)
-{
-    static const char *const names[] = {
-        [KAFSCALE_LOG_ERROR] = "error",
-        [KAFSCALE_LOG_WARN] = "warn",
-        [KAFSCALE_LOG_INFO] = "info",
-        [KAFSCALE_LOG_DEBUG] = "debug",
-    };
-    char text[LINE_BYTES_MAX];
-    struct timespec now;
-    struct tm utc;
-    size_t used;
-    int size;
+/* The broker's thread writes, and the daemon's own. */
+static atomic_int form = KAFSCALE_LOG_AS_TEXT;
 
-    clock_gettime(CLOCK_REALTIME, &now);
-    gmtime_r(&now.tv_sec, &utc);
-    used = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
-    size = snprintf(text + used, sizeof text - used, ".%03ldZ %s %.1400s\n", now.tv_nsec / 1000000,
-                    names[level], line);
-    /* Arguments and files may contain what makes lines or speaks to terminals. */
-    for (char *c = text; c + 1 < text + used + size; c++) {
-        if ((unsigned char) *c < ' ' || *c == 0x7f) {
-            *c = '?';
+void
+report_set_format(const char *format)
+{
+    atomic_store(&form,
+                 strcasecmp(format, "json") == 0 ? KAFSCALE_LOG_AS_JSON : KAFSCALE_LOG_AS_TEXT);
+}
+
+/*
+ * One write for each line, so that those of several threads and processes don't mix. Nobody is left
+ * to tell when stderr can't be written.
+ */
+static void
+write_line(const char *line, size_t size)
+{
+    while (size > 0) {
+        ssize_t written = write(STDERR_FILENO, line, size);
+
+        if (written < 0 && errno != EINTR) {
+            return;
+        }
+        if (written > 0) {
+            line += written;
+            size -= (size_t) written;
         }
     }
-    /* Nobody is left to tell when stderr can't be written. */
-    (void) !write(STDERR_FILENO, text, used + (size_t) size);
+}
+
+void
+report_from_library(void *arg, const struct kafscale_log_event *event)
+{
+    char line[KAFSCALE_LOG_LINE_BYTES + 1];
+    struct timespec now;
+    size_t size;
+
+    (void) arg;
+    clock_gettime(CLOCK_REALTIME, &now);
+    size = kafscale_log_line(event, (enum kafscale_log_form) atomic_load(&form),
+                             (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000, line,
+                             sizeof line - 1);
+    line[size] = '\n';
+    write_line(line, size + 1);
+}
+
+void
+report(enum kafscale_log_level level, const char *message, ...)
+{
+    struct kafscale_log_field fields[FIELDS_MAX];
+    struct kafscale_log_event event = { .level = level, .message = message, .fields = fields };
+    va_list pairs;
+    const char *name;
+
+    va_start(pairs, message);
+    while (event.field_count < FIELDS_MAX && (name = va_arg(pairs, const char *)) != NULL) {
+        const char *value = va_arg(pairs, const char *);
+
+        fields[event.field_count++] =
+            (struct kafscale_log_field){ .name = name, .value = value, .size = strlen(value) };
+    }
+    va_end(pairs);
+    report_from_library(NULL, &event);
 }
 
 void
 report_error(const char *text)
 {
-    report_line(KAFSCALE_LOG_ERROR, text);
-}
-
-void
-report_from_library(void *arg, enum kafscale_log_level level, const char *line)
-{
-    (void) arg;
-    report_line(level, line);
+    report(KAFSCALE_LOG_ERROR, text, NULL);
 }
 
 /* A bucket is a choice of the store too. */
@@ -99,16 +131,13 @@ void
 report_unconfigured(const struct kafscale_options *options)
 {
     struct kafscale_option option;
-    char line[512];
 
     for (size_t i = 0; kafscale_option_at(i, &option) == KAFSCALE_OK; i++) {
         if (strcmp(option.key, "listen") != 0 && strcmp(option.key, "store") != 0) {
             continue;
         }
         if (is_unconfigured(options, &option)) {
-            snprintf(line, sizeof line, "using the default %s=%s", option.key,
-                     option.default_value);
-            report_line(KAFSCALE_LOG_INFO, line);
+            report(KAFSCALE_LOG_INFO, "using the default", option.key, option.default_value, NULL);
         }
     }
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What kafscaled says: diagnostics on stderr, one line an event with its time; help and
+ * What kafscaled says: diagnostics on stderr, one event a line with its time; help and
  * configuration on stdout.
  */
 #ifndef KAFSCALED_REPORT_H
@@ -8,12 +8,15 @@
 
 #include <kafscale/options.h>
 
-/* Any thread: each line is one write. */
-void report_line(enum kafscale_log_level level, const char *line);
+/* Of log.format, for all lines from then on. */
+void report_set_format(const char *format);
+
+/* What happened, with pairs of a name and a text, and NULL at the end. Any thread. */
+void report(enum kafscale_log_level level, const char *message, ...) __attribute__((sentinel));
 void report_error(const char *text);
 
 /* A kafscale_log_write; `arg` is not used. */
-void report_from_library(void *arg, enum kafscale_log_level level, const char *line);
+void report_from_library(void *arg, const struct kafscale_log_event *event);
 
 /* Says what is served from where when nobody has chosen it. */
 void report_unconfigured(const struct kafscale_options *options);

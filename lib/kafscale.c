@@ -372,7 +372,7 @@ start_core(struct kafscale_broker *broker)
     if (broker->handlers == NULL || ks_broker_set_endpoints(broker->core, broker->advertised,
                                                             broker->address_count) != KAFSCALE_OK) {
         ks_error_set(&error, KAFSCALE_NO_MEMORY, "broker: no memory");
-        ks_log(&broker->logger, KAFSCALE_LOG_ERROR, "%s", error.text);
+        ks_log(&broker->logger, KAFSCALE_LOG_ERROR, "broker not started error=%s", error.text);
         end_badly(broker, KAFSCALE_BROKER_FAILED, &error);
         return;
     }

@@ -177,7 +177,7 @@ ks_open_http(struct kafscale_broker *broker, struct kafscale_error *error)
         return status;
     }
     ks_endpoint_format(&endpoint, broker->metrics_address);
-    ks_log(&broker->logger, KAFSCALE_LOG_INFO, "metrics and health on http://%s",
+    ks_log(&broker->logger, KAFSCALE_LOG_INFO, "metrics and health over http address=%s",
            broker->metrics_address);
     return KAFSCALE_OK;
 }

@@ -91,8 +91,12 @@ struct kafscale_loop_ops {
 
     void (*submit)(void *self, struct kafscale_job *job);
 
-    /* One line without its end-of-line, to the broker's logger, if its level is wanted. */
-    void (*log)(void *self, enum kafscale_log_level level, const char *line);
+    /*
+     * An event to the broker's logger, if its level is wanted. The message has the same words for
+     * each event of a kind; what differs is in the fields. All is copied, and cut where it is long.
+     */
+    void (*log)(void *self, enum kafscale_log_level level, const char *message,
+                const struct kafscale_log_field *fields, size_t field_count);
 };
 
 /* A loop: the operations and their object. Copied freely; valid as long as the broker runs. */

@@ -19,6 +19,7 @@
 #include "base/histogram.h"
 #include "base/id.h"
 #include "base/list.h"
+#include "base/log_quota.h"
 #include "base/logger.h"
 #include "base/memory.h"
 #include "base/planted.h"

@@ -13,6 +13,7 @@
 
 #include "base/heap.h"
 #include "base/list.h"
+#include "base/log_quota.h"
 #include "base/logger.h"
 #include "kafscale/loop.h"
 
@@ -64,6 +65,7 @@ struct ks_env {
     const struct ks_env_ops *ops;
     void *self;
     struct ks_logger logger;
+    struct ks_log_quota plugin_events;
     struct ks_heap timers;
     struct ks_list tasks;
 };

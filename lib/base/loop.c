@@ -137,11 +137,13 @@ loop_submit(void *self, struct kafscale_job *job)
 }
 
 static void
-loop_log(void *self, enum kafscale_log_level level, const char *line)
+loop_log(void *self, enum kafscale_log_level level, const char *message,
+         const struct kafscale_log_field *fields, size_t field_count)
 {
-    const struct ks_env *env = self;
+    struct ks_env *env = self;
 
-    ks_log(&env->logger, level, "%s", line);
+    ks_log_some_fields(env, &env->plugin_events, KS_LOG_QUOTA_DEBUG_COUNT, level, message, fields,
+                       field_count);
 }
 
 static const struct kafscale_loop_ops loop_ops = {

@@ -180,11 +180,11 @@ on_meta_changed(void *arg, const struct kafscale_meta_entry *entry, bool is_dele
     ks_gone_topics_apply(&broker->gone_topics, entry, is_delete);
     if (ks_broker_take_config(broker, entry, is_delete) != KAFSCALE_OK) {
         ks_log(&broker->env->logger, KAFSCALE_LOG_WARN,
-               "configuration not taken over: out of memory key=%s", entry->key);
+               "configuration not taken over, out of memory key=%s", entry->key);
     }
     if (ks_topics_apply(&broker->topics, entry, is_delete) != KAFSCALE_OK) {
         ks_log(&broker->env->logger, KAFSCALE_LOG_WARN,
-               "topic not taken over yet: out of memory key=%s", entry->key);
+               "topic not taken over yet, out of memory key=%s", entry->key);
         ks_topics_reload_later(&broker->topics);
     }
 }

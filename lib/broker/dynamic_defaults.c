@@ -83,8 +83,8 @@ take(struct ks_broker *broker, enum ks_dynamic_scope scope, const struct kafscal
         status = ks_dynamic_config_decode(entry->value, &config, &error);
     }
     if (status != KAFSCALE_OK) {
-        ks_log(&broker->env->logger, KAFSCALE_LOG_ERROR,
-               "configuration skipped key=%s error=\"%s\"", entry->key, error.text);
+        ks_log(&broker->env->logger, KAFSCALE_LOG_ERROR, "configuration skipped key=%s error=%s",
+               entry->key, error.text);
         ks_dynamic_config_deinit(&config);
         return status == KAFSCALE_NO_MEMORY ? status : KAFSCALE_OK;
     }

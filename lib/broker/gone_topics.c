@@ -134,7 +134,7 @@ on_buried(void *arg, enum kafscale_status status)
         ks_chore_fail(&gone->burial, ks_env_now_ms(gone->env), kafscale_status_text(status));
         ks_log(&gone->env->logger,
                status == KAFSCALE_EXISTS ? KAFSCALE_LOG_ERROR : KAFSCALE_LOG_WARN,
-               "what a deleted topic left is not deleted yet topic=%s: %s", topic->record.name,
+               "what a deleted topic left is not deleted yet topic=%s error=%s", topic->record.name,
                kafscale_status_text(status));
         topic->due_ms = ks_env_now_ms(gone->env) + RETRY_MS;
         end_run(gone);
@@ -185,7 +185,8 @@ take_entry(struct ks_gone_topics *gone, const struct ks_id *id,
     struct kafscale_error error = { 0 };
 
     if (ks_gone_record_decode(entry->value, &record, &error) != KAFSCALE_OK) {
-        ks_log(&gone->env->logger, KAFSCALE_LOG_ERROR, "key '%s': %s", entry->key, error.text);
+        ks_log(&gone->env->logger, KAFSCALE_LOG_ERROR,
+               "record of a deleted topic skipped key=%s error=%s", entry->key, error.text);
         return;
     }
     if (topic == NULL) {
@@ -232,7 +233,7 @@ on_read(void *arg, enum kafscale_status status, const struct kafscale_meta_entry
     gone->is_reading = false;
     if (status != KAFSCALE_OK && !gone->is_ended) {
         ks_log(&gone->env->logger, KAFSCALE_LOG_WARN,
-               "deleted topics that have left something are not known yet: %s",
+               "deleted topics that have left something are not known yet error=%s",
                kafscale_status_text(status));
         ks_env_set_timer(gone->env, &gone->read_timer, ks_env_now_ms(gone->env) + RETRY_MS);
     }

@@ -90,7 +90,7 @@ take_result(struct ks_opener *opener, size_t i)
     case KAFSCALE_FAILED:
         partition->error = KS_BROKER_ERROR_FAILED;
         ks_log(&opener->env->logger, KAFSCALE_LOG_ERROR,
-               "partition not served topic=%s partition=%d status=\"%s\"",
+               "partition not served topic=%s partition=%d status=%s",
                partition->topic->record.name, (int) partition->index, kafscale_status_text(status));
         return false;
     default:
@@ -130,7 +130,7 @@ on_open(void *arg, enum kafscale_status status, const struct kafscale_error *err
     bool has_rest = false;
 
     if (status != KAFSCALE_OK) {
-        ks_log(&opener->env->logger, KAFSCALE_LOG_WARN, "partitions not opened error=\"%s\"",
+        ks_log(&opener->env->logger, KAFSCALE_LOG_WARN, "partitions not opened error=%s",
                error == NULL ? kafscale_status_text(status) : error->text);
     }
     opener->is_running = false;

@@ -508,14 +508,11 @@ warn_of_variable(const char *variable, const struct ks_logger *logger)
         return;
     }
     if (variable[size] == '=' && strncmp(variable + size + 1, "tcp://", 6) == 0) {
-        ks_log(logger, KAFSCALE_LOG_WARN,
-               "environment variable ignored name=%.*s reason=\"tcp:// values are injected by "
-               "Kubernetes\"",
-               (int) size, variable);
+        ks_log(logger, KAFSCALE_LOG_WARN, "environment variable ignored name=%.*s reason=%s",
+               (int) size, variable, "tcp:// values are injected by Kubernetes");
     } else if (!is_known) {
-        ks_log(logger, KAFSCALE_LOG_WARN,
-               "environment variable ignored name=%.*s reason=\"unknown name\"", (int) size,
-               variable);
+        ks_log(logger, KAFSCALE_LOG_WARN, "environment variable ignored name=%.*s reason=%s",
+               (int) size, variable, "unknown name");
     }
 }
 
@@ -615,13 +612,12 @@ warn_of_stores(const struct kafscale_options *options, const struct ks_logger *l
     bool is_s3 = ks_options_store_is_s3(options);
 
     if (ks_option_text(options, KS_OPTION_s3_bucket)[0] != '\0' && !is_s3) {
-        ks_log(logger, KAFSCALE_LOG_WARN, "option has no effect key=s3.bucket reason=\"store=%s\"",
+        ks_log(logger, KAFSCALE_LOG_WARN, "option has no effect key=s3.bucket store=%s",
                ks_option_text(options, KS_OPTION_store));
     }
     if (ks_option_number(options, KS_OPTION_store_single_writer) != 0 && !is_s3) {
-        ks_log(logger, KAFSCALE_LOG_WARN,
-               "option has no effect key=store.single_writer reason=\"the store has atomic "
-               "creates\"");
+        ks_log(logger, KAFSCALE_LOG_WARN, "option has no effect key=store.single_writer reason=%s",
+               "the store has atomic creates");
     }
 }
 
@@ -643,8 +639,8 @@ kafscale_options_check(const struct kafscale_options *options, kafscale_log_writ
             continue;
         }
         if (line->effect == KAFSCALE_OPTION_IGNORED) {
-            ks_log(&logger, KAFSCALE_LOG_WARN, "option has no effect key=%s reason=\"%s\"",
-                   line->key, line->why);
+            ks_log(&logger, KAFSCALE_LOG_WARN, "option has no effect key=%s reason=%s", line->key,
+                   line->why);
         } else if (!is_default(options, (enum ks_option_name) i)) {
             return ks_error_set(error, KAFSCALE_UNSUPPORTED, "option '%s': %s", line->key,
                                 line->why);

@@ -49,7 +49,7 @@ retry_later(struct ks_broker *broker, enum kafscale_status status,
     int64_t wait_ms = ks_backoff_ms(RETRY_FIRST_MS, RETRY_LAST_MS, broker->failures);
 
     if (broker->failures == 0) {
-        ks_log(&broker->env->logger, KAFSCALE_LOG_WARN, "start waits for the store: %s",
+        ks_log(&broker->env->logger, KAFSCALE_LOG_WARN, "start waits for the store error=%s",
                error == NULL ? kafscale_status_text(status) : error->text);
     }
     broker->failures++;
@@ -90,7 +90,7 @@ on_expiry(void *arg, enum kafscale_status status, const struct kafscale_error *e
 
     if (status == KAFSCALE_UNSUPPORTED && broker->state == KS_BROKER_STARTING) {
         ks_log(&broker->env->logger, KAFSCALE_LOG_WARN,
-               "nobody can tell whether the store deletes objects by itself: %s",
+               "nobody can tell whether the store deletes objects by itself error=%s",
                error == NULL ? kafscale_status_text(status) : error->text);
         status = KAFSCALE_OK;
     }

@@ -329,7 +329,7 @@ apply_put(struct ks_topics *topics, const struct ks_id *id, struct kafscale_slic
         char hex[KS_ID_HEX_BYTES];
 
         ks_id_to_hex(id, hex);
-        ks_log(&topics->env->logger, KAFSCALE_LOG_ERROR, "topic skipped id=%s error=\"%s\"", hex,
+        ks_log(&topics->env->logger, KAFSCALE_LOG_ERROR, "topic skipped id=%s error=%s", hex,
                error.text);
         ks_topic_record_deinit(&record);
         return status == KAFSCALE_NO_MEMORY ? status : KAFSCALE_OK;

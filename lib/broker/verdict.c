@@ -66,8 +66,8 @@ on_probed(void *arg, enum kafscale_status status, const struct kafscale_error *e
         return;
     }
     if (status == KAFSCALE_UNSUPPORTED && verdict->is_single_writer) {
-        ks_log(&verdict->env->logger, KAFSCALE_LOG_WARN, "%s: go on, since there is one writer",
-               error->text);
+        ks_log(&verdict->env->logger, KAFSCALE_LOG_WARN,
+               "used in spite of it, since there is one writer error=%s", error->text);
         end(verdict, KAFSCALE_OK, NULL);
         return;
     }

@@ -40,9 +40,9 @@ is_served(const struct ks_request *request)
 static void
 refuse(struct ks_request *request, const char *why)
 {
-    ks_log(&request->env->logger, KAFSCALE_LOG_DEBUG,
-           "request refused api=%d version=%d why=\"%s\"", (int) request->header.api_key,
-           (int) request->header.api_version, why);
+    ks_log_some(request->env, &request->handlers->refused, KS_LOG_QUOTA_DEBUG_COUNT,
+                KAFSCALE_LOG_DEBUG, "request refused api=%d version=%d reason=%s",
+                (int) request->header.api_key, (int) request->header.api_version, why);
     ks_request_close(request);
 }
 

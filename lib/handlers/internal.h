@@ -24,6 +24,8 @@ struct ks_handlers {
     size_t request_count;
     struct ks_api_counters *counters;
     struct ks_traffic traffic;
+    struct ks_log_quota refused;
+    struct ks_log_quota unencoded;
     uint64_t unserved; /* requests in no API or version that there is */
 };
 

@@ -222,9 +222,9 @@ send(struct ks_request *request, struct kafka_writer *writer, const void *respon
         status = kafka_writer_finish(writer, &written, &written_count);
     }
     if (status != KAFSCALE_OK) {
-        ks_log(&request->env->logger, KAFSCALE_LOG_ERROR,
-               "response not encoded api=%s version=%d error=\"%s\"", request->api->name,
-               (int) request->header.api_version, error.text);
+        ks_log_some(request->env, &request->handlers->unencoded, KS_LOG_QUOTA_COUNT,
+                    KAFSCALE_LOG_ERROR, "response not encoded api=%s version=%d error=%s",
+                    request->api->name, (int) request->header.api_version, error.text);
         return status;
     }
     out = ks_arena_alloc_array(&request->arena, written_count, sizeof *out);

@@ -176,6 +176,7 @@ struct ks_log {
 
     struct ks_log_counters counters;
     struct ks_chore chores[KS_LOG_CHORE_COUNT];
+    struct ks_log_quota unread; /* what clients ask for again and again, and is damaged */
 };
 
 void ks_log_note_success(struct ks_log *log, enum ks_log_chore chore);

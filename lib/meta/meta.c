@@ -176,9 +176,9 @@ accept(struct call *call)
     if (call->state == CALL_WAITING) {
         return true;
     }
-    ks_log(&meta->env->logger, KAFSCALE_LOG_ERROR, "metadata store broke its contract: %s store=%s",
-           call->state == CALL_SUBMITTING ? "completed inside the call" : "completed twice",
-           meta->inner.ops->name);
+    ks_log(&meta->env->logger, KAFSCALE_LOG_ERROR,
+           "metadata store broke its contract store=%s reason=%s", meta->inner.ops->name,
+           call->state == CALL_SUBMITTING ? "completed inside the call" : "completed twice");
     if (call->state == CALL_SUBMITTING) {
         refuse(call, KAFSCALE_FAILED, "completed before the call returned");
     }
@@ -363,7 +363,7 @@ on_inner_closed(void *arg)
     if (has_waiting(meta)) {
         /* A late completion would meet freed memory; leaking is the lesser evil. */
         ks_log(&meta->env->logger, KAFSCALE_LOG_ERROR,
-               "metadata store broke its contract: closed with requests in flight");
+               "metadata store broke its contract, closed with requests in flight");
         meta->close_done(meta->close_arg);
         return;
     }

@@ -399,7 +399,7 @@ ks_meta_log_step_broken(struct ks_meta_log *log, const struct kafscale_error *er
         log->step = KS_META_LOG_REST;
         return;
     }
-    ks_log(&log->env->logger, KAFSCALE_LOG_ERROR, "metadata log broken reason=\"%s\"", error->text);
+    ks_log(&log->env->logger, KAFSCALE_LOG_ERROR, "metadata log broken reason=%s", error->text);
     answer_all(log, &log->reads, error->status, error);
     answer_all(log, &log->txns, error->status, error);
     wait_to_retry(log);

@@ -177,8 +177,7 @@ try_again(struct ks_meta_log *log, const struct kafscale_error *error)
         return;
     }
     if (trimmer->failures++ == 0) {
-        ks_log(&log->env->logger, KAFSCALE_LOG_WARN, "metadata trim waits reason=\"%s\"",
-               error->text);
+        ks_log(&log->env->logger, KAFSCALE_LOG_WARN, "metadata trim waits reason=%s", error->text);
     }
     ks_env_set_timer(log->env, &trimmer->timer,
                      ks_env_now_ms(log->env) + ks_meta_log_backoff_ms(log, trimmer->failures));

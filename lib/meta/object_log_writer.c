@@ -321,8 +321,7 @@ forgotten(struct ks_meta_log *log)
     clear_attempt(log);
     if (log->was_registered) {
         error.status = KAFSCALE_FENCED;
-        ks_log(&log->env->logger, KAFSCALE_LOG_ERROR, "metadata log stops reason=\"%s\"",
-               error.text);
+        ks_log(&log->env->logger, KAFSCALE_LOG_ERROR, "metadata log stops reason=%s", error.text);
         ks_meta_log_stop(log, &error);
     }
 }

@@ -50,9 +50,9 @@ close_connection(struct ks_connection *connection, const char *reason)
     if (connection->fd < 0) {
         return;
     }
-    ks_log(&server->env->logger, KAFSCALE_LOG_DEBUG,
-           "connection closed client=%s port=%u reason=\"%s\"", connection->client_address,
-           connection->client_port, reason);
+    ks_log_some(server->env, &server->closes, KS_LOG_QUOTA_DEBUG_COUNT, KAFSCALE_LOG_DEBUG,
+                "connection closed client=%s port=%u reason=%s", connection->client_address,
+                connection->client_port, reason);
     event_del(&connection->read_event);
     event_del(&connection->write_event);
     connection->transport.ops->close(connection->transport.self);

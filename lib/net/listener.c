@@ -23,13 +23,9 @@ static void
 pause_accepting(struct ks_listener *listener, int reason)
 {
     struct ks_env *env = listener->server->env;
-    uint64_t left_out_count;
 
-    if (ks_log_quota_take(&listener->server->pauses, env, &left_out_count)) {
-        ks_log(&env->logger, KAFSCALE_LOG_WARN,
-               "accepting paused reason=\"%s\" pause_ms=%d others=%llu", strerror(reason), PAUSE_MS,
-               (unsigned long long) left_out_count);
-    }
+    ks_log_some(env, &listener->server->pauses, 1, KAFSCALE_LOG_WARN,
+                "accepting paused reason=%s pause_ms=%d", strerror(reason), PAUSE_MS);
     event_del(&listener->event);
     listener->is_pausing = true;
     ks_env_set_timer(env, &listener->resume_timer, ks_env_now_ms(env) + PAUSE_MS);

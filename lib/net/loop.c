@@ -6,6 +6,7 @@
  */
 #include "net/loop.h"
 
+#include "base/log_quota.h"
 #include "net/clock.h"
 #include "net/mailbox.h"
 #include "net/workers.h"
@@ -39,6 +40,7 @@ struct ks_loop {
     struct ks_mailbox mailbox;
     struct ks_workers workers;
     uint32_t job_count; /* submitted, `done` not called yet */
+    struct ks_log_quota blocked;
 };
 
 static int64_t
@@ -90,8 +92,8 @@ loop_submit(void *self, struct ks_job *job)
      * Slow is better than lost: a machine that has no thread left must not keep the log from
      * being written.
      */
-    ks_log(&loop->env.logger, KAFSCALE_LOG_WARN,
-           "no worker thread could be started, blocking the loop");
+    ks_log_some(&loop->env, &loop->blocked, 1, KAFSCALE_LOG_WARN,
+                "no worker thread could be started, blocking the loop");
     job->run(job);
     ks_mailbox_put_job(&loop->mailbox, job);
 }

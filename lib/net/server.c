@@ -12,11 +12,11 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define LOG_INTERVAL_MS 10000
 #define DESCRIPTORS_KEPT_MAX 64
 #define BACKLOG_TURNS 4
 
@@ -149,20 +149,6 @@ ks_server_port(const struct ks_server *server, uint32_t listener)
     return server->listeners[listener].port;
 }
 
-bool
-ks_log_quota_take(struct ks_log_quota *quota, struct ks_env *env, uint64_t *left_out_out)
-{
-    int64_t now_ms = ks_env_now_ms(env);
-
-    if (quota->has_written && now_ms - quota->written_ms < LOG_INTERVAL_MS) {
-        quota->left_out_count++;
-        return false;
-    }
-    *left_out_out = quota->left_out_count;
-    *quota = (struct ks_log_quota){ .has_written = true, .written_ms = now_ms };
-    return true;
-}
-
 /* What the four bytes would be, were they not a length. */
 static const char *
 guess_protocol(const uint8_t prefix[4])
@@ -195,15 +181,13 @@ void
 ks_server_note_stranger(struct ks_server *server, const char *client_address,
                         const uint8_t prefix[4])
 {
-    uint64_t left_out_count;
+    char first_bytes[9];
 
-    if (ks_log_quota_take(&server->strangers, server->env, &left_out_count)) {
-        ks_log(&server->env->logger, KAFSCALE_LOG_WARN,
-               "client disconnected client=%s first_bytes=%02x%02x%02x%02x reason=\"%s\" "
-               "others=%llu",
-               client_address, prefix[0], prefix[1], prefix[2], prefix[3], guess_protocol(prefix),
-               (unsigned long long) left_out_count);
-    }
+    (void) snprintf(first_bytes, sizeof first_bytes, "%02x%02x%02x%02x", prefix[0], prefix[1],
+                    prefix[2], prefix[3]);
+    ks_log_some(server->env, &server->strangers, 1, KAFSCALE_LOG_WARN,
+                "client disconnected client=%s first_bytes=%s reason=%s", client_address,
+                first_bytes, guess_protocol(prefix));
 }
 
 static enum kafscale_status
@@ -233,20 +217,16 @@ ks_server_admit(struct ks_server *server, int fd, const struct sockaddr *peer, u
 {
     enum kafscale_status status = try_admit(server, fd, peer, listener);
     char address[KS_ADDRESS_TEXT_BYTES];
-    uint64_t left_out_count;
 
     if (status == KAFSCALE_OK) {
         return;
     }
     close(fd);
     server->counters.connections_refused++;
-    if (ks_log_quota_take(&server->refusals, server->env, &left_out_count)) {
-        ks_address_host_text(peer, address);
-        ks_log(&server->env->logger, KAFSCALE_LOG_WARN,
-               "connection refused client=%s connections=%llu reason=\"%s\" others=%llu", address,
-               (unsigned long long) server->counters.connections, kafscale_status_text(status),
-               (unsigned long long) left_out_count);
-    }
+    ks_address_host_text(peer, address);
+    ks_log_some(server->env, &server->refusals, 1, KAFSCALE_LOG_WARN,
+                "connection refused client=%s connections=%llu reason=%s", address,
+                (unsigned long long) server->counters.connections, kafscale_status_text(status));
 }
 
 enum kafscale_status

@@ -16,13 +16,6 @@
 /* One recv takes up to this much when no frame is waiting for its rest. */
 #define KS_SERVER_SCRATCH_BYTES (KS_FRAME_UNRESERVED_BYTES_MAX + 4)
 
-/* A flood of one kind of line is one of them now and then, with the number of those left out. */
-struct ks_log_quota {
-    bool has_written;
-    int64_t written_ms;
-    uint64_t left_out_count;
-};
-
 struct ks_server {
     struct ks_env *env;
     struct event_base *base;
@@ -43,6 +36,7 @@ struct ks_server {
     struct ks_log_quota refusals;
     struct ks_log_quota strangers;
     struct ks_log_quota pauses;
+    struct ks_log_quota closes;
     uint8_t *scratch;
     struct ks_server_counters counters;
 };
@@ -57,8 +51,5 @@ void ks_server_admit(struct ks_server *server, int fd, const struct sockaddr *pe
 /* The first bytes of a connection, or of what follows a frame, are no legal length. */
 void ks_server_note_stranger(struct ks_server *server, const char *client_address,
                              const uint8_t prefix[4]);
-
-/* True: write the line now, with `left_out_out` others since the last one. */
-bool ks_log_quota_take(struct ks_log_quota *quota, struct ks_env *env, uint64_t *left_out_out);
 
 #endif

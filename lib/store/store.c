@@ -123,8 +123,14 @@ ks_store_new(struct ks_env *env, struct kafscale_store inner)
     store->env = env;
     store->inner = inner;
     ks_store_set_health(store, &ks_health_defaults);
-    store->writing = (struct ks_store_trouble){ .what = "write to", .store = inner.ops->name };
-    store->reading = (struct ks_store_trouble){ .what = "read from", .store = inner.ops->name };
+    store->writing = (struct ks_store_trouble){
+        .message = "can't write to the store, and try again until it can be done",
+        .store = inner.ops->name
+    };
+    store->reading = (struct ks_store_trouble){
+        .message = "can't read from the store, and try again until it can be done",
+        .store = inner.ops->name
+    };
     ks_list_init(&store->idle);
     ks_list_init(&store->busy);
     for (; store->idle_count < KS_STORE_RESERVE_COUNT; store->idle_count++) {
@@ -199,8 +205,8 @@ refuse(const struct call *call, struct answer *answer, const char *what)
     const struct ks_store *store = call->store;
 
     ks_log(&store->env->logger, KAFSCALE_LOG_ERROR,
-           "store broke its contract: %s store=%s operation=%s key=%s", what,
-           store->inner.ops->name, operation_names[call->operation], key_of(call));
+           "store broke its contract store=%s operation=%s key=%s reason=%s",
+           store->inner.ops->name, operation_names[call->operation], key_of(call), what);
     *answer = (struct answer){ .status = KAFSCALE_FAILED };
     ks_error_set(&answer->error, KAFSCALE_FAILED, "store '%s' broke its contract: %s",
                  store->inner.ops->name, what);
@@ -327,7 +333,7 @@ accept(struct call *call, enum kafscale_status status)
         return false;
     }
     ks_log(&call->store->env->logger, KAFSCALE_LOG_ERROR,
-           "store broke its contract: completed twice store=%s operation=%s",
+           "store broke its contract, completed twice store=%s operation=%s",
            call->store->inner.ops->name, operation_names[call->operation]);
     return false;
 }
@@ -630,7 +636,7 @@ on_closed(void *arg)
         free_store(store);
     } else {
         ks_log(&store->env->logger, KAFSCALE_LOG_ERROR,
-               "store broke its contract: closed with requests in flight store=%s",
+               "store broke its contract, closed with requests in flight store=%s",
                store->inner.ops->name);
     }
     done(done_arg);

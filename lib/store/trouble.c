@@ -3,11 +3,16 @@
 #include "store/trouble.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 void
 ks_store_trouble_note(struct ks_store_trouble *trouble, struct ks_env *env,
                       const struct kafscale_error *error)
 {
+    const struct kafscale_log_field fields[] = {
+        { .name = "store", .value = trouble->store, .size = strlen(trouble->store) },
+        { .name = "error", .value = error->text, .size = strlen(error->text) },
+    };
     int64_t now_ms = ks_env_now_ms(env);
 
     if (!trouble->is_going_on) {
@@ -24,9 +29,7 @@ ks_store_trouble_note(struct ks_store_trouble *trouble, struct ks_env *env,
     trouble->is_told = true;
     trouble->was_told = true;
     trouble->told_at_ms = now_ms;
-    ks_log(&env->logger, KAFSCALE_LOG_WARN,
-           "can't %s the %s store, and try again until it can be done: %s", trouble->what,
-           trouble->store, error->text);
+    ks_log_fields(&env->logger, KAFSCALE_LOG_WARN, trouble->message, fields, 2);
 }
 
 void
@@ -38,7 +41,7 @@ ks_store_trouble_end(struct ks_store_trouble *trouble, struct ks_env *env)
     trouble->is_going_on = false;
     if (trouble->is_told) {
         ks_log(&env->logger, KAFSCALE_LOG_INFO,
-               "the %s store works again after_ms=%" PRId64 " failures=%" PRIu64, trouble->store,
-               ks_env_now_ms(env) - trouble->since_ms, trouble->failures);
+               "the store works again after_ms=%" PRId64 " failures=%" PRIu64 " store=%s",
+               ks_env_now_ms(env) - trouble->since_ms, trouble->failures, trouble->store);
     }
 }

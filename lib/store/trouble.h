@@ -17,7 +17,7 @@
 
 /* Of one kind of request. Zeroed but for the names: no trouble. */
 struct ks_store_trouble {
-    const char *what; /* "write to", "read from" */
+    const char *message; /* of the event that it begins with */
     const char *store;
     bool is_going_on;
     bool is_told;

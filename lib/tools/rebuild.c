@@ -224,7 +224,8 @@ tell_left_out(const struct rebuild *rebuild, const struct ks_found_topic *topic,
     ks_id_to_hex(&topic->id, id);
     ks_id_to_hex(&last->id, last_id);
     ks_log(&rebuild->session->env->logger, KAFSCALE_LOG_WARN,
-           "topic '%s': what was written under its id %s is left out, for %s was written to %s",
+           "what was written under an earlier id of a topic is left out topic=%s id=%s newer=%s "
+           "newer_was_written=%s",
            topic->name, id, last_id,
            topic->newest_ms == last->newest_ms ? "at the same time" : "later");
 }

@@ -74,11 +74,11 @@ try_addresses(const struct kafscale_options *options)
 }
 
 static void
-on_warning(void *arg, enum kafscale_log_level level, const char *line)
+on_warning(void *arg, const struct kafscale_log_event *event)
 {
     demand(arg == NULL);
-    demand(level == KAFSCALE_LOG_WARN);
-    demand(line[0] != '\0');
+    demand(event->level == KAFSCALE_LOG_WARN);
+    demand(event->line[0] != '\0');
 }
 
 static void

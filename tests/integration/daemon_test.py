@@ -178,7 +178,7 @@ def a_request_that_cannot_be_read_is_told_of_with_the_field(root):
         connection.settimeout(LIMIT_S)
         connection.sendall(len(request).to_bytes(4, "big") + request)
         assert connection.recv(1) == b""
-    assert re.search("request refused api=3 version=1 why=.*field 'topics'", daemon.said()), \
+    assert re.search("request refused api=3 version=1 reason=.*field 'topics'", daemon.said()), \
         daemon.said()
     assert daemon.stop() == 0, daemon.said()
 

@@ -83,7 +83,7 @@ def expect_failed(daemon, part):
 
 
 def wait_for_trouble(daemon):
-    wait_until(lambda: daemon.lines("can't write to the directory store"), "trouble")
+    wait_until(lambda: daemon.lines("can't write to the store"), "trouble")
 
 
 def read_meanwhile(load, daemon):

@@ -17,7 +17,7 @@ DEADLINE_S = 5
 
 
 def port_of(broker):
-    return int(re.findall(r"metrics and health on http://127\.0\.0\.1:(\d+)", broker.said())[-1])
+    return int(re.findall(r"metrics and health over http address=127\.0\.0\.1:(\d+)", broker.said())[-1])
 
 
 def connect(port):

@@ -12,10 +12,10 @@
 #define WAIT_MS 30000
 
 static void
-write_log(void *arg, enum kafscale_log_level level, const char *line)
+write_log(void *arg, const struct kafscale_log_event *event)
 {
     (void) arg;
-    fprintf(stderr, "# broker %d %s\n", (int) level, line);
+    fprintf(stderr, "# broker %d %s\n", (int) event->level, event->line);
 }
 
 static void

@@ -509,11 +509,11 @@ reader_step(struct world *w, struct broker *b)
 /* --- A run --- */
 
 static void
-write_log(void *arg, enum kafscale_log_level level, const char *line)
+write_log(void *arg, const struct kafscale_log_event *event)
 {
     const struct world *w = arg;
 
-    fprintf(stderr, "%8" PRId64 " %d %s\n", w->v.now_ms, (int) level, line);
+    fprintf(stderr, "%8" PRId64 " %d %s\n", w->v.now_ms, (int) event->level, event->line);
 }
 
 static void

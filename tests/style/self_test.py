@@ -11,11 +11,15 @@ import tempfile
 import check_docs
 import check_format
 import check_includes
+import check_log
 import check_sizes
 
 LICENCE = "/* SPDX-License-Identifier: Apache-2.0 */\n"
 SCRIPT = "# SPDX-License-Identifier: Apache-2.0\n"
 CONFIG = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", ".clang-format")
+
+LOGGING = LICENCE + "#include \"log/log.h\"\n\nvoid\nks_say(void)\n{\n" \
+                    "    ks_log(logger, KAFSCALE_LOG_WARN, %s);\n}\n"
 
 CLEAN = {
     "include/kafscale/status.h": LICENCE + "#include <stddef.h>\n",
@@ -24,6 +28,7 @@ CLEAN = {
     "lib/log/log.h": LICENCE + "#include \"record/record.h\"\n",
     "lib/log/open/open.c": LICENCE + "#include \"log/log.h\"\n\nint\nks_log_open(void)\n{\n"
                                 "    return 0; /* \"../\" and time() in comments */\n}\n",
+    "lib/log/say.c": LOGGING % "\"missing key=%s size=%\" PRIu64, \",(\", n",
     "lib/kafscale.c": LICENCE + "#include \"log/log.h\"\n",
     "daemon/main.c": LICENCE + "#include \"kafscale/status.h\"\n",
     "docs/architecture.md": "# Layers\n\n[here](#layers), `lib/log/log.h`\n",
@@ -87,6 +92,20 @@ PLANTED = (
      "docs/a.md", "[x](architecture.md#nothing)\n", "no such heading"),
     ("a path that does not exist is found", check_docs,
      "docs/a.md", "see `lib/log/gone.c`\n", "does not exist"),
+    ("a message that differs from event to event is found", check_log,
+     "lib/log/say.c", LOGGING % '"object %s is missing", key', "same words"),
+    ("a message with a reason behind a colon is found", check_log,
+     "lib/log/say.c", LOGGING % '"object missing: key=%s", key', "end in a word"),
+    ("a value in quotes is found", check_log,
+     "lib/log/say.c", LOGGING % '"missing key=\\"%s\\"", key', "no name=value"),
+    ("a conversion that the logger does not know is found", check_log,
+     "lib/log/say.c", LOGGING % '"missing key=%x", 1', "no name=value"),
+    ("a name that stands twice is found", check_log,
+     "lib/log/say.c", LOGGING % '"missing key=%s key=%s", key, key', "taken"),
+    ("a name that every event has is found", check_log,
+     "lib/log/say.c", LOGGING % '"missing level=%s", key', "taken"),
+    ("a format that stands elsewhere is found", check_log,
+     "lib/log/say.c", LOGGING % "format, key", "stand here"),
     ("a stale generated page is found", check_docs, "docs/generate.py",
      "print('docs/protocol.md is stale')\nraise SystemExit(1)\n", "stale"),
 )
@@ -135,7 +154,7 @@ def real_mains_fail():
 
 def main():
     results = []
-    for check in (check_includes, check_sizes, check_format, check_docs):
+    for check in (check_includes, check_sizes, check_format, check_docs, check_log):
         found = findings(check, {})
         results.append(("%s accepts a clean tree" % check.__name__, not found, found))
     planted = PLANTED + (IF_CLANG_FORMAT if check_format.clang_format() else ())

@@ -31,10 +31,10 @@ plugin_store_set(struct kafscale_options *options, const char *key, const char *
 }
 
 static void
-print_line(void *arg, enum kafscale_log_level level, const char *line)
+print_line(void *arg, const struct kafscale_log_event *event)
 {
     (void) arg;
-    printf("# %d %s\n", (int) level, line);
+    printf("# %d %s\n", (int) event->level, event->line);
 }
 
 static void

@@ -145,13 +145,12 @@ static const struct ks_s3_transport_ops script_ops = {
 };
 
 static void
-on_line(void *arg, enum kafscale_log_level level, const char *line)
+on_line(void *arg, const struct kafscale_log_event *event)
 {
     struct s3_script *script = arg;
     size_t used = strlen(script->log);
 
-    (void) level;
-    (void) snprintf(script->log + used, sizeof script->log - used, "%s\n", line);
+    (void) snprintf(script->log + used, sizeof script->log - used, "%s\n", event->line);
 }
 
 static const char *

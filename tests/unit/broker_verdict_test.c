@@ -39,11 +39,10 @@ put_always(void *self, const struct kafscale_put *put, kafscale_put_done *done, 
 }
 
 static void
-on_line(void *arg, enum kafscale_log_level level, const char *line)
+on_line(void *arg, const struct kafscale_log_event *event)
 {
     (void) arg;
-    (void) level;
-    (void) snprintf(log_text, sizeof log_text, "%s", line);
+    (void) snprintf(log_text, sizeof log_text, "%s", event->line);
 }
 
 static void

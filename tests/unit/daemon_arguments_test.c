@@ -44,12 +44,12 @@ fixture_free(struct fixture *f)
 }
 
 static void
-on_warning(void *arg, enum kafscale_log_level level, const char *line)
+on_warning(void *arg, const struct kafscale_log_event *event)
 {
     struct fixture *f = arg;
 
-    ck_assert_int_eq(level, KAFSCALE_LOG_WARN);
-    ck_assert(line[0] != '\0');
+    ck_assert_int_eq(event->level, KAFSCALE_LOG_WARN);
+    ck_assert(event->line[0] != '\0');
     f->warning_count++;
 }
 

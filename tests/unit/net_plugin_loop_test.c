@@ -13,10 +13,10 @@ static struct kafscale_loop loop;
 static char log_text[100];
 
 static void
-on_line(void *arg, enum kafscale_log_level level, const char *line)
+on_line(void *arg, const struct kafscale_log_event *event)
 {
     (void) arg;
-    snprintf(log_text, sizeof log_text, "%d %s", (int) level, line);
+    snprintf(log_text, sizeof log_text, "%d %s", (int) event->level, event->line);
 }
 
 static void
@@ -206,12 +206,21 @@ START_TEST(descriptor_that_cant_be_watched_is_refused)
 }
 END_TEST
 
-START_TEST(lines_reach_the_logger_as_its_level_allows)
+START_TEST(events_reach_the_logger_as_its_level_allows_and_no_flood_of_them)
 {
-    loop.ops->log(loop.self, KAFSCALE_LOG_WARN, "100 %s of it");
-    ck_assert_str_eq(log_text, "1 100 %s of it");
-    loop.ops->log(loop.self, KAFSCALE_LOG_DEBUG, "a detail");
-    ck_assert_str_eq(log_text, "1 100 %s of it");
+    int line_count = 0;
+    const struct kafscale_log_field field = { .name = "key", .value = "a%s b", .size = 5 };
+
+    loop.ops->log(loop.self, KAFSCALE_LOG_DEBUG, "a detail", NULL, 0);
+    ck_assert_str_eq(log_text, "");
+    loop.ops->log(loop.self, KAFSCALE_LOG_WARN, "100 %s of it", &field, 1);
+    ck_assert_str_eq(log_text, "1 100 %s of it key=\"a%s b\"");
+    for (int i = 0; i < 1000; i++) {
+        loop.ops->log(loop.self, KAFSCALE_LOG_WARN, "again", NULL, 0);
+        line_count += strcmp(log_text, "1 again") == 0 ? 1 : 0;
+        log_text[0] = '\0';
+    }
+    ck_assert_int_lt(line_count, 200);
 }
 END_TEST
 
@@ -254,7 +263,7 @@ suite_new(void)
     tcase_add_test(cases, ready_descriptors_are_told_of_until_the_watch_ends);
     tcase_add_test(cases, what_is_waited_for_can_change);
     tcase_add_test(cases, descriptor_that_cant_be_watched_is_refused);
-    tcase_add_test(cases, lines_reach_the_logger_as_its_level_allows);
+    tcase_add_test(cases, events_reach_the_logger_as_its_level_allows_and_no_flood_of_them);
     tcase_add_test(cases, clocks_and_randomness_are_the_loops_own);
     tcase_add_test(cases, a_loop_without_descriptors_says_so);
     suite_add_tcase(suite, cases);

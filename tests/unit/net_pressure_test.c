@@ -274,13 +274,13 @@ struct lines {
 };
 
 static void
-keep_line(void *arg, enum kafscale_log_level level, const char *line)
+keep_line(void *arg, const struct kafscale_log_event *event)
 {
     struct lines *lines = arg;
 
-    if (level <= KAFSCALE_LOG_WARN) {
+    if (event->level <= KAFSCALE_LOG_WARN) {
         lines->count++;
-        strncpy(lines->last, line, sizeof lines->last - 1);
+        strncpy(lines->last, event->line, sizeof lines->last - 1);
     }
 }
 
@@ -311,7 +311,7 @@ START_TEST(strangers_are_named_once_in_a_while)
         }
         ck_assert_uint_eq(lines.count, i + 1);
         ck_assert_msg(strstr(lines.last, strangers[i].hint) != NULL, "%s", lines.last);
-        ck_assert_ptr_nonnull(strstr(lines.last, i == 0 ? "others=0" : "others=9"));
+        ck_assert_ptr_nonnull(strstr(lines.last, i == 0 ? "left_out=0" : "left_out=9"));
         net_fixture_pass(f, 10000);
     }
     net_fixture_free(f);

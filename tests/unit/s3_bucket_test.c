@@ -18,7 +18,7 @@ START_TEST(missing_bucket_on_loopback_is_made)
 
     s3_expect_request(1, "PUT " SERVER "/b");
     s3_expect_request(2, "PUT " SERVER "/b/k");
-    ck_assert_str_eq(script->log, "made the S3 bucket 'b'\n");
+    ck_assert_str_eq(script->log, "made the S3 bucket bucket=b\n");
 }
 END_TEST
 

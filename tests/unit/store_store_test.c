@@ -111,12 +111,12 @@ struct fixture {
 };
 
 static void
-count_line(void *arg, enum kafscale_log_level level, const char *line)
+count_line(void *arg, const struct kafscale_log_event *event)
 {
     struct fixture *f = arg;
 
-    ck_assert_int_eq(level, KAFSCALE_LOG_ERROR);
-    ck_assert_ptr_nonnull(strstr(line, "broke its contract"));
+    ck_assert_int_eq(event->level, KAFSCALE_LOG_ERROR);
+    ck_assert_ptr_nonnull(strstr(event->line, "broke its contract"));
     f->log_lines++;
 }
 

@@ -15,13 +15,12 @@ struct fixture {
 };
 
 static void
-note_line(void *arg, enum kafscale_log_level level, const char *line)
+note_line(void *arg, const struct kafscale_log_event *event)
 {
     struct fixture *f = arg;
 
-    (void) level;
     f->lines++;
-    (void) snprintf(f->last, sizeof f->last, "%s", line);
+    (void) snprintf(f->last, sizeof f->last, "%s", event->line);
 }
 
 static struct fixture *

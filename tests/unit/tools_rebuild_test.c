@@ -18,13 +18,13 @@ struct world {
 };
 
 static void
-write_line(void *arg, enum kafscale_log_level level, const char *line)
+write_line(void *arg, const struct kafscale_log_event *event)
 {
     struct world *w = arg;
 
-    ck_assert_int_eq(level, KAFSCALE_LOG_WARN);
-    ck_assert_uint_lt(strlen(line), sizeof w->log);
-    memcpy(w->log, line, strlen(line) + 1);
+    ck_assert_int_eq(event->level, KAFSCALE_LOG_WARN);
+    ck_assert_uint_lt(strlen(event->line), sizeof w->log);
+    memcpy(w->log, event->line, strlen(event->line) + 1);
 }
 
 static void

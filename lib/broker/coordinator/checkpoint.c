@@ -134,9 +134,10 @@ on_raised(void *arg, enum kafscale_status status)
     ks_chore_succeed(&shard->coordinator->checkpointing, ks_env_now_ms(shard->coordinator->env));
     shard->bytes_since -= checkpoint->bytes_before;
     shard->since_ms = checkpoint->begun_ms;
-    ks_log(&shard->coordinator->env->logger, KAFSCALE_LOG_INFO,
-           "groups written again partition=%d groups=%zu start=%lld", (int) shard->partition->index,
-           shard->by_id.count, (long long) checkpoint->first_offset);
+    ks_log_some(shard->coordinator->env, &shard->coordinator->rewrites, KS_LOG_QUOTA_COUNT,
+                KAFSCALE_LOG_INFO, "groups written again partition=%d groups=%zu start=%lld",
+                (int) shard->partition->index, shard->by_id.count,
+                (long long) checkpoint->first_offset);
 }
 
 static void

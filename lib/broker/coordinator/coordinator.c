@@ -42,9 +42,9 @@ on_created(struct ks_topic_create *create, enum ks_broker_error error)
     struct ks_coordinator *coordinator = create->arg;
 
     if (error != KS_BROKER_ERROR_NONE && error != KS_BROKER_ERROR_TOPIC_EXISTS) {
-        ks_log(&coordinator->env->logger, KAFSCALE_LOG_WARN,
-               "groups can't be kept: topic not created topic=" TOPIC " error=\"%s\"",
-               create->error.text);
+        ks_log_some(coordinator->env, &coordinator->troubles, KS_LOG_QUOTA_COUNT, KAFSCALE_LOG_WARN,
+                    "groups can't be kept, topic not created topic=" TOPIC " error=%s",
+                    create->error.text);
         ks_coordinator_tell_all(coordinator, &coordinator->unopened, KS_GROUP_NOT_AVAILABLE);
     }
     coordinator->creation = NULL;
@@ -119,7 +119,8 @@ make_shards(struct ks_coordinator *coordinator, struct ks_topic *topic)
     coordinator->shards =
         ks_alloc_zero((size_t) topic->record.partition_count, sizeof *coordinator->shards);
     if (coordinator->shards == NULL) {
-        ks_log(&coordinator->env->logger, KAFSCALE_LOG_ERROR, "groups not served: out of memory");
+        ks_log_some(coordinator->env, &coordinator->troubles, KS_LOG_QUOTA_COUNT,
+                    KAFSCALE_LOG_ERROR, "groups not served, out of memory");
         return false;
     }
     coordinator->topic = ks_topic_ref(topic);
@@ -155,7 +156,7 @@ ks_coordinator_removed(struct ks_coordinator *coordinator, const struct ks_topic
     ks_lag_note(coordinator);
     if (coordinator->topic == topic) {
         ks_log(&coordinator->env->logger, KAFSCALE_LOG_ERROR,
-               "groups not served any more: topic deleted topic=" TOPIC);
+               "groups not served any more, topic deleted topic=" TOPIC);
         ks_coordinator_end(coordinator);
     }
 }

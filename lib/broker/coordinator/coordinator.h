@@ -63,6 +63,9 @@ struct ks_coordinator {
     uint64_t checkpoints;     /* that came to their end */
     struct ks_chore checkpointing;
     struct ks_lag lag;
+    struct ks_log_quota expulsions;
+    struct ks_log_quota rewrites;
+    struct ks_log_quota troubles;
     bool is_ended;
 };
 

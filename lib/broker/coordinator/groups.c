@@ -167,10 +167,11 @@ on_expelled(void *arg, const struct ks_group *state, struct kafscale_slice membe
     const struct ks_coordinated_group *group = arg;
     struct kafscale_slice id = ks_group_id(state);
 
-    ks_log(&group->shard->coordinator->env->logger, KAFSCALE_LOG_INFO,
-           "member put out of its group: %s group=%.*s member=%.*s", ks_group_expulsion_text(why),
-           (int) id.size, (const char *) id.data, (int) member_id.size,
-           (const char *) member_id.data);
+    ks_log_some(group->shard->coordinator->env, &group->shard->coordinator->expulsions,
+                KS_LOG_QUOTA_COUNT, KAFSCALE_LOG_INFO,
+                "member put out of its group group=%.*s member=%.*s reason=%s", (int) id.size,
+                (const char *) id.data, (int) member_id.size, (const char *) member_id.data,
+                ks_group_expulsion_text(why));
 }
 
 /* --- Timers ----------------------------------------------------------------------------------- */

@@ -35,9 +35,9 @@ static void
 fail(struct ks_shard *shard, const char *what)
 {
     ks_log(&shard->coordinator->env->logger, KAFSCALE_LOG_ERROR,
-           "groups not served: %s topic=%s partition=%d offset=%lld", what,
+           "groups not served topic=%s partition=%d offset=%lld reason=%s",
            shard->partition->topic->record.name, (int) shard->partition->index,
-           (long long) shard->next);
+           (long long) shard->next, what);
     ks_shard_clear(shard, KS_GROUP_NOT_AVAILABLE);
     leave_loading(shard, KS_SHARD_FAILED);
 }

@@ -251,9 +251,9 @@ new_write(struct ks_shard *shard)
 static void
 read_again(struct ks_shard *shard)
 {
-    ks_log(&shard->coordinator->env->logger, KAFSCALE_LOG_ERROR,
-           "groups are read again: out of memory topic=%s partition=%d",
-           shard->partition->topic->record.name, (int) shard->partition->index);
+    ks_log_some(shard->coordinator->env, &shard->coordinator->troubles, KS_LOG_QUOTA_COUNT,
+                KAFSCALE_LOG_ERROR, "groups are read again, out of memory topic=%s partition=%d",
+                shard->partition->topic->record.name, (int) shard->partition->index);
     shard->is_damaged = false;
     ks_coordinator_tell_all(shard->coordinator, &shard->open_waits, KS_GROUP_NOT_AVAILABLE);
     ks_shard_clear(shard, KS_GROUP_NOT_AVAILABLE);

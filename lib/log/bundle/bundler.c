@@ -56,7 +56,7 @@ lose(struct ks_bundler *bundler, const char *what)
 {
     struct ks_log *log = bundler->trimmer->log;
 
-    ks_log(&log->env->logger, KAFSCALE_LOG_ERROR, "old objects of a log stay: '%s' %s",
+    ks_log(&log->env->logger, KAFSCALE_LOG_ERROR, "old objects of a log stay key=%s reason=%s",
            bundler->key, what);
     ks_log_note_failure(log, KS_LOG_CHORE_BUNDLE, what);
     bundler->trail->is_lost = true;

@@ -238,7 +238,7 @@ ks_compact_alarm(struct ks_compact_job *job, const char *what)
 
     ks_log(&log->env->logger, KAFSCALE_LOG_ERROR,
            "partition is not compacted any more, its write-ahead data is kept topic=%s "
-           "partition=%" PRId32 ": %s",
+           "partition=%" PRId32 " reason=%s",
            job->partition->topic_name, job->name.index, what);
     log->counters.compaction_alarms++;
     ks_log_note_failure(log, KS_LOG_CHORE_COMPACT, what);

@@ -72,9 +72,9 @@ try_again(struct ks_producer_put *put)
 static void
 lose(struct ks_producer_put *put, enum kafscale_status status)
 {
-    ks_log(&put->log->env->logger, KAFSCALE_LOG_ERROR,
-           "producers of a partition can't be told from object '%s': %s", put->key,
-           kafscale_status_text(status));
+    ks_log_some(put->log->env, &put->log->unread, KS_LOG_QUOTA_COUNT, KAFSCALE_LOG_ERROR,
+                "producers of a partition can't be told from object key=%s error=%s", put->key,
+                kafscale_status_text(status));
     finish(put, KAFSCALE_CORRUPT);
 }
 

@@ -395,7 +395,8 @@ take_register(struct ks_opening *opening, struct ks_opening_item *item,
         bool is_short = opening->error.status == KAFSCALE_NO_MEMORY;
 
         ks_log(&opening->log->env->logger, is_short ? KAFSCALE_LOG_WARN : KAFSCALE_LOG_ERROR,
-               "register '%s': %s", item->place.key, opening->error.text);
+               "register of a partition not read key=%s error=%s", item->place.key,
+               opening->error.text);
         /* What stands there may be an activation of ours, so it must be read in the end. */
         opening->must_read |= is_short;
         if (!is_short) {

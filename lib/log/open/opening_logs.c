@@ -60,8 +60,8 @@ on_dead_log(struct ks_dead_log *dead)
     struct ks_opening *opening = dead->arg;
 
     if (dead->status != KAFSCALE_OK && dead->status != KAFSCALE_STOPPED) {
-        ks_log(&opening->log->env->logger, KAFSCALE_LOG_ERROR, "log of an earlier run: %s",
-               dead->error.text);
+        ks_log(&opening->log->env->logger, KAFSCALE_LOG_ERROR,
+               "log of an earlier run not read error=%s", dead->error.text);
     }
     opening->dead_logs_under_way--;
     start_dead_logs(opening);

@@ -97,7 +97,7 @@ lose(struct ks_state_read *read, enum kafscale_status status)
     struct ks_opening_item *item;
 
     ks_log(&read->opening->log->env->logger, KAFSCALE_LOG_ERROR,
-           "partitions can't be opened without object '%s': %s", read->key,
+           "partitions can't be opened without object key=%s error=%s", read->key,
            kafscale_status_text(status));
     while ((item = next_item(read, NULL)) != NULL) {
         ks_opening_lose(item, status);

@@ -199,7 +199,7 @@ lose(struct ks_opening *opening, struct ks_opening_item *item, enum kafscale_sta
         (void) ks_error_set(&opening->error, status, "%s", kafscale_status_text(status));
     }
     ks_log(&opening->log->env->logger, KAFSCALE_LOG_ERROR,
-           "partition can't be opened topic=%s partition=%" PRId32 ": %s", item->topic_name,
+           "partition can't be opened topic=%s partition=%" PRId32 " error=%s", item->topic_name,
            item->name.index, opening->error.text);
     opening->error = (struct kafscale_error){ 0 };
     ks_partition_free(item->partition);

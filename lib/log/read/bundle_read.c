@@ -251,8 +251,8 @@ on_register(void *arg, enum kafscale_status status, const struct kafscale_meta_e
                  reg.attempt != reading->bundle->name.attempt))) {
         finish(reading, KAFSCALE_FENCED);
     } else {
-        ks_log(&reading->log->env->logger, KAFSCALE_LOG_ERROR, "object '%s' is missing or damaged",
-               reading->key);
+        ks_log_some(reading->log->env, &reading->log->unread, KS_LOG_QUOTA_COUNT,
+                    KAFSCALE_LOG_ERROR, "object is missing or damaged key=%s", reading->key);
         finish(reading, verdict(reading, KAFSCALE_NOT_FOUND));
     }
 }
@@ -281,8 +281,9 @@ take_failure(struct bundle_reading *reading, enum kafscale_status status,
     }
     if (is_over(reading) || reading->attempts >= READS_MAX) {
         if (!is_over(reading)) {
-            ks_log(&log->env->logger, KAFSCALE_LOG_ERROR, "can't read object '%s': %s",
-                   reading->key, error != NULL ? error->text : kafscale_status_text(status));
+            ks_log_some(log->env, &log->unread, KS_LOG_QUOTA_COUNT, KAFSCALE_LOG_ERROR,
+                        "can't read object key=%s error=%s", reading->key,
+                        error != NULL ? error->text : kafscale_status_text(status));
         }
         finish(reading, verdict(reading, status));
         return;

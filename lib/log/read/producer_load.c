@@ -59,9 +59,9 @@ take_from_segment(struct ks_producer_load *load, const struct ks_segment *segmen
     if (!segment->index.has_partition ||
         take_state(load, ks_buffer_slice(&segment->index.producers), segment->index.last_offset + 1,
                    &error) != KAFSCALE_OK) {
-        ks_log(&load->log->env->logger, KAFSCALE_LOG_WARN,
-               "object '%s' has an index without an intact producer state",
-               ks_segment_body_key(segment));
+        ks_log_some(load->log->env, &load->log->unread, KS_LOG_QUOTA_COUNT, KAFSCALE_LOG_WARN,
+                    "object has an index without an intact producer state key=%s",
+                    ks_segment_body_key(segment));
         return false;
     }
     return true;
@@ -103,9 +103,9 @@ without_object(struct ks_producer_load *load)
         return;
     }
     if (load->is_lost) {
-        ks_log(&load->log->env->logger, KAFSCALE_LOG_ERROR,
-               "object '%s' is missing or damaged: producers of the partition are forgotten",
-               load->key);
+        ks_log_some(load->log->env, &load->log->unread, KS_LOG_QUOTA_COUNT, KAFSCALE_LOG_ERROR,
+                    "object is missing or damaged, producers of its partition are forgotten key=%s",
+                    load->key);
     }
     empty_table(load);
     finish(load, KAFSCALE_OK);
@@ -298,9 +298,9 @@ on_body(void *arg, enum kafscale_status status, struct kafscale_blob *body, uint
         return;
     }
     if (status != KAFSCALE_OK) {
-        ks_log(&load->log->env->logger, KAFSCALE_LOG_ERROR,
-               "object '%s' is missing or damaged: its producers are forgotten",
-               ks_segment_body_key(load->from));
+        ks_log_some(load->log->env, &load->log->unread, KS_LOG_QUOTA_COUNT, KAFSCALE_LOG_ERROR,
+                    "object is missing or damaged, its producers are forgotten key=%s",
+                    ks_segment_body_key(load->from));
     }
     load->next = load->from->index.last_offset + 1;
     go_forward(load);
@@ -377,7 +377,8 @@ on_newest(struct ks_segment_wait *wait, enum kafscale_status status, struct ks_s
         take_newest(load, segment);
     } else if (status == KAFSCALE_NOT_FOUND || status == KAFSCALE_CORRUPT) {
         if (status == KAFSCALE_CORRUPT) {
-            ks_log(&load->log->env->logger, KAFSCALE_LOG_ERROR, "%s", error->text);
+            ks_log_some(load->log->env, &load->log->unread, KS_LOG_QUOTA_COUNT, KAFSCALE_LOG_ERROR,
+                        "state of producers not read error=%s", error->text);
         }
         get_object(load);
     } else {

@@ -310,8 +310,9 @@ go_on(void *arg)
         read_register(search);
         return;
     }
-    ks_log(&search->log->env->logger, KAFSCALE_LOG_ERROR, "offset %" PRId64 " can't be read: %s",
-           search->offset, search->error.text);
+    ks_log_some(search->log->env, &search->log->unread, KS_LOG_QUOTA_COUNT, KAFSCALE_LOG_ERROR,
+                "offset can't be read offset=%" PRId64 " error=%s", search->offset,
+                search->error.text);
     fail(search, search->status == KAFSCALE_NOT_FOUND ? KAFSCALE_CORRUPT : search->status, NULL);
 }
 

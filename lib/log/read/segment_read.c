@@ -445,7 +445,8 @@ take_block(struct cold_read *cold, struct ks_block *block, enum kafscale_status 
             if (++cold->damaged < CHECKS_MAX) {
                 return get_block(cold, status_out);
             }
-            ks_log(&cold->log->env->logger, KAFSCALE_LOG_ERROR, "can't read %s", error.text);
+            ks_log_some(cold->log->env, &cold->log->unread, KS_LOG_QUOTA_COUNT, KAFSCALE_LOG_ERROR,
+                        "can't read a segment error=%s", error.text);
             return true;
         }
         block->is_checked = true;
@@ -467,8 +468,9 @@ on_block(struct ks_block_wait *wait, enum kafscale_status status, struct ks_bloc
         return;
     }
     if (error != NULL && status != KAFSCALE_OK && status != KAFSCALE_STOPPED) {
-        ks_log(&cold->log->env->logger, KAFSCALE_LOG_ERROR, "can't read object '%s': %s",
-               ks_segment_body_key(cold->segment), error->text);
+        ks_log_some(cold->log->env, &cold->log->unread, KS_LOG_QUOTA_COUNT, KAFSCALE_LOG_ERROR,
+                    "can't read object key=%s error=%s", ks_segment_body_key(cold->segment),
+                    error->text);
     }
     if (status == KAFSCALE_NOT_FOUND) {
         /* Its index is there, its batches are not: what retention leaves for a moment. */

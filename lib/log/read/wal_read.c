@@ -130,8 +130,8 @@ on_mark(void *arg, enum kafscale_status status, const struct kafscale_meta_entry
     } else if (ks_trim_mark_of(entries, entry_count) > reading->sequence) {
         find_bundle(reading);
     } else {
-        ks_log(&reading->log->env->logger, KAFSCALE_LOG_ERROR, "object '%s' is missing or damaged",
-               reading->key);
+        ks_log_some(reading->log->env, &reading->log->unread, KS_LOG_QUOTA_COUNT,
+                    KAFSCALE_LOG_ERROR, "object is missing or damaged key=%s", reading->key);
         finish(reading, verdict(reading, KAFSCALE_NOT_FOUND));
     }
 }
@@ -171,8 +171,9 @@ on_got(void *arg, enum kafscale_status status, struct kafscale_blob *body, uint6
     if (status == KAFSCALE_OK || log->is_stopped || log->is_freed || reading->is_gone ||
         reading->attempts >= READS_MAX) {
         if (status != KAFSCALE_OK && !log->is_freed && !reading->is_gone) {
-            ks_log(&log->env->logger, KAFSCALE_LOG_ERROR, "can't read object '%s': %s",
-                   reading->key, error != NULL ? error->text : kafscale_status_text(status));
+            ks_log_some(log->env, &log->unread, KS_LOG_QUOTA_COUNT, KAFSCALE_LOG_ERROR,
+                        "can't read object key=%s error=%s", reading->key,
+                        error != NULL ? error->text : kafscale_status_text(status));
         }
         finish(reading, status == KAFSCALE_OK ? status : verdict(reading, status));
         return;

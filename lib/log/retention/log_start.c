@@ -53,7 +53,7 @@ sweep_below(const struct ks_raise *raise)
     ks_segment_list_prefix(&home, order.prefix);
     if (ks_sweep_start(raise->log, &order, NULL, NULL) != KAFSCALE_OK) {
         ks_log(&raise->log->env->logger, KAFSCALE_LOG_WARN,
-               "segments below a log start not deleted yet: out of memory");
+               "segments below a log start not deleted yet, out of memory");
     }
 }
 
@@ -69,7 +69,7 @@ sweep_states(const struct ks_raise *raise)
     ks_producer_snapshot_list_prefix(raise->log->ns, &partition->name, order.prefix);
     if (ks_sweep_start(raise->log, &order, NULL, NULL) != KAFSCALE_OK) {
         ks_log(&raise->log->env->logger, KAFSCALE_LOG_WARN,
-               "old states of producers not deleted yet: out of memory");
+               "old states of producers not deleted yet, out of memory");
     }
 }
 
@@ -164,9 +164,9 @@ look(struct ks_raise *raise, enum kafscale_status status)
         raise->is_looking = true;
         ks_change_submit(raise->log, &raise->change);
     } else {
-        ks_log(&raise->log->env->logger, KAFSCALE_LOG_ERROR,
-               "producers of a partition can't be told from object '%s': %s", raise->state.key,
-               kafscale_status_text(status));
+        ks_log_some(raise->log->env, &raise->log->unread, KS_LOG_QUOTA_COUNT, KAFSCALE_LOG_ERROR,
+                    "producers of a partition can't be told from object key=%s error=%s",
+                    raise->state.key, kafscale_status_text(status));
         finish(raise, status);
     }
 }

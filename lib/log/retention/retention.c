@@ -229,7 +229,7 @@ on_raised(void *arg, enum kafscale_status status)
     log->retention.raises--;
     if (status != KAFSCALE_OK && status != KAFSCALE_NOT_FOUND && status != KAFSCALE_STOPPED) {
         ks_log_note_failure(log, KS_LOG_CHORE_RETENTION, kafscale_status_text(status));
-        ks_log(&log->env->logger, KAFSCALE_LOG_WARN, "old records not deleted yet: %s",
+        ks_log(&log->env->logger, KAFSCALE_LOG_WARN, "old records not deleted yet error=%s",
                kafscale_status_text(status));
     }
     go_on(log);

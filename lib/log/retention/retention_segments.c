@@ -244,7 +244,7 @@ note_outcome(const struct ks_expiry_walk *walk, enum kafscale_status status)
     }
     if (expiry->failures == 0 && status != KAFSCALE_FENCED && status != KAFSCALE_STOPPED) {
         ks_log(&env->logger, KAFSCALE_LOG_WARN,
-               "old segments not deleted yet topic=%s partition=%" PRId32 ": %s",
+               "old segments not deleted yet topic=%s partition=%" PRId32 " error=%s",
                walk->partition->topic_name, walk->owner.name.index, kafscale_status_text(status));
     }
     expiry->retry_ms = ks_env_wall_ms(env) + (RETRY_FIRST_MS << expiry->failures);

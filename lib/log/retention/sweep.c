@@ -76,8 +76,8 @@ finish(struct sweep *sweep, enum kafscale_status status)
 
     if (sweep->strangers > 0 && !log->is_freed) {
         ks_log(&log->env->logger, KAFSCALE_LOG_ERROR,
-               "objects of others under prefix '%s' are left alone count=%zu last='%s'",
-               sweep->order.prefix, sweep->strangers, sweep->stranger);
+               "objects of others are left alone prefix=%s count=%zu last=%s", sweep->order.prefix,
+               sweep->strangers, sweep->stranger);
     }
     if (status == KAFSCALE_OK) {
         ks_log_note_success(log, KS_LOG_CHORE_SWEEP);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Making the bucket that the store is to be in, where that was allowed. */
 #include "store/s3/call.h"
-
-#include <stdio.h>
+#include "store/s3/event.h"
 
 static const char *
 bucket_key(const struct ks_s3_call *call)
@@ -58,15 +57,15 @@ static void
 finish_create(struct ks_s3_call *call, enum kafscale_status status)
 {
     struct ks_s3_store *store = call->store;
-    char line[160];
 
     store->is_creating_bucket = false;
     ks_buffer_deinit(&call->document);
     if (status == KAFSCALE_OK) {
-        (void) snprintf(line, sizeof line, "made the S3 bucket '%s'", store->primary.bucket);
-        store->loop.ops->log(store->loop.self, KAFSCALE_LOG_INFO, line);
+        ks_s3_log(store->loop, KAFSCALE_LOG_INFO, "made the S3 bucket", "bucket",
+                  store->primary.bucket);
     } else {
-        store->loop.ops->log(store->loop.self, KAFSCALE_LOG_WARN, call->error.text);
+        ks_s3_log(store->loop, KAFSCALE_LOG_WARN, "the S3 bucket is not made", "error",
+                  call->error.text);
     }
 }
 

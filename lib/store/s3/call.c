@@ -6,6 +6,8 @@
  */
 #include "store/s3/call.h"
 
+#include "store/s3/event.h"
+
 #include <stdio.h>
 
 #define TRIES_MAX 3
@@ -199,15 +201,15 @@ static void
 correct_clock(struct ks_s3_store *store, const struct ks_s3_exchange *exchange)
 {
     int64_t server_s;
-    char line[96];
+    char ahead_s[24];
 
     if (!ks_s3_parse_date(exchange->date, &server_s)) {
         return;
     }
     store->clock_ahead_s = server_s - wall_s(store);
-    (void) snprintf(line, sizeof line, "requests are signed with the S3 server's time ahead_s=%lld",
-                    (long long) store->clock_ahead_s);
-    store->loop.ops->log(store->loop.self, KAFSCALE_LOG_WARN, line);
+    (void) snprintf(ahead_s, sizeof ahead_s, "%lld", (long long) store->clock_ahead_s);
+    ks_s3_log(store->loop, KAFSCALE_LOG_WARN, "requests are signed with the S3 server's time",
+              "ahead_s", ahead_s);
 }
 
 /* What the store as a whole learns from one answer. */
@@ -275,7 +277,8 @@ static void
 read_again(struct ks_s3_call *call)
 {
     if (++call->damaged_answers >= DAMAGED_ANSWERS_MAX) {
-        call->store->loop.ops->log(call->store->loop.self, KAFSCALE_LOG_ERROR, call->error.text);
+        ks_s3_log(call->store->loop, KAFSCALE_LOG_ERROR, "an S3 answer is damaged again and again",
+                  "error", call->error.text);
         give_up(call, KS_S3_DAMAGED_ANSWER, 0);
         return;
     }

@@ -2,6 +2,8 @@
 /* The credentials decide; this carries their requests and spreads their keys. */
 #include "store/s3/keyring.h"
 
+#include "store/s3/event.h"
+
 #include <assert.h>
 
 static int64_t
@@ -41,7 +43,7 @@ note_failure(struct ks_s3_keyring *keyring, const struct kafscale_error *error)
 {
     if (error->status != KAFSCALE_OK) {
         keyring->error = *error;
-        keyring->loop.ops->log(keyring->loop.self, KAFSCALE_LOG_WARN, error->text);
+        ks_s3_log(keyring->loop, KAFSCALE_LOG_WARN, "no keys for S3", "error", error->text);
     }
 }
 
