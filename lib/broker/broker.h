@@ -55,6 +55,7 @@ struct ks_broker_options {
     int64_t gone_again_ms;      /* between the two times at which deleted topics are looked after */
     int64_t freshness_ms;
     bool is_single_writer; /* nobody else can be there: never look */
+    bool is_traced;        /* each request is told of in the log */
     bool auto_create_topics;
     bool is_admin_allowed; /* clients may create and delete topics */
     bool is_delete_allowed;

@@ -196,6 +196,7 @@ ks_broker_options_from(const struct kafscale_options *settings,
     options.retention_check_ms =
         ks_option_number(settings, KS_OPTION_log_retention_check_interval_ms);
     options.freshness_ms = ks_option_number(settings, KS_OPTION_freshness_ms);
+    options.is_traced = ks_option_is_true(settings, KS_OPTION_trace_kafka);
     options.auto_create_topics = ks_option_is_true(settings, KS_OPTION_auto_create_topics_enable);
     options.is_admin_allowed = ks_option_is_true(settings, KS_OPTION_allow_admin_apis);
     options.is_delete_allowed = ks_option_is_true(settings, KS_OPTION_delete_topic_enable);

@@ -30,3 +30,21 @@ ks_api_find(int16_t key)
     }
     return NULL;
 }
+
+void
+ks_api_spell(const struct ks_api *api, char out[KS_API_NAME_BYTES])
+{
+    bool is_first = true;
+    size_t size = 0;
+
+    for (const char *name = api == NULL ? "unknown" : api->name;
+         *name != '\0' && size < KS_API_NAME_BYTES - 1; name++) {
+        if (*name == '_') {
+            is_first = true;
+            continue;
+        }
+        out[size++] = (char) (is_first && *name >= 'a' && *name <= 'z' ? *name - 'a' + 'A' : *name);
+        is_first = false;
+    }
+    out[size] = '\0';
+}

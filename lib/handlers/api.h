@@ -59,6 +59,10 @@ extern const size_t ks_api_count;
 /* NULL for a key that isn't served. */
 const struct ks_api *ks_api_find(int16_t key);
 
+/* As Kafka writes its name: "ListOffsets" for list_offsets; "Unknown" for NULL. */
+#define KS_API_NAME_BYTES 64
+void ks_api_spell(const struct ks_api *api, char out[KS_API_NAME_BYTES]);
+
 #define API(key, name, served, min, max, open, operation, resource, route) \
     void ks_handle_##name(struct ks_request *request);
 #include "handlers/api.def"

@@ -5,8 +5,6 @@
 #include "handlers/api.h"
 #include "protocol/protocol.h"
 
-#define NAME_BYTES 64
-
 struct ks_api_counters *
 ks_api_counters_new(void)
 {
@@ -43,24 +41,6 @@ ks_api_counters_note_errors(struct ks_api_counters *counters, const struct ks_ap
     kafka_visit_errors(kafka_api_find(api->key)->response, version, response, note_error, &noting);
     counters->failed += noting.first != KAFKA_ERROR_NONE;
     return noting.first;
-}
-
-/* As Kafka writes it: "ListOffsets" for list_offsets. */
-static void
-spell(const char *name, char out[NAME_BYTES])
-{
-    bool is_first = true;
-    size_t size = 0;
-
-    for (; *name != '\0' && size < NAME_BYTES - 1; name++) {
-        if (*name == '_') {
-            is_first = true;
-            continue;
-        }
-        out[size++] = (char) (is_first && *name >= 'a' && *name <= 'z' ? *name - 'a' + 'A' : *name);
-        is_first = false;
-    }
-    out[size] = '\0';
 }
 
 static void
@@ -127,9 +107,9 @@ ks_api_counters_read(const struct ks_api_counters *all, struct ks_metrics *metri
 {
     for (size_t i = 0; i < ks_api_count; i++) {
         if (all[i].answered > 0 || all[i].dropped > 0) {
-            char name[NAME_BYTES];
+            char name[KS_API_NAME_BYTES];
 
-            spell(ks_apis[i].name, name);
+            ks_api_spell(&ks_apis[i], name);
             read_api(&all[i], name, metrics);
             if (is_admin(&ks_apis[i])) {
                 read_admin(&all[i], name, metrics);

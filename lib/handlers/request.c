@@ -153,6 +153,7 @@ complete(struct ks_request *request, const struct ks_answer *answer)
     assert(exchange != NULL);
 
     count(request, answer);
+    ks_trace_tell(request, answer);
     request->exchange = NULL;
     exchange->request = NULL;
     exchange->complete(exchange, answer);
@@ -235,6 +236,7 @@ send(struct ks_request *request, struct kafka_writer *writer, const void *respon
     answer.error =
         ks_api_counters_note_errors(ks_api_counters_of(request->handlers->counters, request->api),
                                     request->api, request->header.api_version, response);
+    ks_trace_note(request, response);
     answer.parts = out;
     answer.part_count = written_count;
     complete(request, &answer);

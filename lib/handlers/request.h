@@ -9,6 +9,7 @@
 
 #include "broker/broker.h"
 #include "handlers/exchange.h"
+#include "handlers/trace.h"
 #include "protocol/protocol.h"
 
 struct ks_api;
@@ -31,6 +32,8 @@ struct ks_request {
     uint32_t holds;
     void *state;         /* the handler's */
     int32_t throttle_ms; /* set before the answer, which tells it too: the asker is to hold back */
+
+    struct ks_trace trace;
 
     /* Set by a handler that waits: the asker has gone, answer soon. NULL: nothing to hurry. */
     void (*on_gone)(struct ks_request *request);

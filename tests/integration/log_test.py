@@ -6,6 +6,7 @@ Usage: log_test.py KAFSCALED
 """
 import json
 import os
+import random
 import re
 import signal
 import socket
@@ -107,7 +108,8 @@ def messages(events):
 # --- Tests ----------------------------------------------------------------------------------------
 
 def every_line_of_a_busy_life_is_json(root):
-    settings = ("log.format=json", "log.level=debug", "freshness.ms=100", "startup.timeout.sec=5")
+    settings = ("log.format=json", "log.level=debug", "trace.kafka=true", "freshness.ms=100",
+                "startup.timeout.sec=5")
     first = start(root, *settings, environment={"KAFSCALE_NO_SUCH": "1"})
     kcat(first.address, "-P", "-t", "t", text=numbers(100))
     client = Client(first.address)
@@ -159,6 +161,25 @@ def errors_before_the_start_are_json_too(root):
         assert events and events[-1]["level"] == "error", done.stderr
 
 
+def requests_are_traced_whatever_their_clients_are_called(root):
+    daemon = start(root, "log.format=json", "trace.kafka=true")
+    dice = random.Random(6)
+    client = Client(daemon.address)
+    for size in range(300):
+        client.send(METADATA, 1, struct.pack(">i", 1) + string(b"secret"), dice.randbytes(size))
+        client.receive()
+    client.close()
+    assert daemon.stop() == 0
+    assert "secret" not in daemon.said()
+    traced = [event for event in parsed(os.path.join(root, "log"))
+              if event["message"] == "kafka request"]
+    assert len(traced) == 300
+    for size, event in enumerate(traced):
+        assert (event["api"], event["version"], event["correlation_id"]) == ("Metadata", 1, 7)
+        assert event["outcome"] == "answered" and event["client"] == "127.0.0.1", event
+        assert event["bytes_in"] == 4 + 10 + size + 12 and event["bytes_out"] > 4, event
+
+
 def a_flood_of_members_that_are_put_out_is_a_few_lines(root):
     daemon = start(root, "log.format=json")
     client = Client(daemon.address)
@@ -189,6 +210,7 @@ TESTS = (
     every_line_of_a_busy_life_is_json,
     what_clients_call_themselves_is_said_as_it_is,
     errors_before_the_start_are_json_too,
+    requests_are_traced_whatever_their_clients_are_called,
     a_flood_of_members_that_are_put_out_is_a_few_lines,
     a_flood_of_requests_that_cannot_be_read_is_a_few_lines_also_with_debug,
 )
