@@ -12,9 +12,9 @@
 
 /* --- States ----------------------------------------------------------------------------------- */
 
-static void
-move(struct kafscale_broker *broker, enum kafscale_broker_state state,
-     const struct kafscale_error *error)
+void
+ks_move(struct kafscale_broker *broker, enum kafscale_broker_state state,
+        const struct kafscale_error *error)
 {
     atomic_store(&broker->state, state);
     if (broker->changed != NULL) {
@@ -22,18 +22,24 @@ move(struct kafscale_broker *broker, enum kafscale_broker_state state,
     }
 }
 
-/* The broker can't go on. It still answers, with errors, until its owner stops it. */
-static void
-end_badly(struct kafscale_broker *broker, enum kafscale_broker_state state,
-          const struct kafscale_error *error)
+/*
+ * The broker can't go on. It still answers, with errors, until its owner stops it. Other threads
+ * read the first reason; there is a further one only where a broker is restarted.
+ */
+void
+ks_end_badly(struct kafscale_broker *broker, enum kafscale_broker_state state,
+             const struct kafscale_error *error)
 {
-    if (broker->why.status != KAFSCALE_OK || broker->is_tearing_down) {
+    if (atomic_load(&broker->state) == state || broker->is_tearing_down) {
         return;
     }
-    broker->why = *error;
-    ks_error_set(&broker->why, KAFSCALE_FAILED, "the broker failed");
-    move(broker, state, &broker->why);
+    if (broker->why.status == KAFSCALE_OK) {
+        broker->why = *error;
+        ks_error_set(&broker->why, KAFSCALE_FAILED, "the broker failed");
+    }
+    ks_move(broker, state, &broker->why);
     ks_latch_raise(&broker->latch, MARK_ENDED);
+    ks_restart_note(broker, broker->why.status, &broker->why);
 }
 
 static void
@@ -43,18 +49,19 @@ on_core_changed(void *arg, enum ks_broker_state state, const struct kafscale_err
 
     if (state == KS_BROKER_READY && !broker->is_tearing_down) {
         ks_server_pause(broker->server, false);
-        move(broker, KAFSCALE_BROKER_READY, NULL);
+        ks_move(broker, KAFSCALE_BROKER_READY, NULL);
         ks_latch_raise(&broker->latch, MARK_READY);
+        ks_restart_note(broker, KAFSCALE_OK, NULL);
     }
     /* Clients that have connected since the start are told, instead of waiting for ever. */
     if (state == KS_BROKER_FENCED || state == KS_BROKER_FAILED) {
         ks_server_pause(broker->server, false);
     }
     if (state == KS_BROKER_FENCED) {
-        end_badly(broker, KAFSCALE_BROKER_FENCED, error);
+        ks_end_badly(broker, KAFSCALE_BROKER_FENCED, error);
     }
     if (state == KS_BROKER_FAILED) {
-        end_badly(broker, KAFSCALE_BROKER_FAILED, error);
+        ks_end_badly(broker, KAFSCALE_BROKER_FAILED, error);
     }
 }
 
@@ -136,11 +143,17 @@ limits_of(const struct kafscale_options *options)
  * The server exists, paused, before there is anybody to answer: ports are bound before the store
  * is touched.
  */
+static const struct ks_request_sink *
+sink_of(const struct kafscale_broker *broker)
+{
+    return broker->testing != NULL ? &broker->testing->interceptor.sink
+                                   : ks_handlers_sink(broker->handlers);
+}
+
 static void
 accept_exchange(void *self, struct ks_exchange *exchange)
 {
-    const struct kafscale_broker *broker = self;
-    const struct ks_request_sink *sink = ks_handlers_sink(broker->handlers);
+    const struct ks_request_sink *sink = sink_of(self);
 
     sink->accept(sink->self, exchange);
 }
@@ -148,8 +161,7 @@ accept_exchange(void *self, struct ks_exchange *exchange)
 static void
 exchange_gone(void *self, struct ks_exchange *exchange)
 {
-    const struct kafscale_broker *broker = self;
-    const struct ks_request_sink *sink = ks_handlers_sink(broker->handlers);
+    const struct ks_request_sink *sink = sink_of(self);
 
     sink->gone(sink->self, exchange);
 }
@@ -213,6 +225,18 @@ listen_all(struct kafscale_broker *broker, struct kafscale_error *error)
 
 /* --- Taking apart ----------------------------------------------------------------------------- */
 
+void
+ks_free_core(struct kafscale_broker *broker)
+{
+    if (broker->testing != NULL) {
+        ks_testing_detach(broker->testing);
+    }
+    ks_handlers_free(broker->handlers);
+    broker->handlers = NULL;
+    ks_broker_free(broker->core);
+    broker->core = NULL;
+}
+
 /* Last of all, and from the loop itself: the core is stopped, and no request waits for anybody. */
 static void
 on_torn_down(void *arg)
@@ -222,11 +246,10 @@ on_torn_down(void *arg)
     ks_close_http(broker);
     ks_server_free(broker->server);
     broker->server = NULL;
-    ks_handlers_free(broker->handlers);
-    broker->handlers = NULL;
-    ks_broker_free(broker->core);
-    broker->core = NULL;
-    move(broker, KAFSCALE_BROKER_STOPPED, NULL);
+    ks_free_core(broker);
+    ks_testing_free(broker->testing);
+    broker->testing = NULL;
+    ks_move(broker, KAFSCALE_BROKER_STOPPED, NULL);
     if (broker->on_stopped != NULL) {
         broker->on_stopped(broker->stopped_arg);
     }
@@ -238,8 +261,8 @@ on_torn_down(void *arg)
     ks_latch_raise(&broker->latch, MARK_STOPPED);
 }
 
-static void
-on_core_stopped(void *arg)
+void
+ks_finish_stop(void *arg)
 {
     struct kafscale_broker *broker = arg;
 
@@ -254,12 +277,22 @@ tear_down(void *arg)
 
     assert(!broker->is_tearing_down);
     broker->is_tearing_down = true;
-    move(broker, KAFSCALE_BROKER_STOPPING, NULL);
+    ks_restart_note(broker, KAFSCALE_STOPPED, NULL);
+    ks_move(broker, KAFSCALE_BROKER_STOPPING, NULL);
     ks_server_stop_listening(broker->server);
     ks_server_pause(broker->server, true);
+    if (broker->restart.is_ending) {
+        return; /* it comes back to this when the core has stopped */
+    }
+    if (broker->core == NULL) {
+        ks_finish_stop(broker);
+        return;
+    }
     ks_broker_unlisten(&broker->listener);
-    ks_broker_stop(broker->core, ks_option_number(broker->options, KS_OPTION_stop_timeout_ms),
-                   on_core_stopped, broker);
+    ks_broker_stop(
+        broker->core,
+        broker->is_abandoned ? 0 : ks_option_number(broker->options, KS_OPTION_stop_timeout_ms),
+        ks_finish_stop, broker);
 }
 
 void
@@ -284,6 +317,8 @@ undo_start(struct kafscale_broker *broker)
     ks_close_http(broker);
     ks_server_free(broker->server);
     broker->server = NULL;
+    ks_testing_free(broker->testing);
+    broker->testing = NULL;
     ks_loop_free(broker->loop);
     broker->loop = NULL;
     broker->address_count = 0;
@@ -320,8 +355,39 @@ ignore_closed(void *arg)
     (void) arg;
 }
 
+/* Behind it, where it is tested, one that fails as it is told. */
 static enum kafscale_status
-make_core(struct kafscale_broker *broker, struct kafscale_error *error)
+open_store(struct kafscale_broker *broker, struct kafscale_store *store_out,
+           struct kafscale_error *error)
+{
+    struct ks_env *env = ks_loop_env(broker->loop);
+    struct kafscale_store store = { 0 };
+    struct kafscale_store outer;
+    enum kafscale_status status = KAFSCALE_OK;
+
+    if (broker->testing == NULL) {
+        return ks_open_store(env, broker->options, false, store_out, error);
+    }
+    if (!ks_options_store_is_memory(broker->options)) {
+        status = ks_open_store(env, broker->options, false, &store, error);
+    }
+    if (status != KAFSCALE_OK) {
+        return status;
+    }
+    outer = ks_testing_open_store(broker->testing, env, store);
+    if (outer.ops == NULL) {
+        if (store.ops != NULL) {
+            store.ops->close(store.self, ignore_closed, NULL);
+        }
+        ks_env_run_due(env);
+        return ks_error_set(error, KAFSCALE_NO_MEMORY, "store: no memory");
+    }
+    *store_out = outer;
+    return KAFSCALE_OK;
+}
+
+enum kafscale_status
+ks_make_core(struct kafscale_broker *broker, struct kafscale_error *error)
 {
     struct ks_broker_options core_options;
     struct kafscale_store store;
@@ -330,7 +396,7 @@ make_core(struct kafscale_broker *broker, struct kafscale_error *error)
     if (ks_broker_options_from(broker->options, &core_options) != KAFSCALE_OK) {
         return ks_error_set(error, KAFSCALE_NO_MEMORY, "broker: no memory");
     }
-    status = ks_open_store(ks_loop_env(broker->loop), broker->options, false, &store, error);
+    status = open_store(broker, &store, error);
     if (status != KAFSCALE_OK) {
         goto out;
     }
@@ -355,26 +421,25 @@ on_core_started(void *arg, enum kafscale_status status, const struct kafscale_er
     (void) error;
 }
 
-/*
- * From here on there is a core, whose end takes turns of the loop: what fails ends the broker,
- * not the call.
- */
-static void
-start_core(struct kafscale_broker *broker)
+void
+ks_begin_core(struct kafscale_broker *broker)
 {
     struct kafscale_error error = { 0 };
 
     broker->listener.changed = on_core_changed;
     broker->listener.arg = broker;
     ks_broker_listen(broker->core, &broker->listener);
-    move(broker, KAFSCALE_BROKER_STARTING, NULL);
+    ks_move(broker, KAFSCALE_BROKER_STARTING, NULL);
     broker->handlers = ks_handlers_new(broker->core);
     if (broker->handlers == NULL || ks_broker_set_endpoints(broker->core, broker->advertised,
                                                             broker->address_count) != KAFSCALE_OK) {
         ks_error_set(&error, KAFSCALE_NO_MEMORY, "broker: no memory");
         ks_log(&broker->logger, KAFSCALE_LOG_ERROR, "broker not started error=%s", error.text);
-        end_badly(broker, KAFSCALE_BROKER_FAILED, &error);
+        ks_end_badly(broker, KAFSCALE_BROKER_FAILED, &error);
         return;
+    }
+    if (broker->testing != NULL) {
+        ks_testing_attach(broker->testing, broker->core, broker->handlers);
     }
     ks_broker_start(broker->core, on_core_started, broker);
 }
@@ -391,11 +456,33 @@ start_thread(struct kafscale_broker *broker, struct kafscale_error *error)
     return status;
 }
 
+static bool
+is_clock_still(const struct kafscale_options *options)
+{
+    return ks_option_number(options, KS_OPTION_testing_enabled) != 0 &&
+           strcmp(ks_option_text(options, KS_OPTION_testing_clock), "still") == 0;
+}
+
+static enum kafscale_status
+begin_testing(struct kafscale_broker *broker, struct kafscale_error *error)
+{
+    size_t log_entries = (size_t) ks_option_number(broker->options, KS_OPTION_testing_requests_max);
+
+    if (ks_option_number(broker->options, KS_OPTION_testing_enabled) == 0) {
+        return KAFSCALE_OK;
+    }
+    broker->testing = ks_testing_new(ks_loop_env(broker->loop), log_entries);
+    return broker->testing == NULL
+               ? ks_error_set(error, KAFSCALE_NO_MEMORY, "testing.enabled: no memory")
+               : KAFSCALE_OK;
+}
+
 enum kafscale_status
 kafscale_broker_start(struct kafscale_broker *broker, struct event_base *base,
                       struct kafscale_error *error)
 {
-    struct ks_loop_options loop_options = { .logger = broker->logger };
+    struct ks_loop_options loop_options = { .logger = broker->logger,
+                                            .is_clock_still = is_clock_still(broker->options) };
     struct kafscale_error unused = { 0 };
     enum kafscale_status status;
 
@@ -410,21 +497,23 @@ kafscale_broker_start(struct kafscale_broker *broker, struct event_base *base,
         status = ks_loop_new(base, &loop_options, &broker->loop, error);
     }
     if (status == KAFSCALE_OK) {
+        status = begin_testing(broker, error);
+    }
+    if (status == KAFSCALE_OK) {
         status = listen_all(broker, error);
     }
     if (status == KAFSCALE_OK) {
         status = ks_open_http(broker, error);
     }
     if (status == KAFSCALE_OK) {
-        status = make_core(broker, error);
+        status = ks_make_core(broker, error);
     }
     if (status != KAFSCALE_OK) {
         undo_start(broker);
         return status;
     }
     broker->started_ms = ks_env_now_ms(ks_loop_env(broker->loop));
-    broker->started_wall_ms = ks_env_wall_ms(ks_loop_env(broker->loop));
-    start_core(broker);
+    ks_begin_core(broker);
     return base == NULL ? start_thread(broker, error) : KAFSCALE_OK;
 }
 

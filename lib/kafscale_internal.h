@@ -11,11 +11,21 @@
 #include "kafscale/kafscale.h"
 #include "net/net.h"
 #include "ops/ops.h"
+#include "testing/testing.h"
 
 #include <stdatomic.h>
 
 /* Of the latch. */
 enum { MARK_READY = 1, MARK_ENDED = 2, MARK_STOP_CALLED = 4, MARK_STOPPED = 8 };
+
+/* Of a broker that is tested: one core ends, another begins, in the same loop. */
+struct ks_restart {
+    void (*done)(void *arg, enum kafscale_status status, const struct kafscale_error *error);
+    void *arg;
+    struct ks_task task;
+    bool is_active; /* until the next core serves, or is known not to */
+    bool is_ending; /* the core that was is still there */
+};
 
 struct kafscale_broker {
     struct kafscale_options *options;
@@ -41,7 +51,11 @@ struct kafscale_broker {
     struct ks_http *http; /* NULL: no port for it */
     struct ks_process process;
     struct ks_task end_task;
+    struct ks_testing *testing; /* NULL: it isn't there to be tested */
+    struct ks_restart restart;
+    bool is_refusing; /* somebody who tests wants no new connections */
     bool is_tearing_down;
+    bool is_abandoned; /* its end waits for nothing to become durable */
     bool has_own_loop;
 
     /* Unchanged once started. */
@@ -51,8 +65,44 @@ struct kafscale_broker {
     uint16_t port;
     char metrics_address[KS_ENDPOINT_TEXT_BYTES]; /* empty: none */
     int64_t started_ms;
-    int64_t started_wall_ms;
 };
+
+/*
+ * The core and its handlers on the store that the options name. On failure there is no core. Once
+ * it has begun, what fails ends the broker, not the call.
+ */
+KAFSCALE_MUST_CHECK enum kafscale_status ks_make_core(struct kafscale_broker *broker,
+                                                      struct kafscale_error *error);
+void ks_begin_core(struct kafscale_broker *broker);
+
+/* The core has stopped, or there is none: the broker ends. */
+void ks_finish_stop(void *broker);
+
+/* The core has stopped: it goes, and the handlers with it. */
+void ks_free_core(struct kafscale_broker *broker);
+
+void ks_move(struct kafscale_broker *broker, enum kafscale_broker_state state,
+             const struct kafscale_error *error);
+void ks_end_badly(struct kafscale_broker *broker, enum kafscale_broker_state state,
+                  const struct kafscale_error *error);
+
+/*
+ * Ends the core and begins another one: in order, or as if the process had been killed, when
+ * nothing more reaches the store or a client. `done` comes once, when it serves (KAFSCALE_OK) or is
+ * known not to. KAFSCALE_INVALID, without `done`: it is being restarted or stopped already. Loop
+ * thread, with ks_testing.
+ */
+KAFSCALE_MUST_CHECK enum kafscale_status ks_restart(
+    struct kafscale_broker *broker, bool is_kill,
+    void (*done)(void *arg, enum kafscale_status status, const struct kafscale_error *error),
+    void *arg, struct kafscale_error *error);
+
+/* As kafscale_testing_refuse. */
+void ks_testing_refuse(struct kafscale_broker *broker, bool is_refusing);
+
+/* To be called when the core's state changes, and when the broker is stopped. */
+void ks_restart_note(struct kafscale_broker *broker, enum kafscale_status status,
+                     const struct kafscale_error *error);
 
 /*
  * Serves HTTP where metrics.addr says so, from start until ks_close_http: before the broker is

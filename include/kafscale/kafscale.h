@@ -23,6 +23,7 @@
  *     broker.h    a broker: start, stop, state
  *     logger.h    where diagnostics go
  *     metrics.h   what a broker counts and measures
+ *     testing.h   a broker for tests, which fails as it is told
  *     bytes.h     slices, and bytes with several owners
  *     store.h     what an object store is
  *     loop.h      what a store or a plug-in may ask of the broker's loop
@@ -48,6 +49,7 @@
 #include "kafscale/records.h"
 #include "kafscale/status.h"
 #include "kafscale/store.h"
+#include "kafscale/testing.h"
 #include "kafscale/tools.h"
 
 #ifdef __cplusplus

@@ -588,7 +588,7 @@ check_together(const struct kafscale_options *options, struct kafscale_error *er
                             "option 's3.signature': v2 has no conditional writes and needs "
                             "store.single_writer=true");
     }
-    return KAFSCALE_OK;
+    return ks_options_check_testing(options, error);
 }
 
 /* A boolean may be spelled in several ways, so the default is compared by meaning. */

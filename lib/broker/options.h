@@ -54,6 +54,16 @@ const char *ks_options_s3_plugin(const struct kafscale_options *options);
 /* The path of a directory store, or NULL for the memory store; not for the S3 store. */
 const char *ks_options_store_directory(const struct kafscale_options *options);
 
+/* Neither of the two. */
+bool ks_options_store_is_memory(const struct kafscale_options *options);
+
+/*
+ * KAFSCALE_INVALID: testing is enabled, and an address can be reached from elsewhere than this
+ * machine.
+ */
+KAFSCALE_MUST_CHECK enum kafscale_status ks_options_check_testing(
+    const struct kafscale_options *options, struct kafscale_error *error);
+
 /* The address of the listener of this index; false past the last one. Names are not looked up. */
 bool ks_options_listen(const struct kafscale_options *options, size_t index,
                        struct ks_endpoint *endpoint_out);

@@ -82,6 +82,50 @@ address_at(const char *list, size_t index, struct ks_endpoint *endpoint_out)
     return false;
 }
 
+bool
+ks_options_store_is_memory(const struct kafscale_options *options)
+{
+    return !ks_options_store_is_s3(options) && ks_options_store_directory(options) == NULL;
+}
+
+static bool
+is_loopback(const char *host)
+{
+    return strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0 ||
+           strcasecmp(host, "localhost") == 0;
+}
+
+static enum kafscale_status
+check_loopback(const char *key, const char *list, struct kafscale_error *error)
+{
+    struct ks_endpoint endpoint;
+
+    for (size_t i = 0; address_at(list, i, &endpoint); i++) {
+        if (!is_loopback(endpoint.host)) {
+            return ks_error_set(error, KAFSCALE_INVALID,
+                                "option 'testing.enabled': needs every address on loopback, and %s "
+                                "is '%s'",
+                                key, list);
+        }
+    }
+    return KAFSCALE_OK;
+}
+
+enum kafscale_status
+ks_options_check_testing(const struct kafscale_options *options, struct kafscale_error *error)
+{
+    enum kafscale_status status;
+
+    if (ks_option_number(options, KS_OPTION_testing_enabled) == 0) {
+        return KAFSCALE_OK;
+    }
+    status = check_loopback("listen", ks_option_text(options, KS_OPTION_listen), error);
+    if (status != KAFSCALE_OK) {
+        return status;
+    }
+    return check_loopback("metrics.addr", ks_option_text(options, KS_OPTION_metrics_addr), error);
+}
+
 static bool
 is_every_interface(const char *host)
 {

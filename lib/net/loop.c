@@ -498,6 +498,12 @@ ks_loop_free(struct ks_loop *loop)
         poll(&wake, 1, -1);
         deliver(loop);
     }
+    while (!ks_list_is_empty(&loop->advances)) {
+        struct ks_advance *advance = first_advance(loop);
+
+        ks_list_remove(&advance->link);
+        advance->done(advance->arg);
+    }
     ks_loop_detach(loop);
     ks_workers_deinit(&loop->workers);
     ks_mailbox_deinit(&loop->mailbox);

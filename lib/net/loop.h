@@ -73,7 +73,7 @@ void ks_loop_stop(struct ks_loop *loop);
  * Puts the clock forward by so much, counted from where it is or is being put already: timers fire
  * in their order, each at its time, and between them happens what can happen without time. Time of
  * the system goes on besides, unless the clock stands still. `done` is called when the time has
- * come, unless the loop ends before. Loop thread.
+ * come, or the loop is freed. Loop thread.
  */
 void ks_loop_advance(struct ks_loop *loop, int64_t duration_ms, struct ks_advance *advance);
 

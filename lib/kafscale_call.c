@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The one who waits also looks whether the loop still runs: a call that comes too late for it is
+ * made when the broker is freed, and finds no core.
+ */
+#include "kafscale_call.h"
+
+#include <time.h>
+
+#define MARK_FINISHED 1u
+#define LOOK_MS 50
+
+void
+ks_call_unref(struct ks_call *call)
+{
+    if (atomic_fetch_sub(&call->references, 1) != 1) {
+        return;
+    }
+    if (call->deinit != NULL) {
+        call->deinit(call);
+    }
+    ks_latch_deinit(&call->latch);
+    ks_free(call);
+}
+
+void
+ks_call_finish(struct ks_call *call, enum kafscale_status status,
+               const struct kafscale_error *error)
+{
+    call->status = status;
+    if (error != NULL) {
+        call->error = *error;
+    }
+    if (status != KAFSCALE_OK) {
+        ks_error_set(&call->error, status, "%s", kafscale_status_text(status));
+    }
+    ks_latch_raise(&call->latch, MARK_FINISHED);
+    ks_call_unref(call);
+}
+
+static void
+run(void *arg)
+{
+    struct ks_call *call = arg;
+    struct kafscale_error error = { 0 };
+
+    if (call->broker->core == NULL || call->broker->testing == NULL) {
+        ks_error_set(&error, KAFSCALE_INVALID, "the broker doesn't run, or not to be tested");
+        ks_call_finish(call, KAFSCALE_INVALID, &error);
+        return;
+    }
+    call->run(call);
+}
+
+static int64_t
+now_ms(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (int64_t) time.tv_sec * 1000 + time.tv_nsec / 1000000;
+}
+
+static bool
+is_over(struct kafscale_broker *broker)
+{
+    return (ks_latch_wait(&broker->latch, MARK_STOPPED, 0) & MARK_STOPPED) != 0;
+}
+
+static bool
+await(struct ks_call *call, int64_t timeout_ms)
+{
+    int64_t until_ms = timeout_ms < 0 ? INT64_MAX : now_ms() + timeout_ms;
+
+    for (;;) {
+        int64_t left_ms = timeout_ms < 0 ? LOOK_MS : until_ms - now_ms();
+
+        left_ms = left_ms < 0 ? 0 : left_ms > LOOK_MS ? LOOK_MS : left_ms;
+        if ((ks_latch_wait(&call->latch, MARK_FINISHED, left_ms) & MARK_FINISHED) != 0) {
+            return true;
+        }
+        if (left_ms == 0 || is_over(call->broker)) {
+            return false;
+        }
+    }
+}
+
+enum kafscale_status
+ks_call_make(struct ks_call *call, struct kafscale_broker *broker, int64_t timeout_ms,
+             struct kafscale_error *error)
+{
+    call->broker = broker;
+    call->task = (struct ks_task){ .run = run, .arg = call };
+    ks_latch_init(&call->latch);
+    atomic_store(&call->references, 2);
+    if (!broker->has_own_loop || !broker->thread.is_started || is_over(broker) ||
+        ks_loop_thread_is_current(&broker->thread)) {
+        atomic_store(&call->references, 1);
+        return ks_error_set(error, KAFSCALE_INVALID,
+                            "the broker doesn't run on a thread of its own, or this is that");
+    }
+    ks_loop_call(broker->loop, &call->task);
+    if (!await(call, timeout_ms)) {
+        return ks_error_set(error, KAFSCALE_UNAVAILABLE, "no answer in time");
+    }
+    if (call->status != KAFSCALE_OK) {
+        ks_error_set(error, call->status, "%s", call->error.text);
+    }
+    return call->status;
+}
