@@ -32,8 +32,10 @@ TERMINAL_MS, LINE_MS = 1000, 5000
 PR_SET_PDEATHSIG = 1
 LOG_LINES = 5
 
-# For the demo's own broker: a group that begins soon, and old records that go while one watches.
-BROKER_OPTIONS = ("group.initial.rebalance.delay.ms=300", "log.retention.check.interval.ms=30000")
+# For the demo's own broker: a group that begins soon, old records that go while one watches, and a
+# log that we can read.
+BROKER_OPTIONS = ("group.initial.rebalance.delay.ms=300", "log.retention.check.interval.ms=30000",
+                  "log.level=info", "log.format=text")
 
 
 class Failed(Exception):
@@ -106,8 +108,10 @@ class Broker:
         raise Failed("the broker did not start\n" + self.said())
 
     def metrics_address(self):
-        found = re.search(r"metrics and health on http:\\?/\\?/127\.0\.0\.1:(\d+)", self.said(1000))
-        return ("127.0.0.1", int(found.group(1))) if found else None
+        found = re.search(r"metrics and health .*127\.0\.0\.1:(\d+)", self.said(1000))
+        if not found:
+            raise Failed("the broker does not say where its metrics are\n" + self.said())
+        return "127.0.0.1", int(found.group(1))
 
     def said(self, lines=LOG_LINES):
         with open(self.log_path, encoding="utf-8", errors="replace") as log:

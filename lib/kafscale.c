@@ -513,6 +513,7 @@ kafscale_broker_start(struct kafscale_broker *broker, struct event_base *base,
         return status;
     }
     broker->started_ms = ks_env_now_ms(ks_loop_env(broker->loop));
+    broker->started_wall_ms = ks_env_wall_ms(ks_loop_env(broker->loop));
     ks_begin_core(broker);
     return base == NULL ? start_thread(broker, error) : KAFSCALE_OK;
 }

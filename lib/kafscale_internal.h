@@ -65,6 +65,7 @@ struct kafscale_broker {
     uint16_t port;
     char metrics_address[KS_ENDPOINT_TEXT_BYTES]; /* empty: none */
     int64_t started_ms;
+    int64_t started_wall_ms;
 };
 
 /*

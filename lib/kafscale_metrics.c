@@ -41,6 +41,8 @@ read_metrics(void *arg, struct ks_metrics *metrics)
 
     ks_metrics_add_of(metrics, KS_METRIC_build_info, kafscale_version(), 1);
     ks_metrics_add(metrics, KS_METRIC_broker_uptime_seconds, (double) age_ms / 1000.0);
+    ks_metrics_add(metrics, KS_METRIC_broker_start_time_seconds,
+                   (double) broker->started_wall_ms / 1000.0);
     if (broker->core != NULL) {
         ks_broker_read_metrics(broker->core, metrics);
     }

@@ -13,7 +13,7 @@
 #define NUMBER_BYTES 32
 
 /* From here on numbers have no decimals, and from there on an exponent. */
-#define DECIMALS_MAX 1e9
+#define DECIMALS_MAX 1e12
 #define EXPONENT_MIN 1e18
 
 struct ks_metric_sample {

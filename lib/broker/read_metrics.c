@@ -155,6 +155,8 @@ read_groups(const struct ks_coordinator *coordinator, struct ks_metrics *metrics
     }
     ks_metrics_add(metrics, KS_METRIC_group_members, (double) member_count);
     ks_metrics_add(metrics, KS_METRIC_group_state_bytes, (double) coordinator->state_bytes);
+    ks_metrics_add(metrics, KS_METRIC_group_state_limit_bytes,
+                   (double) coordinator->options.state_bytes_max);
 }
 
 static void
@@ -191,6 +193,8 @@ ks_broker_read_metrics(const struct ks_broker *broker, struct ks_metrics *metric
     ks_metrics_add(metrics, KS_METRIC_partitions, (double) broker->topics.partition_count);
     if (broker->log != NULL) {
         read_log(broker->log, metrics);
+        ks_metrics_add(metrics, KS_METRIC_unflushed_limit_bytes,
+                       (double) broker->options.unflushed_bytes_max);
         read_backlog(broker->log, metrics);
     }
     read_store(broker, metrics);

@@ -86,11 +86,15 @@ ks_process_read_metrics(struct ks_process *process, int64_t now_ms, struct ks_me
 {
     int fds = count_entries("/proc/self/fd") - 1; /* that which counts them */
     int threads = count_entries("/proc/self/task");
+    struct rlimit limit;
 
     read_cpu(process, now_ms, metrics);
     read_memory(metrics);
     if (fds >= 0) {
         ks_metrics_add(metrics, KS_METRIC_process_open_fds, fds);
+    }
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        ks_metrics_add(metrics, KS_METRIC_process_max_fds, (double) limit.rlim_cur);
     }
     if (threads >= 0) {
         ks_metrics_add(metrics, KS_METRIC_broker_goroutines, threads);

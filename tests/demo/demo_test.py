@@ -338,7 +338,7 @@ def it_ends_after_its_time(root):
 
 def a_broker_that_runs_already_gets_the_load(root):
     broker = daemon.start(root, "metrics.addr=127.0.0.1:0", "group.initial.rebalance.delay.ms=0")
-    port = re.search(r"metrics and health on http://(127\.0\.0\.1:\d+)", broker.said()).group(1)
+    port = re.search(r"metrics and health .*(127\.0\.0\.1:\d+)", broker.said()).group(1)
     own = os.path.join(root, "own")
     os.mkdir(own)
     process = begin(own, KAFSCALE_DEMO_BROKER_ADDR=broker.address,

@@ -9,6 +9,7 @@ import select
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -123,6 +124,14 @@ def kcat(address, *arguments, text=None):
                           text=True, timeout=LIMIT_S, check=False)
     assert done.returncode == 0, (arguments, done.returncode, done.stderr)
     return done.stdout
+
+
+def request(connection, key, version, body=b""):
+    """One request of Kafka's, with a header of version 1; the answer from its correlation id on."""
+    frame = struct.pack(">hhihs", key, version, 1, 1, b"t") + body
+    connection.sendall(struct.pack(">i", len(frame)) + frame)
+    size = struct.unpack(">i", connection.recv(4, socket.MSG_WAITALL))[0]
+    return connection.recv(size, socket.MSG_WAITALL)
 
 
 def begin(root, *settings, **more):

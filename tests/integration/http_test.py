@@ -10,14 +10,11 @@ import sys
 import time
 
 from daemon import Daemon, kcat, main, numbers, start, wait_until
+from scrape import port_of
 
 SAMPLE = re.compile(r'(\w+)(?:\{((?:\w+="(?:[^"\\]|\\.)*",?)*)\})? (\S+)')
 CONNECTIONS_MAX = 16
 DEADLINE_S = 5
-
-
-def port_of(broker):
-    return int(re.findall(r"metrics and health over http address=127\.0\.0\.1:(\d+)", broker.said())[-1])
 
 
 def connect(port):
@@ -145,7 +142,7 @@ def the_status_says_what_the_broker_does(root):
     assert "flush.bytes" not in options, options
     found = {labels for name, labels in metrics(port_of(broker))
              if name == "kafscale_job_runs_total"}
-    assert found == {'job="%s"' % name for name in jobs}, found
+    assert found == {'name="%s"' % name for name in jobs}, found
 
 
 def the_status_tells_why_and_no_secrets(root):

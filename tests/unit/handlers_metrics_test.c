@@ -167,21 +167,21 @@ START_TEST(a_job_that_fails_says_since_when_and_why)
     ck_assert_int_eq(client_create(broker, "a", 1), KAFKA_ERROR_NONE);
     ck_assert_int_eq(client_produce(broker, &batch, &offset), KAFKA_ERROR_NONE);
     virtual_env_run_for(&fixture.v, 3000);
-    ck_assert_double_ge(metric("kafscale_job_last_success_age_seconds", "job=\"flush\""), 3);
-    ck_assert_double_eq(metric("kafscale_job_failing_seconds", "job=\"flush\""), 0);
-    ck_assert_double_eq(metric("kafscale_job_last_success_age_seconds", "job=\"merge\""), -1);
+    ck_assert_double_ge(metric("kafscale_job_last_success_age_seconds", "name=\"flush\""), 3);
+    ck_assert_double_eq(metric("kafscale_job_failing_seconds", "name=\"flush\""), 0);
+    ck_assert_double_eq(metric("kafscale_job_last_success_age_seconds", "name=\"merge\""), -1);
     ks_fault_store_next(broker->faults, KS_STORE_PUT, NULL, outage, UINT32_MAX);
     call = client_produce_begin(broker, &batch, 300000);
     virtual_env_run_for(&fixture.v, 60000);
-    ck_assert_double_ge(metric("kafscale_job_failing_seconds", "job=\"flush\""), 59);
-    ck_assert_double_ge(metric("kafscale_job_last_success_age_seconds", "job=\"flush\""), 63);
-    ck_assert_double_gt(metric("kafscale_job_failures_total", "job=\"flush\""), 10);
+    ck_assert_double_ge(metric("kafscale_job_failing_seconds", "name=\"flush\""), 59);
+    ck_assert_double_ge(metric("kafscale_job_last_success_age_seconds", "name=\"flush\""), 63);
+    ck_assert_double_gt(metric("kafscale_job_failures_total", "name=\"flush\""), 10);
     ck_assert_ptr_nonnull(
         strstr(ks_broker_chore(broker->broker, KS_LOG_CHORE_FLUSH)->why, "store away"));
     ks_fault_store_clear(broker->faults);
     ck_assert_int_eq(client_produced(call, &offset), KAFKA_ERROR_NONE);
     call_free(call);
-    ck_assert_double_eq(metric("kafscale_job_failing_seconds", "job=\"flush\""), 0);
+    ck_assert_double_eq(metric("kafscale_job_failing_seconds", "name=\"flush\""), 0);
 }
 END_TEST
 
@@ -215,17 +215,17 @@ START_TEST(work_that_was_done_is_told_of)
     ck_assert_double_gt(metric("kafscale_log_objects_pending", ""), 0);
     ck_assert_double_gt(metric("kafscale_uncompacted_age_seconds", ""), 0);
     virtual_env_run_for(&fixture.v, INT64_C(10) * 24 * 3600 * 1000);
-    ck_assert_double_gt(metric("kafscale_job_runs_total", "job=\"bundle\""), 0);
-    ck_assert_double_gt(metric("kafscale_job_runs_total", "job=\"compaction\""), 0);
-    ck_assert_double_gt(metric("kafscale_job_runs_total", "job=\"retention\""), 0);
-    ck_assert_double_gt(metric("kafscale_job_runs_total", "job=\"deletion\""), 0);
-    ck_assert_double_gt(metric("kafscale_job_runs_total", "job=\"metadata\""), 0);
+    ck_assert_double_gt(metric("kafscale_job_runs_total", "name=\"bundle\""), 0);
+    ck_assert_double_gt(metric("kafscale_job_runs_total", "name=\"compaction\""), 0);
+    ck_assert_double_gt(metric("kafscale_job_runs_total", "name=\"retention\""), 0);
+    ck_assert_double_gt(metric("kafscale_job_runs_total", "name=\"deletion\""), 0);
+    ck_assert_double_gt(metric("kafscale_job_runs_total", "name=\"metadata\""), 0);
     ck_assert_double_eq(metric("kafscale_compactions_due", ""), 0);
     ck_assert_double_eq(metric("kafscale_uncompacted_age_seconds", ""), 0);
     ck_assert_int_eq(client_delete(broker, "a"), KAFKA_ERROR_NONE);
     virtual_env_run_for(&fixture.v, INT64_C(24) * 3600 * 1000);
-    ck_assert_double_gt(metric("kafscale_job_runs_total", "job=\"burial\""), 0);
-    ck_assert_double_gt(metric("kafscale_job_runs_total", "job=\"sweep\""), 0);
+    ck_assert_double_gt(metric("kafscale_job_runs_total", "name=\"burial\""), 0);
+    ck_assert_double_gt(metric("kafscale_job_runs_total", "name=\"sweep\""), 0);
 }
 END_TEST
 
