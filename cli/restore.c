@@ -88,7 +88,7 @@ run(const struct cli *cli, const struct kafscale_restore *restore)
 int
 command_restore(const struct cli *cli)
 {
-    struct kafscale_restore restore = { .to_ms = INT64_MAX };
+    struct kafscale_restore restore = { .size = sizeof restore, .to_ms = INT64_MAX };
     int32_t partitions[PARTITIONS_MAX];
     const char *to = NULL;
     const char *list = NULL;

@@ -267,7 +267,7 @@ struct kafscale_batch_builder {
 static const char *
 find_nonsense(const struct kafscale_batch_options *options)
 {
-    if (options->size < sizeof *options) {
+    if (options->size != sizeof *options) {
         return "the size of the options is not that of any version";
     }
     if ((unsigned) options->compression >= KS_CODEC_COUNT) {

@@ -244,20 +244,17 @@ open_namespace(const struct kafscale_tools *tools, const char *ns, struct ks_ses
     return open_meta(session_out, error);
 }
 
-enum kafscale_status
-kafscale_tools_restore(struct kafscale_tools *tools, const struct kafscale_restore *restore,
-                       kafscale_tools_restored *restored, void *arg, struct kafscale_error *error)
+static enum kafscale_status
+restore_between(struct kafscale_tools *tools, const struct kafscale_restore *restore,
+                kafscale_tools_restored *restored, void *arg, struct kafscale_error *error)
 {
     const char *from = restore->source_namespace == NULL ? tools->ns : restore->source_namespace;
     const char *to = restore->target_namespace == NULL ? from : restore->target_namespace;
     bool is_same = strcmp(from, to) == 0;
-    struct kafscale_error unused = { 0 };
     struct ks_session source = { 0 };
     struct ks_session target = { 0 };
-    enum kafscale_status status;
+    enum kafscale_status status = open_namespace(tools, from, &source, error);
 
-    error = error == NULL ? &unused : error;
-    status = open_namespace(tools, from, &source, error);
     if (status == KAFSCALE_OK && !is_same) {
         status = open_namespace(tools, to, &target, error);
     }
@@ -268,6 +265,21 @@ kafscale_tools_restore(struct kafscale_tools *tools, const struct kafscale_resto
     close_meta(&target);
     close_meta(&source);
     return status;
+}
+
+enum kafscale_status
+kafscale_tools_restore(struct kafscale_tools *tools, const struct kafscale_restore *restore,
+                       kafscale_tools_restored *restored, void *arg, struct kafscale_error *error)
+{
+    struct kafscale_error unused = { 0 };
+
+    error = error == NULL ? &unused : error;
+    if (restore->size != sizeof *restore) {
+        return ks_error_set(error, KAFSCALE_INVALID,
+                            "restore: the size in the struct is %zu and not %zu", restore->size,
+                            sizeof *restore);
+    }
+    return restore_between(tools, restore, restored, arg, error);
 }
 
 enum kafscale_status

@@ -27,6 +27,7 @@ extern "C" {
 struct event_base;
 struct kafscale_broker;
 
+/* How far a broker is, in the order in which it gets there. */
 enum kafscale_broker_state {
     KAFSCALE_BROKER_NEW,
     KAFSCALE_BROKER_STARTING, /* listens, and reads the store; requests wait */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Bytes as the library passes them: a slice borrows, a blob owns by counted references.
+ * Bytes as the library passes them: a slice borrows, a blob owns by counted references. All
+ * functions may be called on any thread.
  */
 #ifndef KAFSCALE_BYTES_H
 #define KAFSCALE_BYTES_H
@@ -44,16 +45,19 @@ KAFSCALE_EXPORT struct kafscale_blob *kafscale_blob_new(size_t size);
 
 /*
  * A blob over `size` bytes of another one from `position` on, which must lie in it; nothing is
- * copied, and the bytes stay as long as the view. A store answers a GET from its memory with it.
+ * copied, and the bytes stay as long as the view, which the caller unrefs. NULL when memory is
+ * short. A store answers a GET from its memory with it.
  */
 KAFSCALE_EXPORT struct kafscale_blob *kafscale_blob_view(struct kafscale_blob *blob,
                                                          size_t position, size_t size);
 
+/* Takes one more reference, which somebody has to drop, and returns the same blob. */
 KAFSCALE_EXPORT struct kafscale_blob *kafscale_blob_ref(struct kafscale_blob *blob);
 
 /* Drops one reference; the last one frees the bytes. Accepts NULL. */
 KAFSCALE_EXPORT void kafscale_blob_unref(struct kafscale_blob *blob);
 
+/* The bytes, valid as long as a reference is held, and how many they are. */
 KAFSCALE_EXPORT uint8_t *kafscale_blob_data(struct kafscale_blob *blob);
 KAFSCALE_EXPORT size_t kafscale_blob_size(const struct kafscale_blob *blob);
 

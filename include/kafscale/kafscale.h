@@ -60,7 +60,7 @@ extern "C" {
 #define KAFSCALE_VERSION "0.1.0"
 #define KAFSCALE_VERSION_NUMBER 0x000100 /* major, minor, patch: two digits each */
 
-/* Of the library that runs. Any thread. */
+/* Of the library that runs, a constant text. Any thread. */
 KAFSCALE_EXPORT const char *kafscale_version(void);
 
 #ifdef __cplusplus

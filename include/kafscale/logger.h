@@ -15,6 +15,7 @@
 extern "C" {
 #endif
 
+/* How much a line matters; a logger is given those up to the level that log.level says. */
 enum kafscale_log_level {
     KAFSCALE_LOG_ERROR = 0,
     KAFSCALE_LOG_WARN = 1,
@@ -22,8 +23,10 @@ enum kafscale_log_level {
     KAFSCALE_LOG_DEBUG = 3
 };
 
+/* What a value of an event is. */
 enum kafscale_log_kind { KAFSCALE_LOG_TEXT, KAFSCALE_LOG_NUMBER };
 
+/* A value of an event, with its name. */
 struct kafscale_log_field {
     const char *name;  /* lower-case letters, digits and _ */
     const char *value; /* any bytes, such as a client has sent them; ends with a zero besides */
@@ -46,6 +49,7 @@ struct kafscale_log_event {
 /* Takes one event. Called on the loop thread; must not block for long. */
 typedef void kafscale_log_write(void *arg, const struct kafscale_log_event *event);
 
+/* How an event is written as a line. */
 enum kafscale_log_form {
     KAFSCALE_LOG_AS_TEXT, /* 2026-03-01T12:00:00.000Z warn message name=value */
     KAFSCALE_LOG_AS_JSON  /* {"time":"2026-...","level":"warn","message":"...","name":"value"} */

@@ -23,6 +23,7 @@ extern "C" {
 #define KAFSCALE_META_KEY_BYTES_MAX 300
 #define KAFSCALE_META_VALUE_BYTES_MAX (1u << 20)
 
+/* A key that exists, with its value and version. */
 struct kafscale_meta_entry {
     const char *key;
     struct kafscale_slice value;
@@ -93,6 +94,10 @@ typedef void kafscale_meta_changed(void *arg, const struct kafscale_meta_entry *
                                    bool is_delete);
 typedef void kafscale_meta_close_done(void *arg);
 
+/*
+ * What an implementer fills in: `version` is KAFSCALE_META_OPS_VERSION of the headers it was
+ * compiled with; members are only ever appended.
+ */
 struct kafscale_meta_ops {
     uint32_t version;
     const char *name;      /* valid as long as `self` */
@@ -118,6 +123,7 @@ struct kafscale_meta_ops {
     void (*abandon)(void *self);
 };
 
+/* A metadata store: the operations and their object. Owned by whoever closes it. */
 struct kafscale_meta {
     const struct kafscale_meta_ops *ops;
     void *self;

@@ -18,6 +18,7 @@ extern "C" {
 
 struct kafscale_broker;
 
+/* The types of Prometheus. */
 enum kafscale_metric_type {
     KAFSCALE_METRIC_COUNTER, /* only rises, and begins at 0 with the broker */
     KAFSCALE_METRIC_GAUGE,
@@ -52,6 +53,7 @@ struct kafscale_metric_sample {
     double value;
 };
 
+/* Told of each sample, on the thread that reads. */
 typedef void kafscale_metric_visit(void *arg, const struct kafscale_metric_sample *sample);
 
 /*

@@ -53,12 +53,14 @@ KAFSCALE_EXPORT KAFSCALE_MUST_CHECK enum kafscale_status kafscale_options_set_en
 
 /*
  * Checks what no single key can show, as kafscale_broker_new() will, and warns once for each
- * key that was set and acts not. `warn` and `error` may be NULL.
+ * key that was set and acts not. KAFSCALE_INVALID: options that don't go together. `warn` and
+ * `error` may be NULL.
  */
 KAFSCALE_EXPORT KAFSCALE_MUST_CHECK enum kafscale_status kafscale_options_check(
     const struct kafscale_options *options, kafscale_log_write *warn, void *arg,
     struct kafscale_error *error);
 
+/* What becomes of a key that is set. */
 enum kafscale_option_effect {
     KAFSCALE_OPTION_USED,
     KAFSCALE_OPTION_IGNORED, /* accepted for compatibility, acts not */

@@ -21,6 +21,7 @@ extern "C" {
 /* Of everything that is reached through struct kafscale_plugin. One library takes one version. */
 #define KAFSCALE_PLUGIN_VERSION 1u
 
+/* The table that a plug-in shows. Constant. */
 struct kafscale_plugin {
     uint32_t version; /* KAFSCALE_PLUGIN_VERSION of the headers that it was compiled with */
     const char *name;

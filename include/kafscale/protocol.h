@@ -198,7 +198,7 @@ KAFSCALE_EXPORT KAFSCALE_MUST_CHECK enum kafscale_status kafscale_request_header
 
 /*
  * Splits a whole response frame. Only the request says what a response is: whoever waits for
- * several finds the request by the correlation id, the four bytes after the length.
+ * several finds the request by the correlation id, the four bytes after the length. Fails as above.
  */
 KAFSCALE_EXPORT KAFSCALE_MUST_CHECK enum kafscale_status kafscale_response_header_decode(
     struct kafscale_slice frame, int16_t api_key, int16_t api_version, int32_t *correlation_id_out,
@@ -246,7 +246,10 @@ KAFSCALE_EXPORT void *kafscale_codec_new_messages(struct kafscale_codec *codec,
                                                   const struct kafka_message *message,
                                                   size_t count);
 
-/* The same for `size` zeroed bytes, aligned for any type: arrays of numbers, copies of texts. */
+/*
+ * `size` zeroed bytes, aligned for any type, for arrays of numbers and copies of texts; valid and
+ * NULL as above.
+ */
 KAFSCALE_EXPORT void *kafscale_codec_new_bytes(struct kafscale_codec *codec, size_t size);
 
 /*
@@ -272,7 +275,8 @@ KAFSCALE_EXPORT KAFSCALE_MUST_CHECK enum kafscale_status kafscale_codec_decode_r
 
 /*
  * Reads a whole response frame to a request of this API and version. A broker that doesn't know the
- * version of an ApiVersions request answers it in version 0, with the error code 35.
+ * version of an ApiVersions request answers it in version 0, with the error code 35. Fails as
+ * kafscale_codec_decode(), and with KAFSCALE_UNSUPPORTED for an API that isn't known.
  */
 KAFSCALE_EXPORT KAFSCALE_MUST_CHECK enum kafscale_status kafscale_codec_decode_response(
     struct kafscale_codec *codec, struct kafscale_slice frame, int16_t api_key, int16_t api_version,
@@ -308,7 +312,7 @@ KAFSCALE_EXPORT KAFSCALE_MUST_CHECK enum kafscale_status kafscale_codec_encode_r
     struct kafscale_codec *codec, const struct kafka_request_header *header, const void *request,
     struct kafscale_encoded *encoded_out, struct kafscale_error *error);
 
-/* Writes a whole frame with the response to a request that had this header. */
+/* Writes a whole frame with the response to a request that had this header; failures as above. */
 KAFSCALE_EXPORT KAFSCALE_MUST_CHECK enum kafscale_status kafscale_codec_encode_response(
     struct kafscale_codec *codec, const struct kafka_request_header *header, const void *response,
     struct kafscale_encoded *encoded_out, struct kafscale_error *error);

@@ -21,6 +21,7 @@ extern "C" {
 #define KAFSCALE_EXPORT
 #endif
 
+/* Each with what it means in kafscale/status.def; kafscale_status_text() gives that, too. */
 enum kafscale_status {
 #define STATUS(name, value, text) KAFSCALE_##name = value,
 #include "kafscale/status.def"

@@ -54,6 +54,7 @@ struct kafscale_put {
     bool if_absent;
 };
 
+/* The answer to a PUT. */
 typedef void kafscale_put_done(void *arg, enum kafscale_status status,
                                const struct kafscale_error *error);
 
@@ -88,6 +89,7 @@ struct kafscale_list {
     size_t count_max;
 };
 
+/* An object in a list. */
 struct kafscale_list_entry {
     const char *key;
     uint64_t object_bytes;
@@ -107,8 +109,11 @@ struct kafscale_remove {
     const char *key;
 };
 
+/* The answer to a DELETE. */
 typedef void kafscale_remove_done(void *arg, enum kafscale_status status,
                                   const struct kafscale_error *error);
+
+/* The store has closed, and its object is gone. */
 typedef void kafscale_close_done(void *arg);
 
 /*

@@ -68,6 +68,7 @@ KAFSCALE_EXPORT KAFSCALE_MUST_CHECK enum kafscale_status kafscale_tools_dump(
 KAFSCALE_EXPORT KAFSCALE_MUST_CHECK enum kafscale_status kafscale_tools_check_store(
     struct kafscale_tools *tools, struct kafscale_error *error);
 
+/* How bad it is. */
 enum kafscale_finding_weight {
     KAFSCALE_FINDING_GARBAGE, /* nobody needs it, and brokers will remove it in time */
     KAFSCALE_FINDING_ODD,     /* nothing is lost, but somebody should know */
@@ -81,6 +82,7 @@ struct kafscale_finding {
     const char *text;
 };
 
+/* Told of each finding. */
 typedef void kafscale_tools_found(void *arg, const struct kafscale_finding *finding);
 
 /* What was looked at, and how many findings there were of each weight. */
@@ -116,6 +118,7 @@ struct kafscale_imported {
     int64_t end_offset; /* of the next record that a broker will append */
 };
 
+/* Told of each partition, also in a dry run. */
 typedef void kafscale_tools_imported(void *arg, const struct kafscale_imported *imported);
 
 /*
@@ -134,6 +137,7 @@ KAFSCALE_EXPORT KAFSCALE_MUST_CHECK enum kafscale_status kafscale_tools_import(
 
 /* What is to be restored, and how far. Everything is borrowed for the call. */
 struct kafscale_restore {
+    size_t size; /* sizeof(struct kafscale_restore) */
     const char *topic;
     const char *source_namespace; /* NULL: that of the options */
     const char *target_topic;     /* which nobody may know yet */
@@ -152,6 +156,7 @@ struct kafscale_restored {
     int64_t end_offset;
 };
 
+/* Told of each partition. */
 typedef void kafscale_tools_restored(void *arg, const struct kafscale_restored *restored);
 
 /*
@@ -162,7 +167,7 @@ typedef void kafscale_tools_restored(void *arg, const struct kafscale_restored *
  * garbage that verify names; restoring again works all the same.
  *
  * KAFSCALE_NOT_FOUND: no such topic. KAFSCALE_EXISTS: the target is known. KAFSCALE_CORRUPT:
- * records are damaged or missing, and the error says which.
+ * records are damaged or missing, and the error says which. KAFSCALE_INVALID: another `size`.
  */
 KAFSCALE_EXPORT KAFSCALE_MUST_CHECK enum kafscale_status kafscale_tools_restore(
     struct kafscale_tools *tools, const struct kafscale_restore *restore,
@@ -175,6 +180,7 @@ struct kafscale_rebuilt {
     uint64_t segments;
 };
 
+/* Told of each topic, also in a dry run. */
 typedef void kafscale_tools_rebuilt(void *arg, const struct kafscale_rebuilt *rebuilt);
 
 /*

@@ -10,6 +10,7 @@ import tempfile
 
 import check_docs
 import check_format
+import check_headers
 import check_includes
 import check_log
 import check_sizes
@@ -34,6 +35,10 @@ CLEAN = {
     "docs/architecture.md": "# Layers\n\n[here](#layers), `lib/log/log.h`\n",
     "README.md": "[architecture](docs/architecture.md#layers)\n",
 }
+
+
+HEADER = LICENCE + "/* Any thread. */\n#ifndef A_H\n#define A_H\n\n%s\n#endif\n"
+EXPORT = "KAFSCALE_EXPORT "
 
 
 def long_function(lines):
@@ -106,6 +111,21 @@ PLANTED = (
      "lib/log/say.c", LOGGING % '"missing level=%s", key', "taken"),
     ("a format that stands elsewhere is found", check_log,
      "lib/log/say.c", LOGGING % "format, key", "stand here"),
+    ("a public function without a comment is found", check_headers, "include/kafscale/a.h",
+     HEADER % (EXPORT + "void kafscale_a(int x);\n"), "kafscale_a: no comment"),
+    ("a public struct without a comment is found", check_headers, "include/kafscale/a.h",
+     HEADER % "struct kafscale_a {\n    int x;\n};\n", "kafscale_a: no comment"),
+    ("a function that doesn't say its thread is found", check_headers, "include/kafscale/a.h",
+     (HEADER % ("/* X. */\n" + EXPORT + "void kafscale_a(int x);\n")).replace("Any thread", "Y"),
+     "on which thread"),
+    ("a pointer without an owner is found", check_headers, "include/kafscale/a.h",
+     HEADER % ("/* An a. */\n" + EXPORT + "struct a *kafscale_a(void);\n"), "who owns"),
+    ("a failure that isn't told is found", check_headers, "include/kafscale/a.h",
+     HEADER % ("/* An a. */\n" + EXPORT + "enum kafscale_status kafscale_a(void);\n"),
+     "nothing says how it fails"),
+    ("a time without a unit is found", check_headers, "include/kafscale/a.h",
+     HEADER % ("/* An a. */\n" + EXPORT + "void kafscale_a(int64_t timeout);\n"),
+     "a time without a unit"),
     ("a stale generated page is found", check_docs, "docs/generate.py",
      "print('docs/protocol.md is stale')\nraise SystemExit(1)\n", "stale"),
 )
