@@ -12,6 +12,12 @@ ks_chore_succeed(struct ks_chore *chore, int64_t now_ms)
 }
 
 void
+ks_chore_rest(struct ks_chore *chore)
+{
+    chore->is_failing = false;
+}
+
+void
 ks_chore_fail(struct ks_chore *chore, int64_t now_ms, const char *why)
 {
     chore->failures++;

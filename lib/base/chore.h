@@ -17,7 +17,7 @@ struct ks_chore {
     const char *name;
     uint64_t successes;
     uint64_t failures; /* each try counts */
-    bool is_failing;   /* since the last success, or ever */
+    bool is_failing;   /* it is to be tried again */
     int64_t succeeded_ms;
     int64_t failing_since_ms;
     int64_t failed_ms;            /* the last time */
@@ -25,6 +25,9 @@ struct ks_chore {
 };
 
 void ks_chore_succeed(struct ks_chore *chore, int64_t now_ms);
+
+/* What failed is not tried any more, and isn't missed: it doesn't fail now. */
+void ks_chore_rest(struct ks_chore *chore);
 
 /* Cuts what is too long. */
 void ks_chore_fail(struct ks_chore *chore, int64_t now_ms, const char *why);

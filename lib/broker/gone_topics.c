@@ -80,7 +80,11 @@ on_written(void *arg, enum kafscale_status status, uint64_t revision,
     struct gone_topic *topic = find(gone, &gone->current);
     int64_t now_ms = ks_env_now_ms(gone->env);
 
-    (void) error;
+    if (status == KAFSCALE_OK) {
+        ks_chore_succeed(&gone->burial, now_ms);
+    } else if (topic != NULL) {
+        ks_chore_fail(&gone->burial, now_ms, error->text);
+    }
     if (topic != NULL && status == KAFSCALE_OK && gone->operation.is_delete) {
         topic_free(topic);
     } else if (topic != NULL && status == KAFSCALE_OK) {
@@ -126,9 +130,9 @@ on_buried(void *arg, enum kafscale_status status)
     struct gone_topic *topic = find(gone, &gone->current);
 
     if (topic == NULL || gone->is_ended) {
+        ks_chore_rest(&gone->burial);
         end_run(gone);
     } else if (status == KAFSCALE_OK) {
-        ks_chore_succeed(&gone->burial, ks_env_now_ms(gone->env));
         write_record(gone, topic);
     } else {
         ks_chore_fail(&gone->burial, ks_env_now_ms(gone->env), kafscale_status_text(status));
@@ -231,7 +235,11 @@ on_read(void *arg, enum kafscale_status status, const struct kafscale_meta_entry
     (void) revision;
     (void) error;
     gone->is_reading = false;
+    if (status == KAFSCALE_OK && entry_count == 0) {
+        ks_chore_rest(&gone->burial);
+    }
     if (status != KAFSCALE_OK && !gone->is_ended) {
+        ks_chore_fail(&gone->burial, ks_env_now_ms(gone->env), kafscale_status_text(status));
         ks_log(&gone->env->logger, KAFSCALE_LOG_WARN,
                "deleted topics that have left something are not known yet error=%s",
                kafscale_status_text(status));

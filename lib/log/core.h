@@ -90,6 +90,7 @@ struct ks_retentions {
     struct ks_timer timer;
     struct ks_task task;
     bool is_running;
+    bool has_failed; /* some of the round that runs, or ran last */
     bool is_ended;
 };
 
@@ -180,6 +181,8 @@ struct ks_log {
 };
 
 void ks_log_note_success(struct ks_log *log, enum ks_log_chore chore);
+/* What failed isn't tried any more. */
+void ks_log_note_rest(struct ks_log *log, enum ks_log_chore chore);
 /* NULL: for what the store said last. */
 void ks_log_note_failure(struct ks_log *log, enum ks_log_chore chore, const char *why);
 

@@ -49,6 +49,12 @@ ks_log_note_success(struct ks_log *log, enum ks_log_chore chore)
 }
 
 void
+ks_log_note_rest(struct ks_log *log, enum ks_log_chore chore)
+{
+    ks_chore_rest(&log->chores[chore]);
+}
+
+void
 ks_log_note_failure(struct ks_log *log, enum ks_log_chore chore, const char *why)
 {
     int64_t now_ms = ks_env_now_ms(log->env);

@@ -330,7 +330,11 @@ run_next(void *arg)
 {
     struct ks_meta_log *log = arg;
 
-    if (log->step != KS_META_LOG_REST || log->stopped != KAFSCALE_OK || !has_work(log)) {
+    if (log->step != KS_META_LOG_REST || log->stopped != KAFSCALE_OK) {
+        return;
+    }
+    if (!has_work(log)) {
+        ks_chore_rest(&log->chores[KS_META_LOG_CHORE_STEP]);
         return;
     }
     if (!log->is_loaded) {

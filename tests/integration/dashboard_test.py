@@ -11,6 +11,7 @@ import re
 import socket
 import subprocess
 import sys
+import urllib.parse
 
 import daemon
 from daemon import kcat, numbers, request
@@ -118,6 +119,55 @@ def every_metric_of_the_table_is_told(root):
     assert told == table, told ^ table
 
 
+def ask_prometheus(port, path):
+    try:
+        return json.loads(fetch(port, "/api/v1/" + path))["data"]
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def prometheus_takes_it_all(root):
+    """The program itself, with the rules, and a group whose name is no text."""
+    broker = start(root)
+    used(broker)
+    kcat(broker.address, "-G", "a\"b\\c\x01d" + "e" * 500, "-X", "auto.offset.reset=earliest", "-c",
+         "1", "-q", "numbers")
+    daemon.wait_until(lambda: scrape(broker).get("kafscale_committed_offsets") == "2", "lag")
+    address = daemon.free_address()
+    config = os.path.join(root, "prometheus.yml")
+    with open(config, "w", encoding="utf-8") as file:
+        json.dump({"global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+                   "rule_files": [os.path.abspath(RULES)],
+                   "scrape_configs": [{"job_name": "kafscale", "static_configs": [
+                       {"targets": ["127.0.0.1:%d" % port_of(broker)]}]}]}, file)
+    with open(os.path.join(root, "prometheus.log"), "w", encoding="utf-8") as log, \
+            subprocess.Popen(["prometheus", "--config.file=" + config, "--storage.tsdb.path=" +
+                              os.path.join(root, "tsdb"), "--web.listen-address=" + address],
+                             stdout=log, stderr=log) as process:
+        try:
+            port = int(address.rsplit(":", 1)[1])
+
+            def query(text):
+                found = ask_prometheus(port, "query?query=" + urllib.parse.quote(text))
+                return found["result"] if found else []
+
+            daemon.wait_until(lambda: query("kafscale_build_info"), "a scrape")
+            daemon.wait_until(lambda: ask_prometheus(port, "rules")["groups"][0]["evaluationTime"],
+                              "rules")
+            target = ask_prometheus(port, "targets")["activeTargets"][0]
+            assert (target["health"], target["lastError"]) == ("up", ""), target
+            assert len(query("kafscale_consumer_group_lag")) == 2
+            rules = ask_prometheus(port, "rules")["groups"][0]["rules"]
+            assert {rule["health"] for rule in rules} == {"ok"}, rules
+            assert not query("ALERTS")
+            told = len([name for name in scrape(broker) if name != "up"])
+            assert query("scrape_samples_post_metric_relabeling")[0]["value"][1] == str(told)
+            said = read(os.path.join(root, "prometheus.log"))
+            assert "level=warn" not in said and "level=error" not in said, said
+        finally:
+            process.terminate()
+
+
 def what_is_asked_for_exists(_root):
     known = metrics()
     for title, query in shown() + alerts():
@@ -202,6 +252,7 @@ def variables_are_asked_of_a_metric_that_is_there(_root):
 
 TESTS = (
     promtool_finds_kafscales_own_units_only, every_metric_of_the_table_is_told,
+    prometheus_takes_it_all,
     what_is_asked_for_exists, rates_are_of_what_only_grows,
     every_query_shows_something_of_a_broker_that_is_used, panels_say_what_they_show,
     no_panel_lies_on_another, variables_are_asked_of_a_metric_that_is_there)

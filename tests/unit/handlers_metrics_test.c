@@ -229,6 +229,32 @@ START_TEST(work_that_was_done_is_told_of)
 }
 END_TEST
 
+/* An object that can't be deleted is left to the next start: nothing fails then any more. */
+START_TEST(a_job_that_has_given_up_does_not_fail_any_more)
+{
+    static const struct ks_fate refused = { .fault = KS_FAULT_UNAVAILABLE };
+    struct client_batch batch = client_batch("a", 0);
+    double failing = 0;
+    int64_t offset;
+
+    ck_assert_int_eq(client_create(broker, "a", 1), KAFKA_ERROR_NONE);
+    ks_fault_store_next(broker->faults, KS_STORE_REMOVE, NULL, refused, UINT32_MAX);
+    for (int i = 0; i < 100; i++) {
+        ck_assert_int_eq(client_produce(broker, &batch, &offset), KAFKA_ERROR_NONE);
+    }
+    for (int i = 0; i < 600; i++) {
+        double now = metric("kafscale_job_failing_seconds", "name=\"deletion\"");
+
+        failing = now > failing ? now : failing;
+        virtual_env_run_for(&fixture.v, 1000);
+    }
+    ck_assert_double_gt(failing, 0);
+    ck_assert_double_gt(metric("kafscale_job_failures_total", "name=\"deletion\""), 0);
+    ck_assert_double_eq(metric("kafscale_job_failing_seconds", "name=\"deletion\""), 0);
+    ck_assert_double_eq(metric("kafscale_job_runs_total", "name=\"deletion\""), 0);
+}
+END_TEST
+
 START_TEST(what_the_store_costs_follows_from_its_requests)
 {
     struct ks_broker_options options;
@@ -337,6 +363,7 @@ suite_new(void)
     tcase_add_test(tests, a_job_that_fails_says_since_when_and_why);
     tcase_add_test(tests, jobs_have_names_of_their_own);
     tcase_add_test(tests, work_that_was_done_is_told_of);
+    tcase_add_test(tests, a_job_that_has_given_up_does_not_fail_any_more);
     tcase_add_test(tests, what_the_store_costs_follows_from_its_requests);
     tcase_add_test(tests, what_is_read_from_memory_is_a_hit);
     tcase_add_test(tests, kafscales_names_count_by_outcome_and_for_administrators);

@@ -200,6 +200,7 @@ write_piece(struct ks_shard *shard)
 
     if (!ks_shard_flush(shard, false)) {
         checkpoint->is_active = false;
+        fail(shard, "memory is short");
         return;
     }
     checkpoint->is_building = true;

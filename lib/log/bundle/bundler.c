@@ -59,6 +59,7 @@ lose(struct ks_bundler *bundler, const char *what)
     ks_log(&log->env->logger, KAFSCALE_LOG_ERROR, "old objects of a log stay key=%s reason=%s",
            bundler->key, what);
     ks_log_note_failure(log, KS_LOG_CHORE_BUNDLE, what);
+    ks_log_note_rest(log, KS_LOG_CHORE_BUNDLE);
     bundler->trail->is_lost = true;
     finish(bundler);
 }

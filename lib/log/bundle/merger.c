@@ -166,6 +166,7 @@ static void
 give_up(struct ks_merger *merger)
 {
     merger->trail->is_merge_over = true;
+    ks_log_note_rest(merger->trimmer->log, KS_LOG_CHORE_MERGE);
     discard(merger);
 }
 
@@ -721,6 +722,8 @@ ks_merger_start_if_due(struct ks_trimmer *trimmer)
     }
     if (status == KAFSCALE_NO_MEMORY) {
         put_off(trimmer);
+    } else if (status != KAFSCALE_OK) {
+        ks_log_note_rest(log, KS_LOG_CHORE_MERGE);
     }
 }
 

@@ -225,6 +225,9 @@ ks_compact_finish(struct ks_compact_job *job, bool is_done)
         partition->compaction.failures = is_done ? 0 : partition->compaction.failures + 1;
         ks_compact_note(log, partition);
     }
+    if (log->compactor.job_count == 0 && ks_list_is_empty(&log->compactor.due)) {
+        ks_log_note_rest(log, KS_LOG_CHORE_COMPACT);
+    }
     if (!is_over(log)) {
         poke(log);
     }

@@ -221,6 +221,13 @@ new_start(const struct stock *stock, int64_t wall_ms)
 
 static void go_on(void *arg);
 
+void
+ks_retention_fail(struct ks_log *log, enum kafscale_status status)
+{
+    log->retention.has_failed = true;
+    ks_log_note_failure(log, KS_LOG_CHORE_RETENTION, kafscale_status_text(status));
+}
+
 static void
 on_raised(void *arg, enum kafscale_status status)
 {
@@ -228,7 +235,7 @@ on_raised(void *arg, enum kafscale_status status)
 
     log->retention.raises--;
     if (status != KAFSCALE_OK && status != KAFSCALE_NOT_FOUND && status != KAFSCALE_STOPPED) {
-        ks_log_note_failure(log, KS_LOG_CHORE_RETENTION, kafscale_status_text(status));
+        ks_retention_fail(log, status);
         ks_log(&log->env->logger, KAFSCALE_LOG_WARN, "old records not deleted yet error=%s",
                kafscale_status_text(status));
     }
@@ -385,7 +392,9 @@ go_on(void *arg)
     }
     if (retention->raises == 0 && retention->walk_count == 0) {
         retention->is_running = false;
-        ks_log_note_success(log, KS_LOG_CHORE_RETENTION);
+        if (!retention->has_failed) {
+            ks_log_note_success(log, KS_LOG_CHORE_RETENTION);
+        }
         wait_until(log, retention->next_ms);
     }
 }
@@ -400,6 +409,7 @@ begin(void *arg)
         return;
     }
     retention->is_running = true;
+    retention->has_failed = false;
     retention->round++;
     retention->next_ms = KS_EXPIRES_NEVER;
     go_on(log);

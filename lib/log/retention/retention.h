@@ -30,6 +30,9 @@ int64_t ks_retention_bytes_above(const struct ks_partition *partition);
  */
 void ks_retention_walked(struct ks_log *log, struct ks_partition *partition, int64_t start);
 
+/* Something of the round can't be done now. */
+void ks_retention_fail(struct ks_log *log, enum kafscale_status status);
+
 /* --- retention_segments.c -------------------------------------------------------------------- */
 
 /* Whether the oldest of it lies in a segment and nowhere else that is known. */

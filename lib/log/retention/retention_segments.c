@@ -247,6 +247,9 @@ note_outcome(const struct ks_expiry_walk *walk, enum kafscale_status status)
                "old segments not deleted yet topic=%s partition=%" PRId32 " error=%s",
                walk->partition->topic_name, walk->owner.name.index, kafscale_status_text(status));
     }
+    if (status != KAFSCALE_FENCED && status != KAFSCALE_STOPPED) {
+        ks_retention_fail(walk->log, status);
+    }
     expiry->retry_ms = ks_env_wall_ms(env) + (RETRY_FIRST_MS << expiry->failures);
     expiry->failures += expiry->failures < RETRY_SHIFT_MAX;
 }

@@ -81,6 +81,8 @@ finish(struct sweep *sweep, enum kafscale_status status)
     }
     if (status == KAFSCALE_OK) {
         ks_log_note_success(log, KS_LOG_CHORE_SWEEP);
+    } else {
+        ks_log_note_rest(log, KS_LOG_CHORE_SWEEP);
     }
     sweep_free(sweep);
     if (done != NULL) {

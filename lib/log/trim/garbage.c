@@ -59,6 +59,9 @@ on_removed(void *arg, enum kafscale_status status, const struct kafscale_error *
     if (status == KAFSCALE_OK || ks_trimmer_is_over(log) || removal->attempts >= TRIES_MAX) {
         removal_free(removal);
         remove_next(trimmer);
+        if (trimmer->removal_count == 0) {
+            ks_log_note_rest(log, KS_LOG_CHORE_DELETE);
+        }
     } else {
         removal->retry = (struct ks_timer){ .on_due = submit_again, .arg = removal };
         ks_env_set_timer(log->env, &removal->retry,

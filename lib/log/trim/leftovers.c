@@ -107,6 +107,7 @@ is_answered(struct ks_leftovers *leftovers, enum kafscale_status status, void (*
         ks_log_note_failure(log, KS_LOG_CHORE_LEFTOVERS, NULL);
     }
     if (ks_trimmer_is_over(log) || (status != KAFSCALE_OK && ++leftovers->attempts >= TRIES_MAX)) {
+        ks_log_note_rest(log, KS_LOG_CHORE_LEFTOVERS);
         leftovers_free(leftovers);
         return false;
     }

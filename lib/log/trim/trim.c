@@ -232,6 +232,7 @@ ks_trimmer_step_done(struct ks_trimmer *trimmer)
     trimmer->trail = NULL;
     trimmer->bundle = NULL;
     trimmer->attempts = 0;
+    ks_log_note_rest(trimmer->log, KS_LOG_CHORE_TRIM);
     ks_trimmer_poke(trimmer->log);
 }
 
