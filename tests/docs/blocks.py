@@ -7,6 +7,7 @@ A comment begins with "test" and has a line for each of these:
     tier: long           only tests/run --long runs it
     needs: NAME          of TOOLS in docs_test.py; where that can't be had it is skipped
     in: clone            runs in a fresh copy of the project; in: root  in the project itself
+    alone: yes           the page's own broker is not there meanwhile
     until: PATTERN       it keeps running: goes on when its output has this, and ends with the page
     then: end            ends it at once
     status: NUMBER       it ends with that, instead of 0
@@ -20,10 +21,12 @@ A block of the kind `sh` is run, and one of the kind `output` after it is what i
 import dataclasses
 import re
 
+PAGES = ("README.md", "docs/user-guide.md", "docs/faq.md", "docs/operations.md",
+         "docs/clients.md", "docs/installing.md", "examples/clients/README.md")
 RUN, COMPARED, COMPILED = "sh", "output", "c"
 PARTS = ("java", "python", "go", "javascript", "yaml", "properties", "cmake", "xml")
 SHOWN = ("text", "json", "cpp")
-KEYS_ONCE = ("skip", "tier", "needs", "in", "until", "then", "status", "part of")
+KEYS_ONCE = ("skip", "tier", "needs", "in", "alone", "until", "then", "status", "part of")
 KEYS_OFTEN = ("setup", "replace")
 FENCE = re.compile(r"(`{3,}|~{3,})\s*(\S*)\s*$")
 

@@ -22,12 +22,13 @@ import time
 import blocks
 import tools
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "demo"))
+import settings as demo_settings  # noqa: E402
+
 import daemon
 import install
 
 ROOT = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
-PAGES = ("README.md", "docs/user-guide.md", "docs/operations.md", "docs/clients.md",
-         "docs/installing.md", "examples/clients/README.md")
 LIMIT_S, LONG_LIMIT_S, END_S = 120, 1500, 30
 NOT_CLONED = ("build", ".git", "kafscale-data")
 
@@ -144,10 +145,11 @@ class Page:
                 self.bucket = self.bucket or tools.Bucket()
             elif name not in self.tools:
                 self.tools[name] = tools.TOOLS[name](self.bin) or {}
-        if "until" in block.says:
+        if "until" in block.says or "alone" in block.says:
             self.end_running()
             self.end_broker()
-        elif not self.running and not self.broker and self.address in self.script_of(block):
+        elif not self.running and not self.broker and any(
+                address in self.script_of(block) for address in (self.address, self.metrics)):
             self.broker = daemon.Daemon(
                 self.folder, "listen=" + self.address, "metrics.addr=" + self.metrics,
                 "group.initial.rebalance.delay.ms=0",
@@ -298,17 +300,27 @@ def what_is_right_passes():
         assert found is None, (text, found)
 
 
+def options():
+    """(keys, names in the environment) of all of them."""
+    text = ""
+    for name in ("configuration.md", "topic-configuration.md"):
+        with open(os.path.join(ROOT, "docs", name), encoding="utf-8") as file:
+            text += file.read()
+    keys = set(re.findall(r"`([a-z][\w.]+)`", text))
+    names = {"KAFSCALE_" + re.sub(r"\W", "_", key).upper() for key in keys}
+    names |= set(re.findall(r"`(KAFSCALE_\w+)`", text))
+    return keys, names | {demo_settings.PREFIX + name for name, *_ in demo_settings.TABLE}
+
+
 def every_option_that_is_told_of_is_there():
-    """In the text, too: a key in code quotes that is set somewhere."""
-    with open(os.path.join(ROOT, "docs", "configuration.md"), encoding="utf-8") as file:
-        known = set(re.findall(r"`(\w[\w.]+)`", file.read()))
-    with open(os.path.join(ROOT, "docs", "topic-configuration.md"), encoding="utf-8") as file:
-        known |= set(re.findall(r"`(\w[\w.]+)`", file.read()))
-    for name in PAGES:
-        with open(os.path.join(ROOT, name), encoding="utf-8") as file:
-            text = file.read()
+    keys, names = options()
+    for page in blocks.PAGES:
+        with open(os.path.join(ROOT, page), encoding="utf-8") as file:
+            text = file.read().replace("lisen=", "listen=").replace("LISEN", "LISTEN")
         for key in re.findall(r"--set ([\w.]+)=", text):
-            assert key in known | {"key"}, "%s sets %s, which is no option" % (name, key)
+            assert key in keys | {"key"}, "%s sets %s, which is no option" % (page, key)
+        for name in re.findall(r"\bKAFSCALE_[A-Z_]*[A-Z]\b", text):
+            assert name in names, "%s names %s, which is no option" % (page, name)
 
 
 def say_what_is_not_run(found, is_long):
@@ -335,7 +347,7 @@ def main():
         wrong_pages_are_found, failing_commands_are_found, what_is_right_passes,
         every_option_that_is_told_of_is_there)]
     pages, found = [], []
-    for name in PAGES:
+    for name in blocks.PAGES:
         if arguments.only in (None, name):
             its = read_page(name)
             page = Page(name, (arguments.kafscaled, arguments.cli))

@@ -10,6 +10,9 @@ import sys
 
 from sources import main, read
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "docs"))
+import blocks  # noqa: E402
+
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```.*?^```", re.S | re.M)
 QUOTED_PATH = re.compile(r"`((?:lib|include|daemon|examples|tests|docs|packaging|proto)/[\w./-]+)`")
@@ -74,8 +77,18 @@ def check_generated(root):
         yield from (said.stdout + said.stderr).strip().split("\n")
 
 
+def check_blocks(root):
+    """Pages whose commands are run (tests/docs) say how; here, so that it is seen before that."""
+    for page in blocks.PAGES:
+        if os.path.exists(os.path.join(root, page)):
+            try:
+                blocks.blocks_of(page, read(root, page))
+            except blocks.BadPage as error:
+                yield str(error)
+
+
 def check(root):
-    return [*check_links(root), *check_paths(root), *check_generated(root)]
+    return [*check_links(root), *check_paths(root), *check_generated(root), *check_blocks(root)]
 
 
 if __name__ == "__main__":

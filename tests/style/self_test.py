@@ -126,6 +126,7 @@ PLANTED = (
     ("a time without a unit is found", check_headers, "include/kafscale/a.h",
      HEADER % ("/* An a. */\n" + EXPORT + "void kafscale_a(int64_t timeout);\n"),
      "a time without a unit"),
+    ("a block that no test knows is found", check_docs, "README.md", "```\nls\n```\n", "kind"),
     ("a stale generated page is found", check_docs, "docs/generate.py",
      "print('docs/protocol.md is stale')\nraise SystemExit(1)\n", "stale"),
 )
