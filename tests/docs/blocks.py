@@ -11,7 +11,7 @@ A comment begins with "test" and has a line for each of these:
     until: PATTERN       it keeps running: goes on when its output has this, and ends with the page
     then: end            ends it at once
     status: NUMBER       it ends with that, instead of 0
-    setup: COMMAND       runs before it, in the same shell
+    setup: COMMAND       runs before it, in the same shell; `serve NAME OPTION...` starts a broker
     replace: OLD => NEW  what a reader would replace by something of his own
     part of: FILE        its lines are in that file, which is tested
 

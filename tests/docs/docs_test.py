@@ -30,6 +30,29 @@ import install
 
 ROOT = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 LIMIT_S, LONG_LIMIT_S, END_S = 120, 1500, 30
+PRELUDE = """set -eu -o pipefail
+served=()
+end_served() {
+    for one in "${served[@]}"; do
+        kill "$one" 2>/dev/null && wait "$one" || true
+    done
+}
+# serve NAME OPTION...: a broker that is there as long as the block, and writes to NAME.out and .log
+serve() {
+    local name=$1
+    shift
+    kafscaled "$@" >"$name.out" 2>"$name.log" &
+    served+=($!)
+    trap end_served EXIT
+    until grep -qs listening "$name.out"; do
+        kill -0 $!
+        sleep 0.05
+    done
+}
+address_of() {
+    awk '{ print $4 }' "$1.out"
+}
+"""
 NOT_CLONED = ("build", ".git", "kafscale-data")
 
 
@@ -102,7 +125,7 @@ class Page:
             old, arrow, new = (part.strip() for part in (rule + " ").partition("=>"))
             assert arrow and old in text, "nothing to replace by '%s'" % rule
             text = text.replace(old, new)
-        return self.rewrite("\n".join(["set -eu -o pipefail", *block.says["setup"], text]))
+        return self.rewrite("\n".join([PRELUDE, *block.says["setup"], text]))
 
     def environment(self):
         more = {key: value for its in self.tools.values() for key, value in its.items()}
