@@ -141,19 +141,13 @@ read_chores(const struct ks_broker *broker, struct ks_metrics *metrics)
 static void
 read_groups(const struct ks_coordinator *coordinator, struct ks_metrics *metrics)
 {
-    const struct ks_coordinated_group *group = NULL;
-    size_t states[KS_GROUP_STATE_COUNT] = { 0 };
-    size_t member_count = 0;
-
-    while ((group = ks_coordinator_next(coordinator, group)) != NULL) {
-        states[ks_group_state(group->group)]++;
-        member_count += ks_group_member_count(group->group);
-    }
     for (int i = 0; i < KS_GROUP_DEAD; i++) {
         ks_metrics_add_of(metrics, KS_METRIC_groups, ks_group_state_name((enum ks_group_state) i),
-                          (double) states[i]);
+                          (double) coordinator->states[i]);
     }
-    ks_metrics_add(metrics, KS_METRIC_group_members, (double) member_count);
+    ks_metrics_add(metrics, KS_METRIC_group_members, (double) coordinator->member_count);
+    ks_metrics_add(metrics, KS_METRIC_group_partitions_unserved,
+                   (double) ks_coordinator_unserved(coordinator));
     ks_metrics_add(metrics, KS_METRIC_group_state_bytes, (double) coordinator->state_bytes);
     ks_metrics_add(metrics, KS_METRIC_group_state_limit_bytes,
                    (double) coordinator->options.state_bytes_max);

@@ -122,6 +122,11 @@ describe_groups(const struct ks_coordinator *coordinator, const struct kafscale_
     ks_describe_begin(describe, "groups");
     ks_describe_text(describe, "coordinator", name_of_service(coordinator));
     ks_describe_number(describe, "count", (int64_t) coordinator->group_count);
+    for (int i = 0; i < KS_GROUP_DEAD; i++) {
+        ks_describe_number(describe, ks_group_state_name((enum ks_group_state) i),
+                           (int64_t) coordinator->states[i]);
+    }
+    ks_describe_number(describe, "members", (int64_t) coordinator->member_count);
     ks_describe_number(describe, "state_bytes", (int64_t) coordinator->state_bytes);
     ks_describe_number(describe, "state_limit_bytes",
                        (int64_t) coordinator->options.state_bytes_max);

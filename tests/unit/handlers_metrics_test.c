@@ -324,6 +324,58 @@ START_TEST(kafscales_names_count_by_outcome_and_for_administrators)
 }
 END_TEST
 
+/* Sums are kept as groups change, and are what a walk through them would give. */
+static void
+expect_sums_of_groups(size_t groups, size_t members)
+{
+    struct ks_coordinator *coordinator = ks_broker_coordinator(broker->broker);
+    const struct ks_coordinated_group *group = NULL;
+    size_t states[KS_GROUP_STATE_COUNT] = { 0 };
+    size_t found = 0;
+
+    while ((group = ks_coordinator_next(coordinator, group)) != NULL) {
+        states[ks_group_state(group->group)]++;
+        found += ks_group_member_count(group->group);
+    }
+    ck_assert_mem_eq(coordinator->states, states, sizeof states);
+    ck_assert_uint_eq(coordinator->member_count, found);
+    ck_assert_uint_eq(coordinator->group_count, groups);
+    ck_assert_uint_eq(found, members);
+}
+
+START_TEST(sums_of_groups_follow_what_happens_to_them)
+{
+    struct group_commit other = group_commit(3);
+    struct group_joined joined;
+    struct test_call *second;
+    struct group_join join = group_join();
+
+    ck_assert_int_eq(client_create(broker, "a", 1), KAFKA_ERROR_NONE);
+    expect_sums_of_groups(0, 0);
+    joined = group_make_stable(broker);
+    expect_sums_of_groups(1, 1);
+    other.group = "other";
+    ck_assert_int_eq(group_committed(group_commit_begin(broker, &other)), KAFKA_ERROR_NONE);
+    expect_sums_of_groups(2, 1);
+    join.version = 3;
+    second = group_join_begin(broker, &join);
+    virtual_env_run_for(&fixture.v, 100);
+    expect_sums_of_groups(2, 2);
+    ck_assert_double_eq(metric("kafscale_groups", "state=\"PreparingRebalance\""), 1);
+    ck_assert_int_eq(group_leave(broker, 3, "g", joined.member_id, NULL), KAFKA_ERROR_NONE);
+    joined = group_joined(second);
+    expect_sums_of_groups(2, 1);
+    test_broker_stop(broker);
+    broker = group_broker_start(&fixture);
+    ck_assert_double_eq(metric("kafscale_group_partitions_unserved", ""), 0);
+    expect_sums_of_groups(2, 1);
+    virtual_env_run_for(&fixture.v, 100000);
+    expect_sums_of_groups(2, 0);
+    virtual_env_run_for(&fixture.v, INT64_C(9) * 24 * 3600 * 1000);
+    expect_sums_of_groups(0, 0);
+}
+END_TEST
+
 START_TEST(a_broker_can_be_read_at_every_step_of_its_end)
 {
     struct client_batch batch = client_batch("a", 0);
@@ -367,6 +419,7 @@ suite_new(void)
     tcase_add_test(tests, what_the_store_costs_follows_from_its_requests);
     tcase_add_test(tests, what_is_read_from_memory_is_a_hit);
     tcase_add_test(tests, kafscales_names_count_by_outcome_and_for_administrators);
+    tcase_add_test(tests, sums_of_groups_follow_what_happens_to_them);
     tcase_add_test(tests, a_broker_can_be_read_at_every_step_of_its_end);
     suite_add_tcase(suite, tests);
     return suite;

@@ -48,6 +48,8 @@ struct ks_coordinator {
     int32_t shard_count;
     int32_t loading_count;
     size_t group_count;
+    size_t states[KS_GROUP_STATE_COUNT]; /* how many groups are in each */
+    size_t member_count;
     size_t state_bytes;
     size_t pending_bytes;
     struct ks_list unopened; /* who waits for the topic */
@@ -196,8 +198,10 @@ struct ks_coordinated_group {
     struct kafscale_slice stored; /* its record's value as it was last appended; data NULL: none */
     struct ks_list store_link;    /* of the write with that record, until it is durable */
     uint64_t store_number;
-    uint64_t changed; /* the write of its shard with its last change */
-    size_t counted_bytes;
+    uint64_t changed;     /* the write of its shard with its last change */
+    size_t counted_bytes; /* as in the sums of all groups, with the following two */
+    enum ks_group_state counted_state;
+    size_t counted_members;
     int64_t unused_since_ms; /* wall time; 0: it is used */
     struct ks_timer timer;
     int64_t timer_due_ms;
@@ -222,6 +226,9 @@ bool ks_coordinator_is_current(const struct ks_coordinator *coordinator,
 /* All groups, in no order, of partitions that are served: NULL begins, NULL ends. */
 struct ks_coordinated_group *ks_coordinator_next(const struct ks_coordinator *coordinator,
                                                  const struct ks_coordinated_group *group);
+
+/* Partitions whose groups are not served: to be read, being read, or not understood. */
+int32_t ks_coordinator_unserved(const struct ks_coordinator *coordinator);
 
 /* Whether every partition is served; else what ks_coordinator_next gives isn't all. */
 enum ks_group_error ks_coordinator_is_complete(const struct ks_coordinator *coordinator);

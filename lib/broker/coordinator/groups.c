@@ -93,6 +93,17 @@ ks_coordinator_next(const struct ks_coordinator *coordinator,
     return first_from(coordinator, (int32_t) (group->shard - coordinator->shards) + 1);
 }
 
+int32_t
+ks_coordinator_unserved(const struct ks_coordinator *coordinator)
+{
+    int32_t count = 0;
+
+    for (int32_t i = 0; i < coordinator->shard_count; i++) {
+        count += coordinator->shards[i].state != KS_SHARD_SERVED;
+    }
+    return count;
+}
+
 enum ks_group_error
 ks_coordinator_is_complete(const struct ks_coordinator *coordinator)
 {
@@ -206,16 +217,23 @@ on_timer(void *arg)
 
 /* --- Making and dropping ---------------------------------------------------------------------- */
 
-/* Its share of the memory that all groups may have. */
+/* Its share of what all groups have, which is never walked through for it. */
 static void
-count_bytes(struct ks_coordinated_group *group)
+count(struct ks_coordinated_group *group)
 {
     struct ks_coordinator *coordinator = group->shard->coordinator;
+    enum ks_group_state state = ks_group_state(group->group);
+    size_t members = ks_group_member_count(group->group);
     size_t bytes =
         sizeof *group + ks_group_bytes(group->group) + group->offsets.bytes + group->stored.size;
 
     coordinator->state_bytes += bytes - group->counted_bytes;
     group->counted_bytes = bytes;
+    coordinator->states[group->counted_state]--;
+    coordinator->states[state]++;
+    group->counted_state = state;
+    coordinator->member_count += members - group->counted_members;
+    group->counted_members = members;
 }
 
 struct ks_coordinated_group *
@@ -251,7 +269,8 @@ ks_shard_make(struct ks_shard *shard, struct kafscale_slice id)
     }
     ks_list_append(&shard->groups, &group->link);
     coordinator->group_count++;
-    count_bytes(group);
+    coordinator->states[group->counted_state]++;
+    count(group);
     return group;
 }
 
@@ -274,6 +293,8 @@ ks_shard_drop(struct ks_coordinated_group *group, enum ks_group_error error)
     ks_table_remove(&shard->by_id, &group->node);
     ks_list_remove(&group->link);
     coordinator->group_count--;
+    coordinator->states[group->counted_state]--;
+    coordinator->member_count -= group->counted_members;
     coordinator->state_bytes -= group->counted_bytes;
     ks_group_free(group->group);
     ks_offsets_deinit(&group->offsets);
@@ -307,7 +328,7 @@ ks_coordinated_touch(struct ks_coordinated_group *group)
         return;
     }
     set_timer(group);
-    count_bytes(group);
+    count(group);
 }
 
 bool
