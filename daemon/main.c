@@ -38,6 +38,8 @@ enum { EXIT_USAGE = 2, EXIT_REPLACED = 3 };
  * it.
  */
 struct daemon {
+    const struct arguments *arguments;
+    char *const *environment;
     struct kafscale_broker *broker;
     int signal_fd;
     int change_fd;
@@ -88,12 +90,77 @@ stop(struct daemon *daemon)
     kafscale_broker_stop(daemon->broker, NULL, NULL);
 }
 
+/* --- Reading the configuration again ---------------------------------------------------------- */
+
+/* A manager that asked for it waits until it hears of the end. */
+static void
+tell_reloading(void)
+{
+    struct timespec now;
+    char lines[80];
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    (void) snprintf(lines, sizeof lines, "RELOADING=1\nMONOTONIC_USEC=%lld",
+                    (long long) now.tv_sec * 1000000 + now.tv_nsec / 1000);
+    notify_send(lines);
+}
+
+static enum kafscale_status
+read_again(struct daemon *daemon, struct kafscale_error *error)
+{
+    struct kafscale_options *options = kafscale_options_new();
+    enum kafscale_status status = KAFSCALE_NO_MEMORY;
+
+    if (options == NULL) {
+        (void) snprintf(error->text, sizeof error->text, "%s", kafscale_status_text(status));
+        return status;
+    }
+    status = arguments_apply(daemon->arguments, daemon->environment, options, report_from_library,
+                             NULL, error);
+    if (status == KAFSCALE_OK) {
+        status = kafscale_broker_reload(daemon->broker, options, error);
+    }
+    if (status == KAFSCALE_OK) {
+        report_set_format(kafscale_options_get(options, "log.format"));
+        daemon->stop_timeout_ms =
+            strtoll(kafscale_options_get(options, "stop.timeout.ms"), NULL, 10);
+    }
+    kafscale_options_free(options);
+    return status;
+}
+
+/* What is wrong with the new configuration leaves the old one in force. */
+static void
+reload(struct daemon *daemon)
+{
+    struct kafscale_error error = { 0 };
+    bool is_ready = atomic_load(&daemon->state) == KAFSCALE_BROKER_READY;
+
+    if (is_ready) {
+        tell_reloading();
+    }
+    if (read_again(daemon, &error) != KAFSCALE_OK) {
+        report(KAFSCALE_LOG_ERROR, "configuration not changed", "error", error.text, NULL);
+    }
+    if (is_ready) {
+        notify_send("READY=1");
+    }
+}
+
+/* --- What happens ----------------------------------------------------------------------------- */
+
 static void
 on_signal(struct daemon *daemon)
 {
     struct signalfd_siginfo info;
 
     if (read(daemon->signal_fd, &info, sizeof info) != (ssize_t) sizeof info) {
+        return;
+    }
+    if (info.ssi_signo == SIGHUP) {
+        if (!daemon->is_stopping) {
+            reload(daemon);
+        }
         return;
     }
     if (daemon->is_stopping && now_ms() - daemon->stop_called_ms < SIGNAL_ECHO_MS) {
@@ -250,11 +317,14 @@ raise_descriptor_limit(void)
  * signal_fd only.
  */
 static bool
-daemon_init(struct daemon *daemon, const struct kafscale_options *options)
+daemon_init(struct daemon *daemon, const struct arguments *arguments, char *const *environment,
+            const struct kafscale_options *options)
 {
     sigset_t signals;
 
-    *daemon = (struct daemon){ .signal_fd = -1,
+    *daemon = (struct daemon){ .arguments = arguments,
+                               .environment = environment,
+                               .signal_fd = -1,
                                .change_fd = -1,
                                .exit_code = EXIT_SUCCESS,
                                .watchdog_ms = notify_watchdog_ms(),
@@ -263,6 +333,7 @@ daemon_init(struct daemon *daemon, const struct kafscale_options *options)
     sigemptyset(&signals);
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGHUP);
     sigprocmask(SIG_BLOCK, &signals, NULL);
     daemon->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
     daemon->change_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -274,14 +345,15 @@ daemon_init(struct daemon *daemon, const struct kafscale_options *options)
 }
 
 static int
-serve(const struct kafscale_options *options)
+serve(const struct arguments *arguments, char *const *environment,
+      const struct kafscale_options *options)
 {
     struct daemon daemon;
     struct kafscale_error error = { 0 };
     int exit_code = EXIT_FAILURE;
 
     raise_descriptor_limit();
-    if (!daemon_init(&daemon, options)) {
+    if (!daemon_init(&daemon, arguments, environment, options)) {
         goto out;
     }
     daemon.broker = kafscale_broker_new(options, &error);
@@ -346,7 +418,7 @@ run_configured(const struct arguments *arguments, char *const *environment)
         goto out;
     }
     if (arguments->action == ACTION_SERVE) {
-        exit_code = serve(options);
+        exit_code = serve(arguments, environment, options);
         goto out;
     }
     if (kafscale_options_check(options, report_from_library, NULL, &error) != KAFSCALE_OK) {

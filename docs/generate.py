@@ -33,6 +33,10 @@ An unknown key, or a value that is not allowed, is an error at start, with the k
 what is allowed. In the environment an unknown name that begins with `KAFSCALE_` is a warning, and
 so is a value that begins with `tcp://`, which Kubernetes injects for services.
 
+What has *yes* in the column *live* may change while the broker runs: `kafscaled` reads its
+configuration again on SIGHUP ([Operations](operations.md#reading-the-configuration-again)), a
+program calls `kafscale_broker_reload()`. The rest needs a restart.
+
 Programs that link the library set the same keys with `kafscale_options_set()`.
 `kafscaled --help-options` prints this table, `kafscaled --check-config` the values in effect.
 Topics have [configurations of their own](topic-configuration.md).
@@ -45,6 +49,7 @@ KINDS = {
     "STORE": "`memory`, `dir:PATH` or `s3`",
     "NAMESPACE": "1 to 63 letters, digits, `-`, `_` or `.`",
 }
+LIVE_TEXT = {"LIVE": " May change while the daemon runs."}
 NUMBERS = {
     "INT16_MAX": 2**15 - 1, "INT32_MIN": -2**31, "INT32_MAX": 2**31 - 1, "INT64_MAX": 2**63 - 1,
 }
@@ -98,7 +103,7 @@ def allowed(kind, limits):
 
 
 def effect_text(effect, macros):
-    if effect == "USED":
+    if effect in ("USED", "LIVE"):
         return ""
     reason = words(inner(effect), macros)
     start = "Only the default is allowed" if effect.startswith("REFUSED") else "No effect"
@@ -110,9 +115,10 @@ def row(fields, macros):
     key, default = words(key, macros), words(default, macros)
     also = "" if environment == "NONE" else " `%s`" % inner(environment).strip('"')
     help_text = words(text, macros)
-    return "| `%s`%s | %s | %s | %s.%s |" % (
+    return "| `%s`%s | %s | %s | %s | %s.%s |" % (
         key, "<br>" + also.strip() if also else "", "`%s`" % default if default else "empty",
-        allowed(kind, limits), help_text[0].upper() + help_text[1:], effect_text(effect, macros))
+        allowed(kind, limits), "yes" if effect == "LIVE" else "",
+        help_text[0].upper() + help_text[1:], effect_text(effect, macros))
 
 
 def options():
@@ -139,7 +145,8 @@ def reasons():
 def configuration():
     lines = [HEAD]
     for title, found in options():
-        lines += ["\n## %s\n" % title, "| key | default | allowed | meaning |", "|---|---|---|---|"]
+        lines += ["\n## %s\n" % title, "| key | default | allowed | live | meaning |",
+                  "|---|---|---|---|---|"]
         lines += [row(fields, reasons()) for fields in found]
     return "\n".join(lines) + "\n"
 
@@ -148,7 +155,7 @@ def manual_entry(fields, macros):
     _, key, kind, default, limits, environment, effect, text = fields
     also = "" if environment == "NONE" else inner(environment).strip('"')
     return (words(key, macros), words(default, macros), allowed(kind, limits), also,
-            words(text, macros), effect_text(effect, macros))
+            words(text, macros), effect_text(effect, macros) or LIVE_TEXT.get(effect, ""))
 
 
 def manual_page():

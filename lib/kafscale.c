@@ -120,8 +120,8 @@ kafscale_broker_set_changed(struct kafscale_broker *broker, kafscale_broker_chan
 
 /* --- Listening -------------------------------------------------------------------------------- */
 
-static struct ks_net_limits
-limits_of(const struct kafscale_options *options)
+struct ks_net_limits
+ks_limits_of(const struct kafscale_options *options)
 {
     struct ks_net_limits limits = ks_net_limits_default();
 
@@ -194,7 +194,7 @@ listen_all(struct kafscale_broker *broker, struct kafscale_error *error)
     struct ks_request_sink sink = { .self = broker,
                                     .accept = accept_exchange,
                                     .gone = exchange_gone };
-    struct ks_net_limits limits = limits_of(broker->options);
+    struct ks_net_limits limits = ks_limits_of(broker->options);
     struct ks_endpoint endpoint;
     enum kafscale_status status;
     size_t count = 0;

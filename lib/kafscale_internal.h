@@ -68,6 +68,9 @@ struct kafscale_broker {
     int64_t started_wall_ms;
 };
 
+/* What the options say to the network. */
+struct ks_net_limits ks_limits_of(const struct kafscale_options *options);
+
 /*
  * The core and its handlers on the store that the options name. On failure there is no core. Once
  * it has begun, what fails ends the broker, not the call.

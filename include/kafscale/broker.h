@@ -97,6 +97,21 @@ KAFSCALE_EXPORT KAFSCALE_MUST_CHECK enum kafscale_status kafscale_broker_wait_re
 KAFSCALE_EXPORT void kafscale_broker_stop(struct kafscale_broker *broker,
                                           void (*on_stopped)(void *arg), void *arg);
 
+/*
+ * Puts `options` into force as far as they may change while a broker runs (`is_live` of struct
+ * kafscale_option; the column "live" of docs/configuration.md). The log tells what has changed, and
+ * of what is different otherwise, that it needs a restart. What administrators have set through
+ * Kafka's protocol goes before options still. Copies the options.
+ *
+ * On failure nothing has changed: KAFSCALE_INVALID when the options don't go together, by
+ * themselves or with those that stay, or the broker doesn't run; KAFSCALE_UNSUPPORTED;
+ * KAFSCALE_NO_MEMORY. Any thread, which waits for the loop; with the program's event_base the
+ * thread that runs it.
+ */
+KAFSCALE_EXPORT KAFSCALE_MUST_CHECK enum kafscale_status kafscale_broker_reload(
+    struct kafscale_broker *broker, const struct kafscale_options *options,
+    struct kafscale_error *error);
+
 /* Any thread. */
 KAFSCALE_EXPORT enum kafscale_broker_state kafscale_broker_state(
     const struct kafscale_broker *broker);

@@ -78,6 +78,7 @@ struct kafscale_option {
     enum kafscale_option_effect effect;
     const char *why; /* why it is not used; NULL when it is */
     bool is_secret;  /* not to be shown, and not to be given on a command line */
+    bool is_live;    /* may change while a broker runs: kafscale_broker_reload() */
     char allowed[KAFSCALE_OPTION_TEXT_BYTES]; /* in words, such as "an integer from 1 to 10000" */
     char environment
         [KAFSCALE_OPTION_TEXT_BYTES]; /* names separated by spaces, first the one that counts */

@@ -98,6 +98,16 @@ struct ks_broker *ks_broker_new(struct ks_env *env, struct kafscale_store store,
 KAFSCALE_MUST_CHECK enum kafscale_status ks_broker_set_endpoints(
     struct ks_broker *broker, const struct ks_endpoint *endpoints, size_t count);
 
+/*
+ * Puts what may change into force; `options` differ from those of the start in that only. Borrows
+ * them. Nothing has changed after KAFSCALE_NO_MEMORY, and KAFSCALE_STOPPED from its stop on.
+ */
+KAFSCALE_MUST_CHECK enum kafscale_status ks_broker_reload(struct ks_broker *broker,
+                                                          const struct ks_broker_options *options);
+
+/* What administrators have set under this name for brokers, which goes before options, or NULL. */
+const char *ks_broker_administered(struct ks_broker *broker, const char *key);
+
 typedef void ks_broker_done(void *arg, enum kafscale_status status,
                             const struct kafscale_error *error);
 

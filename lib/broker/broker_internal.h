@@ -82,6 +82,13 @@ struct ks_broker {
 void ks_broker_move(struct ks_broker *broker, enum ks_broker_state state,
                     const struct kafscale_error *error);
 
+/* What the options say to a log. */
+struct ks_log_limits ks_broker_log_limits(const struct ks_broker *broker);
+
+/* Replaces the defaults of topics that the options say. On failure they stay. */
+KAFSCALE_MUST_CHECK enum kafscale_status ks_broker_set_static_defaults(
+    struct ks_broker *broker, const struct ks_topic_config *config);
+
 /* Puts into force what a topic's configuration, or the defaults, say now. */
 void ks_broker_configure(struct ks_broker *broker, struct ks_topic *topic);
 

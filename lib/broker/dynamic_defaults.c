@@ -45,26 +45,59 @@ tell_topics(struct ks_broker *broker)
     }
 }
 
+/* What all three say now comes into force; on failure all stays. */
+static enum kafscale_status
+renew(struct ks_broker *broker)
+{
+    struct ks_topic_config defaults = { 0 };
+    enum kafscale_status status = put_together(broker, &defaults);
+
+    if (status != KAFSCALE_OK) {
+        ks_topic_config_deinit(&defaults);
+        return status;
+    }
+    ks_topic_config_deinit(&broker->options.topic_defaults);
+    broker->options.topic_defaults = defaults;
+    tell_topics(broker);
+    return KAFSCALE_OK;
+}
+
+enum kafscale_status
+ks_broker_set_static_defaults(struct ks_broker *broker, const struct ks_topic_config *config)
+{
+    struct ks_topic_config earlier = broker->static_defaults;
+    struct ks_topic_config copy = { 0 };
+    enum kafscale_status status = ks_topic_config_copy(config, &copy);
+
+    if (status != KAFSCALE_OK) {
+        return status;
+    }
+    broker->static_defaults = copy;
+    status = renew(broker);
+    if (status != KAFSCALE_OK) {
+        broker->static_defaults = earlier;
+        ks_topic_config_deinit(&copy);
+        return status;
+    }
+    ks_topic_config_deinit(&earlier);
+    return KAFSCALE_OK;
+}
+
 /* Takes what `config` owns, also on failure. */
 static enum kafscale_status
 replace(struct ks_broker *broker, enum ks_dynamic_scope scope, struct ks_dynamic_config *config)
 {
     struct ks_dynamic_config earlier = broker->dynamic[scope];
-    struct ks_topic_config defaults = { 0 };
     enum kafscale_status status;
 
     broker->dynamic[scope] = *config;
-    status = put_together(broker, &defaults);
+    status = renew(broker);
     if (status != KAFSCALE_OK) {
         broker->dynamic[scope] = earlier;
         ks_dynamic_config_deinit(config);
-        ks_topic_config_deinit(&defaults);
         return status;
     }
     ks_dynamic_config_deinit(&earlier);
-    ks_topic_config_deinit(&broker->options.topic_defaults);
-    broker->options.topic_defaults = defaults;
-    tell_topics(broker);
     return KAFSCALE_OK;
 }
 

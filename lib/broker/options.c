@@ -35,6 +35,7 @@ struct option_line {
     const char *help;
     enum option_kind kind;
     enum kafscale_option_effect effect;
+    bool is_live; /* may change while a broker runs */
 };
 
 #define NO_ETCD "metadata is kept in the store"
@@ -47,6 +48,7 @@ struct option_line {
 #define NONE .also = NULL
 #define ALSO(name) .also = name
 #define USED .effect = KAFSCALE_OPTION_USED
+#define LIVE .effect = KAFSCALE_OPTION_USED, .is_live = true
 #define IGNORED(reason) .effect = KAFSCALE_OPTION_IGNORED, .why = reason
 #define REFUSED(reason) .effect = KAFSCALE_OPTION_REFUSED, .why = reason
 
@@ -413,6 +415,36 @@ ks_option_fraction(const struct kafscale_options *options, enum ks_option_name n
 }
 
 bool
+ks_option_is_live(enum ks_option_name name)
+{
+    return option_lines[name].is_live;
+}
+
+const char *
+ks_option_shown(const struct kafscale_options *options, enum ks_option_name name)
+{
+    return option_lines[name].kind == KIND_SECRET ? "..." : ks_option_text(options, name);
+}
+
+const char *
+ks_option_key(enum ks_option_name name)
+{
+    return option_lines[name].key;
+}
+
+bool
+ks_option_equals(const struct kafscale_options *a, const struct kafscale_options *b,
+                 enum ks_option_name name)
+{
+    enum option_kind kind = option_lines[name].kind;
+
+    if (kind == KIND_INT64 || kind == KIND_BOOL) {
+        return ks_option_number(a, name) == ks_option_number(b, name);
+    }
+    return strcmp(ks_option_text(a, name), ks_option_text(b, name)) == 0;
+}
+
+bool
 ks_option_is_true(const struct kafscale_options *options, enum ks_option_name name)
 {
     return ks_option_number(options, name) != 0;
@@ -668,6 +700,7 @@ kafscale_option_at(size_t index, struct kafscale_option *option_out)
         .effect = line->effect,
         .why = line->why,
         .is_secret = line->kind == KIND_SECRET,
+        .is_live = line->is_live,
     };
     describe_allowed(line, option_out->allowed, sizeof option_out->allowed);
     environment_name(line, option_out->environment, sizeof option_out->environment);

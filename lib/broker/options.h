@@ -29,6 +29,16 @@ struct kafscale_options {
 /* NULL when memory is short. */
 struct kafscale_options *ks_options_copy(const struct kafscale_options *options);
 
+/*
+ * A copy of `wanted` in which all that can't change while a broker runs is as in `running`. NULL
+ * when memory is short.
+ */
+struct kafscale_options *ks_options_merge(const struct kafscale_options *running,
+                                          const struct kafscale_options *wanted);
+
+/* Each has the other's values afterwards. */
+void ks_options_swap(struct kafscale_options *a, struct kafscale_options *b);
+
 /* The number of an integer, 0 or 1 of a boolean; the name must be of such a kind. */
 int64_t ks_option_number(const struct kafscale_options *options, enum ks_option_name name);
 bool ks_option_is_true(const struct kafscale_options *options, enum ks_option_name name);
@@ -39,6 +49,17 @@ double ks_option_fraction(const struct kafscale_options *options, enum ks_option
 /* Never NULL; valid until the option is set again. */
 const char *ks_option_text(const struct kafscale_options *options, enum ks_option_name name);
 
+const char *ks_option_key(enum ks_option_name name);
+
+/* What may be shown of the text: secrets aren't. */
+const char *ks_option_shown(const struct kafscale_options *options, enum ks_option_name name);
+
+/* Whether it may change while a broker runs. */
+bool ks_option_is_live(enum ks_option_name name);
+
+/* Whether both mean the same; numbers and booleans may be spelled in several ways. */
+bool ks_option_equals(const struct kafscale_options *a, const struct kafscale_options *b,
+                      enum ks_option_name name);
 bool ks_option_is_set(const struct kafscale_options *options, enum ks_option_name name);
 enum kafscale_log_level ks_options_log_level(const struct kafscale_options *options);
 

@@ -220,10 +220,30 @@ on_look_failed(void *arg, const struct kafscale_error *error)
     ks_broker_fail(arg, error);
 }
 
+struct ks_log_limits
+ks_broker_log_limits(const struct ks_broker *broker)
+{
+    const struct ks_broker_options *options = &broker->options;
+    int64_t flush_interval_ms = options->flush_interval_ms;
+
+    if (flush_interval_ms < 0) {
+        flush_interval_ms = ks_store_flush_interval_ms(broker->store);
+    }
+    return (struct ks_log_limits){ .flush_interval_ms = flush_interval_ms,
+                                   .flush_bytes = options->flush_bytes,
+                                   .unflushed_bytes_max = options->unflushed_bytes_max,
+                                   .cache_bytes_max = options->cache_bytes_max,
+                                   .block_cache_bytes_min = options->cache_bytes_max / 4 * 3,
+                                   .cold_gets_max = options->cold_gets_max,
+                                   .read_ahead_bytes_max = options->read_ahead_bytes_max,
+                                   .retention_check_ms = options->retention_check_ms };
+}
+
 static struct ks_log *
 new_log(struct ks_broker *broker)
 {
     const struct ks_broker_options *options = &broker->options;
+    const struct ks_log_limits limits = ks_broker_log_limits(broker);
     struct ks_log_events events = { .arg = broker,
                                     .committed = on_committed,
                                     .flushed = on_flushed,
@@ -232,13 +252,11 @@ new_log(struct ks_broker *broker)
     struct ks_log_options log_options = { .ns = broker->ns,
                                           .cluster = broker->identity.record.cluster,
                                           .incarnation = broker->incarnation,
-                                          .flush_interval_ms = options->flush_interval_ms,
-                                          .flush_bytes = options->flush_bytes,
-                                          .unflushed_bytes_max = options->unflushed_bytes_max,
-                                          .cache_bytes_max = options->cache_bytes_max,
-                                          .block_cache_bytes_min = options->cache_bytes_max / 4 * 3,
-                                          .cold_gets_max = options->cold_gets_max,
-                                          .read_ahead_bytes_max = options->read_ahead_bytes_max,
+                                          .flush_interval_ms = limits.flush_interval_ms,
+                                          .flush_bytes = limits.flush_bytes,
+                                          .unflushed_bytes_max = limits.unflushed_bytes_max,
+                                          .cache_bytes_max = limits.cache_bytes_max,
+                                          .block_cache_bytes_min = limits.block_cache_bytes_min,
                                           .segment_bytes = options->segment_bytes,
                                           .compact_interval_ms = options->compact_interval_ms,
                                           .bundle_slots = options->bundle_slots,
@@ -248,11 +266,8 @@ new_log(struct ks_broker *broker)
                                           .merge_part_bytes = options->merge_part_bytes,
                                           .producers_max = options->producers_max,
                                           .producer_expiration_ms = options->producer_expiration_ms,
-                                          .retention_check_ms = options->retention_check_ms };
+                                          .retention_check_ms = limits.retention_check_ms };
 
-    if (log_options.flush_interval_ms < 0) {
-        log_options.flush_interval_ms = ks_store_flush_interval_ms(broker->store);
-    }
     return ks_log_new(broker->env, broker->store, broker->meta, &log_options, &events);
 }
 

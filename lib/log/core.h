@@ -226,6 +226,9 @@ void ks_slot_send(struct ks_slot *slot);
 
 /* --- cache: read.c --- */
 void ks_cache_add(struct ks_log *log, struct ks_cached_batch *cached);
+
+/* Drops the oldest until all that is cached keeps its limits. */
+void ks_cache_fit(struct ks_log *log);
 void ks_cache_drop_partition(struct ks_log *log, struct ks_partition *partition);
 
 /* --- read.c --- */

@@ -77,6 +77,21 @@ struct ks_log_events {
     void (*failed)(void *arg, const struct kafscale_error *error);
 };
 
+/* Of these, what may change while the log is written and read. */
+struct ks_log_limits {
+    int64_t flush_interval_ms;
+    size_t flush_bytes;
+    size_t unflushed_bytes_max;
+    size_t cache_bytes_max;
+    size_t block_cache_bytes_min;
+    uint32_t cold_gets_max;
+    size_t read_ahead_bytes_max;
+    int64_t retention_check_ms;
+};
+
+/* At any time before ks_log_stop: what is under way ends as it has begun. */
+void ks_log_set_limits(struct ks_log *log, const struct ks_log_limits *limits);
+
 /* Borrows env, store and meta, which must outlive the log. The options are copied. */
 struct ks_log *ks_log_new(struct ks_env *env, struct ks_store *store, struct ks_meta *meta,
                           const struct ks_log_options *options, const struct ks_log_events *events);

@@ -196,6 +196,24 @@ grant_waiting(struct ks_memory_account *account)
 }
 
 void
+ks_memory_account_resize(struct ks_memory_account *account, size_t bytes_max)
+{
+    struct ks_list *huge = &account->lines[KS_MEMORY_LINE_HUGE];
+
+    assert(bytes_max > KS_MEMORY_LARGE_BYTES_MAX);
+
+    account->bytes_max = bytes_max;
+    for (struct ks_list *node = huge->next; node != huge; node = node->next) {
+        struct ks_reservation *waiting = KS_CONTAINER(node, struct ks_reservation, link);
+
+        if (waiting->bytes > bytes_max) {
+            waiting->bytes = bytes_max;
+        }
+    }
+    grant_waiting(account);
+}
+
+void
 ks_memory_account_release(struct ks_memory_account *account, struct ks_reservation *reservation)
 {
     switch (reservation->state) {

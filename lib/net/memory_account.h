@@ -62,6 +62,12 @@ struct ks_reservation {
 void ks_memory_account_init(struct ks_memory_account *account, size_t bytes_max,
                             size_t reserve_bytes_max);
 
+/*
+ * Another limit, while the account is used. What is there stays, also beyond it; a reservation that
+ * waits for more than all waits for all.
+ */
+void ks_memory_account_resize(struct ks_memory_account *account, size_t bytes_max);
+
 /* What is left; 0 also when charges have taken it past its limit. */
 size_t ks_memory_account_room(const struct ks_memory_account *account);
 

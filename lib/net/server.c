@@ -272,6 +272,19 @@ ks_server_pause(struct ks_server *server, bool is_paused)
 }
 
 void
+ks_server_set_limits(struct ks_server *server, const struct ks_net_limits *limits)
+{
+    assert(limits->frame_bytes_max == server->limits.frame_bytes_max);
+
+    server->limits = *limits;
+    ks_memory_account_resize(&server->account, limits->memory_bytes_max);
+    for (struct ks_list *node = server->connections.next; node != &server->connections;
+         node = node->next) {
+        ks_connection_wake(KS_CONTAINER(node, struct ks_connection, link));
+    }
+}
+
+void
 ks_server_drop_connections(struct ks_server *server, const char *reason)
 {
     for (struct ks_list *node = server->connections.next; node != &server->connections;

@@ -77,6 +77,12 @@ void ks_server_drop_connections(struct ks_server *server, const char *reason);
 /* While refusing, whoever connects is closed at once; connections that there are stay. */
 void ks_server_refuse(struct ks_server *server, bool is_refusing);
 
+/*
+ * Other limits, but for the largest frame, which ks_net_limits_check() accepts. They hold for
+ * connections that there are too; those beyond a number stay.
+ */
+void ks_server_set_limits(struct ks_server *server, const struct ks_net_limits *limits);
+
 struct ks_server_counters ks_server_counters(const struct ks_server *server);
 
 #endif

@@ -744,6 +744,15 @@ ks_store_set_health(struct ks_store *store, const struct ks_health_options *opti
 }
 
 void
+ks_store_set_health_limits(struct ks_store *store, const struct ks_health_options *options)
+{
+    int64_t window_ms = store->health.options.window_ms;
+
+    store->health.options = *options;
+    store->health.options.window_ms = window_ms;
+}
+
+void
 ks_store_read_health(struct ks_store *store, struct ks_health_reading *reading_out)
 {
     ks_store_health_read(&store->health, ks_env_now_ms(store->env), reading_out);

@@ -108,6 +108,9 @@ bool ks_store_is_closing(const struct ks_store *store);
  * forgets what was known.
  */
 void ks_store_set_health(struct ks_store *store, const struct ks_health_options *options);
+
+/* The same without forgetting what was measured; the window stays as long as it is. */
+void ks_store_set_health_limits(struct ks_store *store, const struct ks_health_options *options);
 void ks_store_read_health(struct ks_store *store, struct ks_health_reading *reading_out);
 
 const struct ks_store_counters *ks_store_counters(const struct ks_store *store);

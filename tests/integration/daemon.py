@@ -37,9 +37,11 @@ class Daemon:
 
     running = []
 
-    def __init__(self, root, *settings, environment=None, cwd=None, name="log", disk=None):
+    def __init__(self, root, *settings, environment=None, cwd=None, name="log", disk=None,
+                 config=None):
         self.log = open(os.path.join(root, name), "a+", encoding="utf-8")
         arguments = [BINARY] + [word for setting in settings for word in ("--set", setting)]
+        arguments += ["--config", config] if config else []
         more = {**(environment or {}), **(disk.environment() if disk else {})}
         self.process = subprocess.Popen(
             arguments, stdout=subprocess.PIPE, stderr=self.log, text=True, cwd=cwd,

@@ -7,6 +7,7 @@ Usage: notify_test.py KAFSCALED
 import ctypes
 import os
 import select
+import signal
 import socket
 import subprocess
 import sys
@@ -99,6 +100,18 @@ def one_that_is_replaced_says_that_it_stops(root):
     assert second.stop() == 0, second.said()
 
 
+def a_configuration_read_again_is_told_when_it_begins_and_ends(root):
+    manager = Manager(os.path.join(root, "manager"))
+    daemon = start(root, environment=manager.environment())
+    assert manager.next()[0] == "READY=1"
+    for _ in range(2):
+        daemon.process.send_signal(signal.SIGHUP)
+        lines = manager.next()
+        assert lines[0] == "RELOADING=1" and lines[1].startswith("MONOTONIC_USEC="), lines
+        assert manager.next() == ["READY=1"]
+    assert daemon.stop() == 0
+
+
 def a_manager_that_cannot_be_told_is_a_warning_once(root):
     for name in ("vsock:2:1234", os.path.join(root, "nobody"), "@" + "x" * 200, "/", "relative"):
         daemon = start(root, environment={"NOTIFY_SOCKET": name})
@@ -163,7 +176,8 @@ if __name__ == "__main__":
         it_says_when_it_serves_and_when_it_stops,
         it_is_not_ready_before_it_can_be_used,
         one_that_is_replaced_says_that_it_stops,
-        a_manager_that_cannot_be_told_is_a_warning_once,
+        a_configuration_read_again_is_told_when_it_begins_and_ends,
+    a_manager_that_cannot_be_told_is_a_warning_once,
         it_shows_life_as_often_as_the_watchdog_wants,
         it_keeps_silent_where_the_watchdog_is_not_for_it,
         a_loop_that_hangs_shows_no_life,

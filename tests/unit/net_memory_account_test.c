@@ -241,6 +241,37 @@ START_TEST(claims_share_what_is_left_and_small_ones_have_the_reserve)
 }
 END_TEST
 
+/* Who waits for all of it waits for all that there is now. */
+START_TEST(another_limit_lets_in_who_waits_and_keeps_nobody_waiting_for_ever)
+{
+    struct fixture f = { 0 };
+    struct asker first;
+    struct asker second;
+    struct asker huge;
+
+    ks_memory_account_init(&f.account, 2 * MIB, 2 * SMALL);
+    ck_assert(ask(&f, &first, 'a', 1 * MIB));
+    ck_assert(!ask(&f, &huge, 'h', 2 * MIB));
+    ck_assert(!ask(&f, &second, 'b', 1 * MIB));
+    ks_memory_account_resize(&f.account, 2 * MIB - 100 * KIB);
+    ck_assert_str_eq(f.granted, "");
+    ck_assert_uint_eq(huge.reservation.bytes, 2 * MIB - 100 * KIB);
+    ks_memory_account_resize(&f.account, 5 * MIB);
+    ck_assert_str_eq(f.granted, "bh");
+    release(&f, &first);
+    release(&f, &second);
+    release(&f, &huge);
+    expect_empty(&f);
+    ck_assert(ask(&f, &huge, 'h', 5 * MIB));
+    ks_memory_account_resize(&f.account, 2 * MIB);
+    ck_assert(!ask(&f, &first, 'a', 1 * MIB));
+    release(&f, &huge);
+    ck_assert_str_eq(f.granted, "bha");
+    release(&f, &first);
+    expect_empty(&f);
+}
+END_TEST
+
 Suite *
 suite_new(void)
 {
@@ -256,6 +287,7 @@ suite_new(void)
     tcase_add_test(cases, huge_ones_leave_half_of_the_account_to_others);
     tcase_add_test(cases, frame_larger_than_half_of_the_account_is_served_in_the_end);
     tcase_add_test(cases, claims_share_what_is_left_and_small_ones_have_the_reserve);
+    tcase_add_test(cases, another_limit_lets_in_who_waits_and_keeps_nobody_waiting_for_ever);
     suite_add_tcase(suite, cases);
     return suite;
 }

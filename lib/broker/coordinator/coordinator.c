@@ -27,6 +27,19 @@ ks_coordinator_init(struct ks_coordinator *coordinator, struct ks_env *env,
 }
 
 void
+ks_coordinator_set_options(struct ks_coordinator *coordinator,
+                           const struct ks_coordinator_options *options)
+{
+    coordinator->options = *options;
+    coordinator->group_options.initial_delay_ms = options->initial_delay_ms;
+    coordinator->group_options.size_max = options->group_size_max;
+    if (ks_env_timer_is_set(&coordinator->expiry)) {
+        ks_env_cancel_timer(coordinator->env, &coordinator->expiry);
+        ks_coordinator_set_expiry(coordinator);
+    }
+}
+
+void
 ks_coordinator_start(struct ks_coordinator *coordinator, struct ks_log *log,
                      struct ks_appender *appender)
 {

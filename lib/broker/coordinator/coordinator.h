@@ -72,6 +72,10 @@ struct ks_coordinator {
 };
 
 /* Borrows env and topics. */
+/* While it is used. What is under way ends as it has begun; groups there are may be too large. */
+void ks_coordinator_set_options(struct ks_coordinator *coordinator,
+                                const struct ks_coordinator_options *options);
+
 void ks_coordinator_init(struct ks_coordinator *coordinator, struct ks_env *env,
                          struct ks_topics *topics, const struct ks_coordinator_options *options);
 

@@ -29,6 +29,12 @@ ks_cache_add(struct ks_log *log, struct ks_cached_batch *cached)
 
     ks_list_append(&log->cache, &cached->link);
     log->cache_bytes += cached->bytes.size;
+    ks_cache_fit(log);
+}
+
+void
+ks_cache_fit(struct ks_log *log)
+{
     ks_block_cache_fit(log);
     while (log->cache_bytes > 0 &&
            log->cache_bytes + log->blocks.bytes > log->options.cache_bytes_max) {
