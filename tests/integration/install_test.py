@@ -29,7 +29,7 @@ INSTALLED = (
     r"lib.*/pkgconfig/libkafscale\.pc",
     r"lib/systemd/system/kafscaled\.service",
     r"share/doc/kafscale/LICENSE",
-    r"share/doc/kafscale/examples/(kafscaled|s3)\.conf",
+    r"share/doc/kafscale/examples/((kafscaled|s3)\.conf|kafscale\.(json|rules\.yml))",
     r"share/man/man1/kafscale-cli\.1",
     r"share/man/man1/kafscaled\.1",
 )

@@ -10,7 +10,8 @@ import sys
 
 FOLDERS = ("include", "lib", "daemon", "demo", "examples", "tests", "proto", "docs", "packaging",
            "pkgconfig")
-SCRIPTS = ("quickstart", "tests/run", ".ci/run", "tests/headers/compile_alone")
+SCRIPTS = ("quickstart", "tests/run", ".ci/run", "tests/headers/compile_alone",
+           "packaging/image/make-root")
 CODE = (".c", ".h", ".def", ".py", ".sh")
 
 COMMENT_OR_LITERAL = re.compile(
