@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the pages that follow from tables: docs/configuration.md and docs/man/kafscaled.1 from
-lib/broker/options.def, docs/protocol.md from proto/kafka and lib/handlers/api.def.
+"""Writes the pages that follow from tables: docs/configuration.md and docs/man/kafscaled.conf.5
+from lib/broker/options.def, docs/man/libkafscale.3 from the public headers, docs/protocol.md from
+proto/kafka and lib/handlers/api.def.
 
 With --check nothing is written; pages that are not what their tables give now are named, and fail.
 """
 import os
 import re
 import sys
+from email.utils import parsedate_to_datetime
 
-from generate_man import manual
+from generate_man import configuration_page, daemon_page, library_page
 from generate_protocol import protocol
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -158,10 +160,23 @@ def manual_entry(fields, macros):
             words(text, macros), effect_text(effect, macros) or LIVE_TEXT.get(effect, ""))
 
 
-def manual_page():
-    version = re.search(r"version: '([^']*)'", read("meson.build")).group(1)
-    return manual(version, [(title, [manual_entry(fields, reasons()) for fields in found])
-                            for title, found in options()])
+def release():
+    """The version that is, or is worked on, and its date."""
+    date = re.search(r"^ -- .*>  (.*)$", read("debian/changelog"), re.M).group(1)
+    return (re.search(r"version: '([^']*)'", read("meson.build")).group(1),
+            parsedate_to_datetime(date).strftime("%Y-%m-%d"))
+
+
+def configuration_manual():
+    return configuration_page(release(), [
+        (title, [manual_entry(fields, reasons()) for fields in found])
+        for title, found in options()])
+
+
+def library_manual():
+    folder = os.path.join("include", "kafscale")
+    return library_page(release(), read(os.path.join(folder, "kafscale.h")), {
+        name: read(os.path.join(folder, name)) for name in os.listdir(os.path.join(ROOT, folder))})
 
 
 TOPIC_HEAD = """# Topic configuration
@@ -227,7 +242,9 @@ PAGES = {
     "docs/metrics.md": metrics,
     "docs/configuration.md": configuration,
     "docs/topic-configuration.md": topic_configuration,
-    "docs/man/kafscaled.1": manual_page,
+    "docs/man/kafscaled.8": lambda: daemon_page(release()),
+    "docs/man/kafscaled.conf.5": configuration_manual,
+    "docs/man/libkafscale.3": library_manual,
     "docs/protocol.md": lambda: protocol(ROOT),
 }
 

@@ -31,7 +31,9 @@ INSTALLED = (
     r"share/doc/kafscale/LICENSE",
     r"share/doc/kafscale/examples/((kafscaled|s3)\.conf|kafscale\.(json|rules\.yml))",
     r"share/man/man1/kafscale-cli\.1",
-    r"share/man/man1/kafscaled\.1",
+    r"share/man/man3/libkafscale\.3",
+    r"share/man/man5/kafscaled\.conf\.5",
+    r"share/man/man8/kafscaled\.8",
 )
 
 

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Documents stay true where a machine can tell: links lead somewhere, paths named in code quotes
-exist, and generated pages are what their tables give now (docs/generate.py).
+exist, generated pages are what their tables give now (docs/generate.py), and manual pages are what
+mandoc understands and refer to pages that there are.
 """
 import glob
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -87,8 +89,28 @@ def check_blocks(root):
                 yield str(error)
 
 
+def check_manuals(root):
+    pages = sorted(glob.glob(os.path.join(root, "docs", "man", "*.[1-8]")))
+    names = {os.path.basename(page) for page in pages}
+    for page in pages:
+        path = os.path.relpath(page, root)
+        text = read(root, path)
+        title = re.search(r"^\.TH (\S+) (\d)", text, re.M)
+        if not title or "%s.%s" % (title[1].replace("\\", "").lower(), title[2]) not in path:
+            yield "%s: its .TH is of another page" % path
+        for name, section in re.findall(r"^\.BR (\S+) \((\d)\)", text, re.M):
+            name = "%s.%s" % (name.replace("\\", ""), section)
+            if re.search("kafscale", name) and name not in names:
+                yield "%s: refers to %s, which does not exist" % (path, name)
+    if pages and shutil.which("mandoc"):
+        said = subprocess.run(["mandoc", "-Tlint", "-Wwarning", *pages], capture_output=True,
+                              text=True, check=False)
+        yield from (said.stdout + said.stderr).replace(root + "/", "").splitlines()
+
+
 def check(root):
-    return [*check_links(root), *check_paths(root), *check_generated(root), *check_blocks(root)]
+    return [*check_links(root), *check_paths(root), *check_generated(root), *check_blocks(root),
+            *check_manuals(root)]
 
 
 if __name__ == "__main__":

@@ -22,6 +22,9 @@ CONFIG = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", ".
 LOGGING = LICENCE + "#include \"log/log.h\"\n\nvoid\nks_say(void)\n{\n" \
                     "    ks_log(logger, KAFSCALE_LOG_WARN, %s);\n}\n"
 
+MANUAL = '.TH KAFSCALED 8 "2026-01-01" "kafscale" "kafscale"\n' \
+         ".SH NAME\nkafscaled \\- a broker\n.SH DESCRIPTION\nIt listens.\n"
+
 CLEAN = {
     "include/kafscale/status.h": LICENCE + "#include <stddef.h>\n",
     "lib/base/list.h": LICENCE + "#include \"kafscale/status.h\"\n",
@@ -33,6 +36,7 @@ CLEAN = {
     "lib/kafscale.c": LICENCE + "#include \"log/log.h\"\n",
     "daemon/main.c": LICENCE + "#include \"kafscale/status.h\"\n",
     "docs/architecture.md": "# Layers\n\n[here](#layers), `lib/log/log.h`\n",
+    "docs/man/kafscaled.8": MANUAL + ".SH SEE ALSO\n.BR kafscaled (8)\n",
     "README.md": "[architecture](docs/architecture.md#layers)\n",
 }
 
@@ -129,10 +133,18 @@ PLANTED = (
     ("a block that no test knows is found", check_docs, "README.md", "```\nls\n```\n", "kind"),
     ("a stale generated page is found", check_docs, "docs/generate.py",
      "print('docs/protocol.md is stale')\nraise SystemExit(1)\n", "stale"),
+    ("a manual page under another one's name is found", check_docs,
+     "docs/man/kafscaled.1", MANUAL.replace(" 8 ", " 1 ").replace("KAFSCALED", "KAFKAD"), ".TH"),
+    ("a reference to no manual page is found", check_docs,
+     "docs/man/kafscaled.8", MANUAL + ".BR kafscaled.conf (5)\n", "kafscaled.conf.5, which does"),
 )
 IF_CLANG_FORMAT = (
     ("a line that clang-format would change is found", check_format,
      "lib/log/ugly.c", LICENCE + "int ugly(void) {return 1;}\n", "clang-format would change it"),
+)
+IF_MANDOC = (
+    ("a manual page that mandoc does not understand is found", check_docs,
+     "docs/man/kafscaled.8", MANUAL + ".BOLD text\n", "unknown macro"),
 )
 
 
@@ -179,6 +191,7 @@ def main():
         found = findings(check, {})
         results.append(("%s accepts a clean tree" % check.__name__, not found, found))
     planted = PLANTED + (IF_CLANG_FORMAT if check_format.clang_format() else ())
+    planted += IF_MANDOC if shutil.which("mandoc") else ()
     for case in planted:
         results.append((case[0], *is_found(case)))
     results.append(("a check run as a command exits with failure", real_mains_fail(), []))
