@@ -31,6 +31,8 @@ DROP_IN = "etc/systemd/system/kafscaled.service.d/test.conf"
 S3_DROP_IN = "etc/systemd/system/kafscaled.service.d/s3.conf"
 CREDENTIALS = "[default]\naws_access_key_id = %s\naws_secret_access_key = %s\n"
 BUILD_TOOLS = ("gcc", "g++", "libc6-dev", "make", "cmake", "pkg-config")
+AS_THE_SERVICE = ("-p", "DynamicUser=yes", "-p", "User=kafscaled", "-p",
+                  "StateDirectory=kafscaled")
 FOR_STATIC = ("libcurl4-openssl-dev", "libexpat1-dev", "libssl-dev", "libyajl-dev")
 
 
@@ -190,6 +192,9 @@ class Packages:
             wait_until(lambda: system.show("kafscaled", "NRestarts") == "1" and
                        system.show("kafscaled", "SubState") == "running", "the restart")
             assert consume(self.address(system)) == "through systemd\nafter the restart\n"
+            said = system.run("systemd-run", "--pipe", "--wait", "--quiet", *AS_THE_SERVICE,
+                              "kafscale-cli", "--set", "store=dir:/var/lib/kafscaled/store", "ls")
+            assert "/wal/" in said, said
 
     def a_daemon_that_hangs_is_ended_and_started_again(self):
         self.service.write(DROP_IN, "[Service]\nRestartSec=100ms\nWatchdogSec=1s\n")
