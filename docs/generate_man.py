@@ -54,7 +54,11 @@ Print what they say, and end.
 .B SIGINT
 and
 .B SIGTERM
-stop the broker within two seconds; a second one ends it at once. After
+stop the broker within two seconds; a second one ends it at once. On
+.B SIGHUP
+it reads its configuration again; the keys that may change while it runs are marked in
+.BR kafscaled.conf (5).
+After
 .B SIGKILL
 nothing acknowledged is missing.
 .SH EXIT STATUS
@@ -78,7 +82,8 @@ has a variable; they count before the file.
 .B NOTIFY_SOCKET
 Where a service manager wants to hear, as of
 .BR sd_notify (3),
-that clients can connect (\fBREADY=1\fR) and that the broker stops (\fBSTOPPING=1\fR).
+that clients can connect (\fBREADY=1\fR), that the configuration is read again (\fBRELOADING=1\fR),
+and that the broker stops (\fBSTOPPING=1\fR).
 .TP
 .BR WATCHDOG_USEC ", " WATCHDOG_PID
 How often it wants to hear \fBWATCHDOG=1\fR, and of which process. It is sent only while the

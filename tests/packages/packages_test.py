@@ -196,6 +196,17 @@ class Packages:
                               "kafscale-cli", "--set", "store=dir:/var/lib/kafscaled/store", "ls")
             assert "/wal/" in said, said
 
+    def a_reload_puts_into_force_what_may_change(self):
+        with Booted(self.service) as system:
+            pid = system.show("kafscaled", "MainPID")
+            self.service.write(CONF, self.service.read(CONF) + "s3.latency.warn.ms=600\n")
+            system.run("systemctl", "reload", "kafscaled")
+            wait_until(lambda: "key=s3.latency.warn.ms value=600 was=500" in
+                       system.run("journalctl", "-b", "--no-pager", "-u", "kafscaled"),
+                       "word of the change")
+            assert system.show("kafscaled", "ActiveState") == "active"
+            assert system.show("kafscaled", "MainPID") == pid
+
     def a_daemon_that_hangs_is_ended_and_started_again(self):
         self.service.write(DROP_IN, "[Service]\nRestartSec=100ms\nWatchdogSec=1s\n")
         with Booted(self.service) as system:
@@ -365,6 +376,7 @@ class Packages:
             self.they_install_without_what_they_only_recommend,
             self.systemd_runs_it_as_nobody_with_nothing,
             self.records_survive_a_restart_of_the_system_and_of_a_killed_daemon,
+            self.a_reload_puts_into_force_what_may_change,
             self.a_daemon_that_hangs_is_ended_and_started_again,
             self.what_a_restart_cannot_cure_is_not_restarted,
             self.the_drop_in_hands_it_the_keys_of_a_bucket,
