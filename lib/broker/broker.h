@@ -145,6 +145,9 @@ const struct kafscale_error *ks_broker_error(const struct ks_broker *broker);
 /* How well the store answers. In any state. */
 void ks_broker_read_health(const struct ks_broker *broker, struct ks_health_reading *reading_out);
 
+/* Partitions of known topics that are not open: not yet, or they can't be read. */
+int64_t ks_broker_unserved_partitions(const struct ks_broker *broker);
+
 /*
  * What the broker does in the background, one after the other: index 0 and up; NULL past the last.
  * Which there are changes when it starts and stops.

@@ -123,6 +123,25 @@ must_go_on(const struct ks_opener *opener, const struct ks_topic *topic, bool ha
            count_closed(topic) > 0;
 }
 
+/* What can't be read isn't tried again: it is counted, and doesn't fail on. */
+static void
+note_outcome(struct ks_opener *opener, enum kafscale_status status, bool has_rest)
+{
+    int64_t now_ms = ks_env_now_ms(opener->env);
+
+    for (size_t i = 0; i < opener->count; i++) {
+        status = opener->results[i] == KAFSCALE_OK ? status : opener->results[i];
+    }
+    if (status == KAFSCALE_OK || status == KAFSCALE_NOT_FOUND) {
+        ks_chore_succeed(&opener->opening, now_ms);
+        return;
+    }
+    ks_chore_fail(&opener->opening, now_ms, kafscale_status_text(status));
+    if (!has_rest) {
+        ks_chore_rest(&opener->opening);
+    }
+}
+
 static void
 on_open(void *arg, enum kafscale_status status, const struct kafscale_error *error)
 {
@@ -137,6 +156,7 @@ on_open(void *arg, enum kafscale_status status, const struct kafscale_error *err
     for (size_t i = 0; i < opener->count; i++) {
         has_rest |= take_result(opener, i);
     }
+    note_outcome(opener, status, has_rest);
     free_arrays(opener);
     while (!ks_list_is_empty(&opener->current)) {
         struct ks_topic *topic = KS_CONTAINER(opener->current.next, struct ks_topic, link);
@@ -268,6 +288,7 @@ ks_opener_init(struct ks_opener *opener, struct ks_env *env,
     *opener = (struct ks_opener){
         .env = env, .fenced = fenced, .opened = opened, .idle = idle, .arg = arg
     };
+    opener->opening.name = "opening";
     ks_list_init(&opener->waiting);
     ks_list_init(&opener->current);
     opener->retry.on_due = on_retry;

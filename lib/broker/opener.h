@@ -26,6 +26,7 @@ struct ks_opener {
     bool is_running;
     bool is_ended;
     uint32_t failures; /* in a row */
+    struct ks_chore opening;
     struct ks_timer retry;
     struct ks_partition_name *names;
     const char **topic_names;

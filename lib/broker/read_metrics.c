@@ -94,12 +94,21 @@ read_health(const struct ks_broker *broker, struct ks_metrics *metrics)
     ks_metrics_add(metrics, KS_METRIC_s3_error_rate, now.error_rate);
 }
 
+int64_t
+ks_broker_unserved_partitions(const struct ks_broker *broker)
+{
+    int64_t open = broker->log == NULL ? 0 : (int64_t) ks_log_partition_count(broker->log);
+
+    return open < broker->topics.partition_count ? broker->topics.partition_count - open : 0;
+}
+
 const struct ks_chore *
 ks_broker_chore(const struct ks_broker *broker, size_t index)
 {
     const struct ks_coordinator *coordinator = &broker->coordinator;
-    const struct ks_chore *others[] = { &broker->gone_topics.burial, &coordinator->expiring,
-                                        &coordinator->checkpointing, &coordinator->lag.chore };
+    const struct ks_chore *others[] = { &broker->opener.opening, &broker->gone_topics.burial,
+                                        &coordinator->expiring, &coordinator->checkpointing,
+                                        &coordinator->lag.chore };
     size_t of_log = broker->log == NULL ? 0 : KS_LOG_CHORE_COUNT;
     size_t of_meta = broker->meta_chores == NULL ? 0 : KS_META_LOG_CHORE_COUNT;
 
@@ -185,6 +194,8 @@ ks_broker_read_metrics(const struct ks_broker *broker, struct ks_metrics *metric
     }
     ks_metrics_add(metrics, KS_METRIC_topics, (double) ks_topics_count(&broker->topics));
     ks_metrics_add(metrics, KS_METRIC_partitions, (double) broker->topics.partition_count);
+    ks_metrics_add(metrics, KS_METRIC_partitions_unserved,
+                   (double) ks_broker_unserved_partitions(broker));
     if (broker->log != NULL) {
         read_log(broker->log, metrics);
         ks_metrics_add(metrics, KS_METRIC_unflushed_limit_bytes,

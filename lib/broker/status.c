@@ -227,6 +227,7 @@ ks_broker_tell_status(const struct ks_broker *broker, const struct kafscale_desc
     ks_describe_begin(describe, "topics");
     ks_describe_number(describe, "count", (int64_t) ks_topics_count(&broker->topics));
     ks_describe_number(describe, "partitions", broker->topics.partition_count);
+    ks_describe_number(describe, "unserved_partitions", ks_broker_unserved_partitions(broker));
     ks_describe_end(describe);
     if (broker->log != NULL) {
         describe_log(broker, describe);

@@ -308,6 +308,12 @@ ks_log_find(struct ks_log *log, const struct ks_partition_name *name)
     return node == NULL ? NULL : KS_CONTAINER(node, struct ks_partition, node);
 }
 
+size_t
+ks_log_partition_count(const struct ks_log *log)
+{
+    return log->partitions.count;
+}
+
 void
 ks_log_forget(struct ks_log *log, struct ks_partition *partition)
 {

@@ -497,6 +497,9 @@ struct ks_log_counters {
 
 void ks_log_get_counters(const struct ks_log *log, struct ks_log_counters *counters_out);
 
+/* How many partitions are open here. */
+size_t ks_log_partition_count(const struct ks_log *log);
+
 /* What is yet to be done in the background. */
 struct ks_log_backlog {
     uint64_t objects;          /* durable ones, also of earlier logs, that aren't trimmed */

@@ -171,6 +171,22 @@ def a_broker_that_was_replaced_is_fenced(root):
     assert broker.ended() == 0, broker.said()
 
 
+def partitions_that_are_damaged_are_not_served(root):
+    broker = start(root)
+    produce(broker)
+    before = scrape(broker)
+    broker.stop(signal.SIGKILL)
+    folder = os.path.join(root, "data", "objects", "default", "__kafscale", "wal")
+    for path in [os.path.join(at, name) for at, _, names in os.walk(folder) for name in names]:
+        os.chmod(path, 0o600)
+        with open(path, "r+b") as file:
+            file.seek(60)
+            file.write(b"damaged")
+    broker = start(root, name="second")
+    assert "partition can't be opened topic=numbers partition=0" in broker.said()
+    fires(root, before, [scrape(broker)], "KafscalePartitionsUnserved")
+
+
 def an_outage_of_the_store_is_seen_and_its_end(root):
     with s3_servers.Stub() as stub:
         broker = on_s3(stub, root, "s3.health.window.sec=5").wait_ready()
@@ -341,12 +357,13 @@ def each_alert_has_fired_and_is_explained(_root):
 TESTS = (
     promtool_takes_the_rules, a_broker_that_is_well_is_no_alert, a_broker_that_is_gone_is_down,
     a_broker_that_ends_again_and_again_is_restarting, a_broker_whose_store_is_away_is_not_ready,
-    a_broker_that_was_replaced_is_fenced, an_outage_of_the_store_is_seen_and_its_end,
-    a_slow_store_is_degraded, a_store_that_asks_for_less_is_slowed,
-    work_that_the_store_refuses_is_behind, something_else_in_a_segments_place_stops_compaction,
-    refused_records_are_errors, too_many_connections_are_refused, requests_under_way_fill_memory,
-    many_groups_fill_their_memory, who_does_not_read_on_lags, open_connections_use_up_descriptors,
-    each_alert_has_fired_and_is_explained)
+    a_broker_that_was_replaced_is_fenced, partitions_that_are_damaged_are_not_served,
+    an_outage_of_the_store_is_seen_and_its_end, a_slow_store_is_degraded,
+    a_store_that_asks_for_less_is_slowed, work_that_the_store_refuses_is_behind,
+    something_else_in_a_segments_place_stops_compaction, refused_records_are_errors,
+    too_many_connections_are_refused, requests_under_way_fill_memory,
+    many_groups_fill_their_memory, who_does_not_read_on_lags,
+    open_connections_use_up_descriptors, each_alert_has_fired_and_is_explained)
 
 
 if __name__ == "__main__":

@@ -124,6 +124,8 @@ START_TEST(the_broker_tells_of_log_store_topics_and_groups)
     ck_assert_double_eq(metric("kafscale_broker_state", "state=\"ready\""), 1);
     ck_assert_double_eq(metric("kafscale_broker_state", "state=\"fenced\""), 0);
     ck_assert_double_eq(metric("kafscale_topics", ""), 2);
+    ck_assert_double_eq(metric("kafscale_partitions_unserved", ""), 0);
+    ck_assert_double_gt(metric("kafscale_job_runs_total", "name=\"opening\""), 0);
     ck_assert_double_gt(metric("kafscale_appended_batches_total", ""), 0);
     ck_assert_double_gt(metric("kafscale_store_requests_total", "operation=\"PUT\""), 0);
     ck_assert_double_eq(
@@ -197,7 +199,7 @@ START_TEST(jobs_have_names_of_their_own)
         }
         count++;
     }
-    ck_assert_uint_eq(count, KS_LOG_CHORE_COUNT + KS_META_LOG_CHORE_COUNT + 4);
+    ck_assert_uint_eq(count, KS_LOG_CHORE_COUNT + KS_META_LOG_CHORE_COUNT + 5);
 }
 END_TEST
 
@@ -376,6 +378,87 @@ START_TEST(sums_of_groups_follow_what_happens_to_them)
 }
 END_TEST
 
+struct telling {
+    int depth;
+    int values;
+};
+
+static void
+tell_begin(void *arg, const char *name)
+{
+    (void) name;
+    ((struct telling *) arg)->depth++;
+}
+
+static void
+tell_end(void *arg)
+{
+    ((struct telling *) arg)->depth--;
+}
+
+static void
+tell_text(void *arg, const char *name, const char *value)
+{
+    (void) name;
+    ck_assert_ptr_nonnull(value);
+    ((struct telling *) arg)->values++;
+}
+
+static void
+tell_number(void *arg, const char *name, int64_t value)
+{
+    (void) name;
+    ck_assert_int_ge(value, 0);
+    ((struct telling *) arg)->values++;
+}
+
+static void
+tell_boolean(void *arg, const char *name, bool value)
+{
+    (void) name;
+    (void) value;
+    ((struct telling *) arg)->values++;
+}
+
+/* How much there is to tell; what is begun is ended. */
+static int
+tell_status(void)
+{
+    struct telling telling = { 0 };
+    struct kafscale_describe describe = { .arg = &telling,
+                                          .begin = tell_begin,
+                                          .begin_list = tell_begin,
+                                          .end = tell_end,
+                                          .text = tell_text,
+                                          .number = tell_number,
+                                          .boolean = tell_boolean };
+
+    ks_broker_tell_status(broker->broker, &describe);
+    ck_assert_int_eq(telling.depth, 0);
+    return telling.values;
+}
+
+START_TEST(a_broker_can_be_read_at_every_step_of_its_start)
+{
+    struct ks_broker_options options;
+    int first;
+
+    ck_assert_int_eq(client_create(broker, "a", 2), KAFKA_ERROR_NONE);
+    group_make_stable(broker);
+    test_broker_stop(broker);
+    group_broker_options(&options);
+    broker = test_broker_begin(&fixture, &options);
+    first = tell_status();
+    while (!broker->is_started) {
+        ck_assert_double_ge(metric("kafscale_partitions_unserved", ""), 0);
+        ck_assert_int_gt(tell_status(), 0);
+        ck_assert(virtual_env_step(&fixture.v));
+    }
+    ck_assert_int_gt(tell_status(), first);
+    ck_assert_double_eq(metric("kafscale_partitions_unserved", ""), 0);
+}
+END_TEST
+
 START_TEST(a_broker_can_be_read_at_every_step_of_its_end)
 {
     struct client_batch batch = client_batch("a", 0);
@@ -388,6 +471,7 @@ START_TEST(a_broker_can_be_read_at_every_step_of_its_end)
     test_broker_begin_stop(broker);
     do {
         steps[metric("kafscale_topics", "") < 0]++;
+        tell_status();
     } while (!broker->is_stopped && virtual_env_step(&fixture.v));
     ck_assert(broker->is_stopped);
     ck_assert_double_eq(metric("kafscale_broker_state", "state=\"stopped\""), 1);
@@ -420,6 +504,7 @@ suite_new(void)
     tcase_add_test(tests, what_is_read_from_memory_is_a_hit);
     tcase_add_test(tests, kafscales_names_count_by_outcome_and_for_administrators);
     tcase_add_test(tests, sums_of_groups_follow_what_happens_to_them);
+    tcase_add_test(tests, a_broker_can_be_read_at_every_step_of_its_start);
     tcase_add_test(tests, a_broker_can_be_read_at_every_step_of_its_end);
     suite_add_tcase(suite, tests);
     return suite;
