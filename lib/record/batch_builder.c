@@ -5,12 +5,10 @@
  */
 #include "record/batch_builder.h"
 
-#include "base/crc32c.h"
-#include "base/endian.h"
 #include "base/error.h"
 #include "base/varint.h"
 #include "record/compression.h"
-#include "record/layout.h"
+#include "record/encode.h"
 
 #include <assert.h>
 
@@ -51,12 +49,6 @@ append_bytes(struct ks_buffer *buffer, struct kafscale_slice bytes)
     ks_buffer_append(buffer, bytes.data, bytes.size);
 }
 
-static size_t
-bytes_size(struct kafscale_slice bytes)
-{
-    return (size_t) ks_varlong_bytes(bytes.data == NULL ? -1 : (int64_t) bytes.size) + bytes.size;
-}
-
 void
 ks_record_header_append(struct ks_buffer *headers, const struct ks_record_header *header)
 {
@@ -86,23 +78,20 @@ static void
 encode_record(struct ks_batch_builder *builder, const struct ks_record *record,
               int64_t timestamp_delta)
 {
+    struct ks_record_place place = { .timestamp_delta = timestamp_delta,
+                                     .offset_delta = builder->offsets };
     struct ks_buffer *records = &builder->records;
-    size_t size = 1 + ks_varlong_bytes(timestamp_delta) + ks_varlong_bytes(builder->offsets) +
-                  bytes_size(record->key) + bytes_size(record->value) +
-                  ks_varlong_bytes(record->header_count) + record->headers.size;
+    size_t size = ks_record_measure(record, &place);
+    uint8_t *out;
 
-    if (size + KS_VARINT_BYTES_MAX > records->size_max - records->size) {
+    if (size > records->size_max - records->size) {
         builder->failed = true;
         return;
     }
-    append_number(records, (int64_t) size);
-    ks_buffer_append_u8(records, 0);
-    append_number(records, timestamp_delta);
-    append_number(records, builder->offsets);
-    append_bytes(records, record->key);
-    append_bytes(records, record->value);
-    append_number(records, record->header_count);
-    ks_buffer_append(records, record->headers.data, record->headers.size);
+    out = ks_buffer_extend(records, size);
+    if (out != NULL) {
+        ks_record_put(out, record, &place);
+    }
 }
 
 void
@@ -167,24 +156,21 @@ static void
 write_header(const struct ks_batch_builder *builder, uint8_t *bytes, size_t size)
 {
     const struct ks_batch_options *options = &builder->options;
-    bool has_producer = options->producer_id >= 0;
     int codec = builder->record_count == 0 ? KS_CODEC_NONE : options->codec;
-    int32_t sequence = has_producer ? options->base_sequence : -1;
+    struct ks_batch batch = {
+        .base_offset = options->base_offset,
+        .leader_epoch = options->leader_epoch,
+        .attributes = (int16_t) (options->attributes | codec),
+        .last_offset_delta = (int32_t) (builder->offsets - 1),
+        .base_timestamp = builder->base_timestamp,
+        .max_timestamp = builder->max_timestamp,
+        .producer_id = options->producer_id,
+        .producer_epoch = options->producer_epoch,
+        .base_sequence = options->base_sequence,
+        .record_count = builder->record_count,
+    };
 
-    ks_batch_patch(bytes, options->base_offset, options->leader_epoch);
-    ks_put_u32(bytes + KS_BATCH_LENGTH_AT, (uint32_t) (size - KS_BATCH_PREFIX_BYTES));
-    bytes[KS_BATCH_MAGIC_AT] = KS_BATCH_MAGIC;
-    ks_put_u16(bytes + KS_BATCH_ATTRIBUTES_AT, (uint16_t) (options->attributes | codec));
-    ks_put_u32(bytes + KS_BATCH_LAST_OFFSET_DELTA_AT, (uint32_t) (builder->offsets - 1));
-    ks_put_u64(bytes + KS_BATCH_BASE_TIMESTAMP_AT, (uint64_t) builder->base_timestamp);
-    ks_put_u64(bytes + KS_BATCH_MAX_TIMESTAMP_AT, (uint64_t) builder->max_timestamp);
-    ks_put_u64(bytes + KS_BATCH_PRODUCER_ID_AT, (uint64_t) options->producer_id);
-    ks_put_u16(bytes + KS_BATCH_PRODUCER_EPOCH_AT,
-               (uint16_t) (has_producer ? options->producer_epoch : -1));
-    ks_put_u32(bytes + KS_BATCH_BASE_SEQUENCE_AT, (uint32_t) sequence);
-    ks_put_u32(bytes + KS_BATCH_RECORD_COUNT_AT, (uint32_t) builder->record_count);
-    ks_put_u32(bytes + KS_BATCH_CRC_AT,
-               ks_crc32c(0, bytes + KS_BATCH_CHECKED_AT, size - KS_BATCH_CHECKED_AT));
+    ks_batch_put_header(bytes, size, &batch);
 }
 
 static enum kafscale_status

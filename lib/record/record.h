@@ -8,6 +8,7 @@
 #include "record/compression.h"
 #include "record/control_batch.h"
 #include "record/describe.h"
+#include "record/encode.h"
 #include "record/recode.h"
 #include "record/records.h"
 
