@@ -49,6 +49,14 @@ struct ks_exchange {
     void (*complete)(struct ks_exchange *exchange, const struct ks_answer *answer);
 
     /*
+     * For askers in this process: called instead of complete() with an answer that would be sent,
+     * as the struct of its API. Struct and parts are borrowed for the call; who takes a reference
+     * to the owner of a part keeps its bytes. May be NULL: answers are bytes.
+     */
+    void (*take)(struct ks_exchange *exchange, const void *response,
+                 const struct kafscale_part *parts, size_t part_count);
+
+    /*
      * Memory for the payload of an answer, before it is read: returns how much there is, from
      * `least_bytes` to `wanted_bytes`; 0 when that isn't there now. A later call replaces an
      * earlier one. May be NULL: any amount.

@@ -129,7 +129,7 @@ ks_request_throttle(struct ks_request *request, int32_t (*rule)(const struct ks_
 
 /* Without an API it is none of those that are served. */
 static void
-count(const struct ks_request *request, const struct ks_answer *answer)
+count(const struct ks_request *request, enum ks_answer_kind kind)
 {
     struct ks_api_counters *counters;
 
@@ -137,7 +137,7 @@ count(const struct ks_request *request, const struct ks_answer *answer)
         return;
     }
     counters = ks_api_counters_of(request->handlers->counters, request->api);
-    if (answer->kind == KS_ANSWER_CLOSE) {
+    if (kind == KS_ANSWER_CLOSE) {
         counters->dropped++;
         return;
     }
@@ -145,17 +145,26 @@ count(const struct ks_request *request, const struct ks_answer *answer)
     ks_histogram_add(&counters->durations, ks_env_now_ms(request->env) - request->begun_ms);
 }
 
-static void
-complete(struct ks_request *request, const struct ks_answer *answer)
+/* The exchange, which is now its carrier's alone. */
+static struct ks_exchange *
+let_go(struct ks_request *request, const struct ks_answer *answer)
 {
     struct ks_exchange *exchange = request->exchange;
 
     assert(exchange != NULL);
 
-    count(request, answer);
+    count(request, answer->kind);
     ks_trace_tell(request, answer);
     request->exchange = NULL;
     exchange->request = NULL;
+    return exchange;
+}
+
+static void
+complete(struct ks_request *request, const struct ks_answer *answer)
+{
+    struct ks_exchange *exchange = let_go(request, answer);
+
     exchange->complete(exchange, answer);
     ks_request_release(request);
 }
@@ -208,6 +217,32 @@ give_owners(struct kafscale_part *out, const struct kafscale_slice *written, siz
     out[0].bytes = without_length(written[0]);
 }
 
+static int16_t
+note_errors(struct ks_request *request, const void *response)
+{
+    ks_trace_note(request, response);
+    return ks_api_counters_note_errors(
+        ks_api_counters_of(request->handlers->counters, request->api), request->api,
+        request->header.api_version, response);
+}
+
+/* To who takes it as it is. */
+static void
+give(struct ks_request *request, const void *response, const struct kafscale_part *parts,
+     size_t part_count)
+{
+    struct ks_answer answer = { .kind = KS_ANSWER_SEND,
+                                .throttle_ms = request->throttle_ms,
+                                .parts = parts,
+                                .part_count = part_count };
+    struct ks_exchange *exchange;
+
+    answer.error = note_errors(request, response);
+    exchange = let_go(request, &answer);
+    exchange->take(exchange, response, parts, part_count);
+    ks_request_release(request);
+}
+
 static enum kafscale_status
 send(struct ks_request *request, struct kafka_writer *writer, const void *response,
      const struct kafscale_part *parts, size_t part_count)
@@ -233,10 +268,7 @@ send(struct ks_request *request, struct kafka_writer *writer, const void *respon
         return KAFSCALE_NO_MEMORY;
     }
     give_owners(out, written, written_count, parts, part_count);
-    answer.error =
-        ks_api_counters_note_errors(ks_api_counters_of(request->handlers->counters, request->api),
-                                    request->api, request->header.api_version, response);
-    ks_trace_note(request, response);
+    answer.error = note_errors(request, response);
     answer.parts = out;
     answer.part_count = written_count;
     complete(request, &answer);
@@ -250,6 +282,10 @@ ks_request_answer_with_parts(struct ks_request *request, const void *response,
     struct kafka_writer writer;
     enum kafscale_status status = KAFSCALE_NO_MEMORY;
 
+    if (request->exchange->take != NULL && !ks_arena_failed(&request->arena)) {
+        give(request, response, parts, part_count);
+        return;
+    }
     kafka_writer_init(&writer, COPIED_BYTES_MAX);
     if (!ks_arena_failed(&request->arena)) {
         status = send(request, &writer, response, parts, part_count);

@@ -12,7 +12,7 @@ from sources import c_files, main, read, without_comments
 
 LAYERS = {
     "base": 0, "protocol": 1, "record": 1, "store": 1, "group": 1, "meta": 2, "log": 3,
-    "broker": 4, "handlers": 5, "net": 6, "ops": 6, "testing": 6, "tools": 6,
+    "broker": 4, "handlers": 5, "client": 6, "net": 6, "ops": 6, "testing": 6, "tools": 6,
 }
 PURE = ("protocol", "record", "group", "log")
 

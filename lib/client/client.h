@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The door of client: producers and consumers inside the broker's process. They are ordinary
+ * clients of the handlers, without sockets; no promise is made to them that others don't have.
+ */
+#ifndef KS_CLIENT_CLIENT_H
+#define KS_CLIENT_CLIENT_H
+
+#include "client/call.h"
+#include "client/sender.h"
+
+#endif
