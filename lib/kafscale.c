@@ -5,6 +5,7 @@
  * latch that other threads wait on; everything else happens on the loop.
  */
 #include "kafscale_internal.h"
+#include "kafscale_local.h"
 #include "kafscale_store.h"
 #include "store/store.h"
 
@@ -99,6 +100,8 @@ kafscale_broker_new(const struct kafscale_options *options, struct kafscale_erro
         return NULL;
     }
     broker->logger.level = ks_options_log_level(options);
+    pthread_mutex_init(&broker->locals_mutex, NULL);
+    ks_list_init(&broker->locals);
     ks_latch_init(&broker->latch);
     return broker;
 }
@@ -150,11 +153,19 @@ sink_of(const struct kafscale_broker *broker)
                                    : ks_handlers_sink(broker->handlers);
 }
 
+/* Connections are paused while there is nobody to answer; others are refused. */
 static void
 accept_exchange(void *self, struct ks_exchange *exchange)
 {
-    const struct ks_request_sink *sink = sink_of(self);
+    const struct kafscale_broker *broker = self;
+    struct ks_answer closing = { .kind = KS_ANSWER_CLOSE };
+    const struct ks_request_sink *sink;
 
+    if (broker->is_tearing_down || broker->restart.is_ending) {
+        exchange->complete(exchange, &closing);
+        return;
+    }
+    sink = sink_of(broker);
     sink->accept(sink->self, exchange);
 }
 
@@ -191,16 +202,16 @@ listen_on(struct kafscale_broker *broker, size_t index, struct kafscale_error *e
 static enum kafscale_status
 listen_all(struct kafscale_broker *broker, struct kafscale_error *error)
 {
-    struct ks_request_sink sink = { .self = broker,
-                                    .accept = accept_exchange,
-                                    .gone = exchange_gone };
     struct ks_net_limits limits = ks_limits_of(broker->options);
     struct ks_endpoint endpoint;
     enum kafscale_status status;
     size_t count = 0;
 
-    status = ks_server_new(ks_loop_env(broker->loop), ks_loop_base(broker->loop), &limits, &sink,
-                           &broker->server, error);
+    broker->requests = (struct ks_request_sink){ .self = broker,
+                                                 .accept = accept_exchange,
+                                                 .gone = exchange_gone };
+    status = ks_server_new(ks_loop_env(broker->loop), ks_loop_base(broker->loop), &limits,
+                           &broker->requests, &broker->server, error);
     if (status != KAFSCALE_OK) {
         return status;
     }
@@ -249,6 +260,7 @@ on_torn_down(void *arg)
     ks_free_core(broker);
     ks_testing_free(broker->testing);
     broker->testing = NULL;
+    ks_locals_leave(broker);
     ks_move(broker, KAFSCALE_BROKER_STOPPED, NULL);
     if (broker->on_stopped != NULL) {
         broker->on_stopped(broker->stopped_arg);
@@ -281,6 +293,7 @@ tear_down(void *arg)
     ks_move(broker, KAFSCALE_BROKER_STOPPING, NULL);
     ks_server_stop_listening(broker->server);
     ks_server_pause(broker->server, true);
+    ks_locals_stop(broker);
     if (broker->restart.is_ending) {
         return; /* it comes back to this when the core has stopped */
     }
@@ -341,6 +354,7 @@ kafscale_broker_free(struct kafscale_broker *broker)
     assert(broker->core == NULL);
     ks_loop_free(broker->loop);
     ks_latch_deinit(&broker->latch);
+    pthread_mutex_destroy(&broker->locals_mutex);
     kafscale_options_free(broker->options);
     ks_free(broker->addresses);
     ks_free(broker->advertised);
@@ -515,6 +529,7 @@ kafscale_broker_start(struct kafscale_broker *broker, struct event_base *base,
     broker->started_ms = ks_env_now_ms(ks_loop_env(broker->loop));
     broker->started_wall_ms = ks_env_wall_ms(ks_loop_env(broker->loop));
     ks_begin_core(broker);
+    ks_locals_take(broker);
     return base == NULL ? start_thread(broker, error) : KAFSCALE_OK;
 }
 

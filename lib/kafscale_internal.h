@@ -41,6 +41,12 @@ struct kafscale_broker {
     void (*on_stopped)(void *arg);
     void *stopped_arg;
 
+    /* Producers and consumers in this process (kafscale_local.h): the list under the mutex. */
+    pthread_mutex_t locals_mutex;
+    struct ks_list locals;
+    bool takes_locals;
+    struct ks_request_sink requests; /* where requests go, theirs as those of connections */
+
     /* The loop thread's. */
     struct ks_loop *loop;
     struct ks_loop_thread thread;

@@ -16,11 +16,16 @@ ks_caller_init(struct ks_caller *caller, struct ks_env *env, const struct ks_req
 static void
 end(struct ks_call *call, const struct ks_call_answer *answer)
 {
+    struct ks_caller *caller = call->caller;
+
     ks_list_remove(&call->link);
     call->is_under_way = false;
     kafscale_blob_unref(call->exchange.frame);
     call->exchange.frame = NULL;
     call->done(call, answer);
+    if (caller->on_quiet != NULL && ks_list_is_empty(&caller->calls)) {
+        caller->on_quiet(caller->quiet_arg);
+    }
 }
 
 static void

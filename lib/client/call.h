@@ -33,6 +33,9 @@ struct ks_caller {
     struct kafscale_slice client_id;    /* borrowed as long as the caller */
     struct ks_list calls;
     int32_t correlation_id;
+    /* After the last call under way has ended. May be NULL, and may free the caller. */
+    void (*on_quiet)(void *arg);
+    void *quiet_arg;
 };
 
 /* Embedded by who asks, zeroed but for `done` and `arg`; at rest again when `done` is called. */

@@ -116,10 +116,15 @@ first_unsent(const struct ks_line *line)
     return NULL;
 }
 
+/* Whose time is over, and at the end everybody who isn't in flight. */
 static void
 expire(struct ks_line *line, int64_t now_ms)
 {
     struct ks_send_batch *batch;
+
+    while (line->sender->is_stopping && (batch = first_unsent(line)) != NULL) {
+        fail(batch, KAFSCALE_STOPPED, batch->delivered.kafka_error);
+    }
 
     while ((batch = first_unsent(line)) != NULL && batch->due_ms <= now_ms) {
         fail(batch, KAFSCALE_UNAVAILABLE, batch->delivered.kafka_error);

@@ -212,7 +212,7 @@ ks_sender_ask(struct ks_sender *sender, struct ks_send_topic *topic)
     struct kafka_metadata_request request;
     struct kafka_metadata_request_topic asked;
 
-    if (topic->call.is_under_way || sender->is_ended) {
+    if (topic->call.is_under_way || sender->is_stopping) {
         return;
     }
     kafka_message_init(&kafka_metadata_request_message, &request);
@@ -259,7 +259,7 @@ ks_sender_want_identity(struct ks_sender *sender, struct ks_line *line)
     if (!ks_list_is_linked(&line->identity_link)) {
         ks_list_append(&sender->identity_lines, &line->identity_link);
     }
-    if (sender->identity_call.is_under_way || sender->is_ended) {
+    if (sender->identity_call.is_under_way || sender->is_stopping) {
         return;
     }
     kafka_message_init(&kafka_init_producer_id_request_message, &request);
@@ -430,6 +430,29 @@ close_door(struct ks_sender *sender)
 }
 
 void
+ks_sender_stop(struct ks_sender *sender)
+{
+    struct ks_list *node;
+
+    close_door(sender);
+    sender->is_stopping = true;
+    for (const struct ks_table_node *found = ks_table_next(&sender->topics, NULL); found != NULL;
+         found = ks_table_next(&sender->topics, found)) {
+        const struct ks_send_topic *topic = KS_CONTAINER(found, struct ks_send_topic, node);
+
+        for (int32_t i = 0; i < topic->line_count; i++) {
+            if (!ks_list_is_linked(&topic->lines[i]->run_link)) {
+                ks_list_append(&sender->changed, &topic->lines[i]->run_link);
+            }
+        }
+    }
+    while ((node = ks_list_take_first(&sender->changed)) != NULL) {
+        ks_line_run(KS_CONTAINER(node, struct ks_line, run_link));
+    }
+    changed(sender);
+}
+
+void
 ks_sender_end(struct ks_sender *sender)
 {
     struct ks_table_node *node = NULL;
@@ -438,6 +461,7 @@ ks_sender_end(struct ks_sender *sender)
         return;
     }
     close_door(sender);
+    sender->is_stopping = true;
     sender->is_ended = true;
     ks_env_cancel_task(&sender->run_task);
     ks_env_cancel_timer(sender->env, &sender->linger_timer);

@@ -109,6 +109,7 @@ struct ks_sender {
     struct ks_list identity_lines;
     struct ks_timer linger_timer;
     int64_t linger_due_ms;
+    bool is_stopping;
     bool is_ended;
 };
 
@@ -140,6 +141,9 @@ KAFSCALE_MUST_CHECK enum kafscale_status ks_sender_append(struct ks_sender *send
 
 /* Loop. Sends what has gathered: all, or what has waited for linger_ms. */
 void ks_sender_collect(struct ks_sender *sender, bool takes_all);
+
+/* Loop. Nothing more is taken or sent; what is in flight ends as it ends. */
+void ks_sender_stop(struct ks_sender *sender);
 
 /*
  * Loop. All that is not delivered is given up, and said so; nothing more is taken. What is in

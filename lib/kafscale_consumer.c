@@ -1,0 +1,657 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The public consumer: a reader (client/reader.h), and a queue to the threads that poll it. */
+#include "kafscale/consumer.h"
+
+#include "kafscale_local.h"
+#include "record/record.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define FETCH_BYTES_MIN ((size_t) 1024)
+#define FETCH_BYTES_MAX ((size_t) 64 << 20)
+#define OPENED_BYTES_MAX ((size_t) 64 << 20)
+
+/* Of an order: not to be read any more. */
+#define NO_POSITION (-100)
+
+/* --- What was fetched ------------------------------------------------------------------------- */
+
+/* Parts and the topic's name lie behind it. */
+struct kafscale_fetched {
+    struct ks_list link;
+    char *topic;
+    int32_t partition;
+    int16_t error;
+    int64_t high_watermark;
+    int64_t position; /* records before it were not asked for */
+    size_t bytes;     /* what it keeps of the broker's memory, about */
+    struct ks_batch batch;
+    struct ks_records records; /* of it, while is_open */
+    bool is_open;
+    struct kafscale_header *headers;
+    size_t header_capacity;
+    size_t next; /* part */
+    size_t part_count;
+    struct kafscale_part parts[];
+};
+
+static struct kafscale_fetched *
+fetched_new(const struct ks_read_partition *partition, size_t part_count)
+{
+    size_t name_size = strlen(partition->topic) + 1;
+    size_t parts_size = part_count * sizeof(struct kafscale_part);
+    struct kafscale_fetched *fetched = ks_alloc_zero(1, sizeof *fetched + parts_size + name_size);
+
+    if (fetched == NULL) {
+        return NULL;
+    }
+    fetched->topic = (char *) fetched + sizeof *fetched + parts_size;
+    memcpy(fetched->topic, partition->topic, name_size);
+    fetched->partition = partition->index;
+    fetched->high_watermark = partition->high_watermark;
+    fetched->bytes = sizeof *fetched + parts_size + name_size;
+    return fetched;
+}
+
+void
+kafscale_fetched_free(struct kafscale_fetched *fetched)
+{
+    if (fetched == NULL) {
+        return;
+    }
+    if (fetched->is_open) {
+        ks_records_deinit(&fetched->records);
+    }
+    for (size_t i = 0; i < fetched->part_count; i++) {
+        kafscale_blob_unref(fetched->parts[i].owner);
+    }
+    ks_free(fetched->headers);
+    ks_free(fetched);
+}
+
+const char *
+kafscale_fetched_topic(const struct kafscale_fetched *fetched)
+{
+    return fetched->topic;
+}
+
+int32_t
+kafscale_fetched_partition(const struct kafscale_fetched *fetched)
+{
+    return fetched->partition;
+}
+
+int64_t
+kafscale_fetched_high_watermark(const struct kafscale_fetched *fetched)
+{
+    return fetched->high_watermark;
+}
+
+int16_t
+kafscale_fetched_error(const struct kafscale_fetched *fetched)
+{
+    return fetched->error;
+}
+
+static void
+close_batch(struct kafscale_fetched *fetched)
+{
+    if (fetched->is_open) {
+        ks_records_deinit(&fetched->records);
+        fetched->is_open = false;
+    }
+}
+
+/* Batches without records, and markers, are passed over. */
+static enum kafscale_status
+open_next(struct kafscale_fetched *fetched, struct kafscale_error *error)
+{
+    while (!fetched->is_open && fetched->next < fetched->part_count) {
+        enum kafscale_status status =
+            ks_batch_parse(fetched->parts[fetched->next].bytes, &fetched->batch, error);
+
+        fetched->next++;
+        if (status != KAFSCALE_OK) {
+            return status;
+        }
+        if (ks_batch_is_control(&fetched->batch) || fetched->batch.record_count == 0) {
+            continue;
+        }
+        status = ks_records_init(&fetched->records, &fetched->batch, OPENED_BYTES_MAX, error);
+        if (status != KAFSCALE_OK) {
+            return status;
+        }
+        fetched->is_open = true;
+    }
+    return fetched->is_open ? KAFSCALE_OK : KAFSCALE_NOT_FOUND;
+}
+
+static bool
+make_header_room(struct kafscale_fetched *fetched, size_t count)
+{
+    struct kafscale_header *headers;
+
+    if (count <= fetched->header_capacity) {
+        return true;
+    }
+    headers = ks_realloc(fetched->headers, count * sizeof *headers);
+    if (headers == NULL) {
+        return false;
+    }
+    fetched->headers = headers;
+    fetched->header_capacity = count;
+    return true;
+}
+
+static enum kafscale_status
+give(struct kafscale_fetched *fetched, const struct ks_record *record,
+     struct kafscale_record *record_out, struct kafscale_error *error)
+{
+    struct ks_record_header header;
+    struct ks_cursor cursor;
+    size_t count = 0;
+
+    if (record->header_count > 0) {
+        if (!make_header_room(fetched, (size_t) record->header_count)) {
+            return ks_error_set(error, KAFSCALE_NO_MEMORY, "headers of a record");
+        }
+        cursor = ks_cursor(record->headers);
+        while (ks_record_header_next(&cursor, &header)) {
+            fetched->headers[count++] = (struct kafscale_header){ header.key, header.value };
+        }
+    }
+    *record_out = (struct kafscale_record){ .offset = record->offset,
+                                            .timestamp_ms = record->timestamp,
+                                            .key = record->key,
+                                            .value = record->value,
+                                            .headers = fetched->headers,
+                                            .header_count = count };
+    return KAFSCALE_OK;
+}
+
+enum kafscale_status
+kafscale_fetched_next(struct kafscale_fetched *fetched, struct kafscale_record *record_out,
+                      struct kafscale_error *error)
+{
+    struct kafscale_error unused = { 0 };
+    struct ks_record record;
+    enum kafscale_status status;
+
+    error = error == NULL ? &unused : error;
+    for (;;) {
+        status = open_next(fetched, error);
+        if (status != KAFSCALE_OK) {
+            return status;
+        }
+        status = ks_records_next(&fetched->records, &record, error);
+        if (status == KAFSCALE_OK && record.offset >= fetched->position) {
+            return give(fetched, &record, record_out, error);
+        }
+        if (status != KAFSCALE_OK) {
+            close_batch(fetched);
+        }
+        if (status != KAFSCALE_OK && status != KAFSCALE_NOT_FOUND) {
+            return status;
+        }
+    }
+}
+
+/* --- The consumer ----------------------------------------------------------------------------- */
+
+struct kafscale_consumer {
+    struct ks_local local;
+    struct ks_reader reader;
+    char *client_id;
+    struct ks_reader_options reader_options;
+    kafscale_fetched_records *fetched;
+    void *fetched_arg;
+    size_t buffer_bytes;
+
+    /* Under the lock. */
+    struct ks_list orders; /* struct ks_read_partition: what the loop is to read, or no more */
+    struct ks_list queue;  /* of what was fetched */
+    size_t queue_bytes;
+    bool is_full; /* the loop reads no more until there is room again */
+};
+
+static struct kafscale_consumer *
+of_local(struct ks_local *local)
+{
+    return KS_CONTAINER(local, struct kafscale_consumer, local);
+}
+
+static struct kafscale_fetched *
+of_link(struct ks_list *link)
+{
+    return KS_CONTAINER(link, struct kafscale_fetched, link);
+}
+
+static bool
+is_of(const struct kafscale_fetched *fetched, const char *topic, int32_t partition)
+{
+    return fetched->partition == partition && strcmp(fetched->topic, topic) == 0;
+}
+
+/* With the lock: of a partition that is read from elsewhere now, or of all. */
+static void
+drop_queue(struct kafscale_consumer *consumer, const char *topic, int32_t partition)
+{
+    struct ks_list *node = consumer->queue.next;
+
+    while (node != &consumer->queue) {
+        struct kafscale_fetched *fetched = of_link(node);
+
+        node = node->next;
+        if (topic == NULL || is_of(fetched, topic, partition)) {
+            ks_list_remove(&fetched->link);
+            consumer->queue_bytes -= fetched->bytes;
+            kafscale_fetched_free(fetched);
+        }
+    }
+}
+
+/* --- The loop's side -------------------------------------------------------------------------- */
+
+/* With the lock: what was read before an order came is of no interest after it. */
+static bool
+is_outdated(const struct kafscale_consumer *consumer, const struct kafscale_fetched *fetched)
+{
+    for (struct ks_list *node = consumer->orders.next; node != &consumer->orders;
+         node = node->next) {
+        const struct ks_read_partition *order = KS_CONTAINER(node, struct ks_read_partition, link);
+
+        if (is_of(fetched, order->topic, order->index)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* With the lock. */
+static void
+put(struct kafscale_consumer *consumer, struct kafscale_fetched *fetched)
+{
+    ks_list_append(&consumer->queue, &fetched->link);
+    consumer->queue_bytes += fetched->bytes;
+    consumer->is_full = consumer->queue_bytes >= consumer->buffer_bytes;
+    pthread_cond_signal(&consumer->local.changed);
+}
+
+static void
+pass_on(struct kafscale_consumer *consumer, struct kafscale_fetched *fetched)
+{
+    bool is_dropped;
+    bool is_full;
+
+    ks_local_lock(&consumer->local);
+    is_dropped = is_outdated(consumer, fetched);
+    if (!is_dropped && consumer->fetched == NULL) {
+        put(consumer, fetched);
+    }
+    is_full = consumer->is_full;
+    ks_local_unlock(&consumer->local);
+    if (is_dropped) {
+        kafscale_fetched_free(fetched);
+    } else if (consumer->fetched != NULL) {
+        consumer->fetched(consumer->fetched_arg, fetched);
+    } else if (is_full) {
+        ks_reader_pause(&consumer->reader, true);
+    }
+}
+
+/* Without memory the records are read again. */
+static void
+on_read(void *arg, struct ks_read_partition *partition, int64_t position,
+        const struct kafscale_part *parts, size_t part_count)
+{
+    struct kafscale_consumer *consumer = arg;
+    struct kafscale_fetched *fetched = fetched_new(partition, part_count);
+
+    if (fetched == NULL) {
+        partition->position = position;
+        return;
+    }
+    for (size_t i = 0; i < part_count; i++) {
+        fetched->parts[i].bytes = parts[i].bytes;
+        fetched->parts[i].owner = parts[i].owner == NULL ? NULL : kafscale_blob_ref(parts[i].owner);
+        fetched->bytes += parts[i].bytes.size;
+    }
+    fetched->part_count = part_count;
+    fetched->position = position;
+    pass_on(consumer, fetched);
+}
+
+static void
+on_failed(void *arg, struct ks_read_partition *partition, int16_t kafka_error)
+{
+    struct kafscale_fetched *fetched = fetched_new(partition, 0);
+
+    if (fetched == NULL) {
+        ks_reader_seek(partition, partition->position);
+        return;
+    }
+    fetched->error = kafka_error;
+    pass_on(arg, fetched);
+}
+
+static void
+on_quiet(void *arg)
+{
+    struct kafscale_consumer *consumer = arg;
+
+    ks_local_quiet(&consumer->local);
+}
+
+static void
+init(struct ks_local *local, struct ks_env *env, const struct ks_request_sink *sink)
+{
+    struct kafscale_consumer *consumer = of_local(local);
+    struct ks_reader_events events = { .arg = consumer, .read = on_read, .failed = on_failed };
+
+    ks_reader_init(&consumer->reader, env, sink, &consumer->reader_options, &events);
+    consumer->reader.caller.on_quiet = on_quiet;
+    consumer->reader.caller.quiet_arg = consumer;
+}
+
+static void
+carry_out(struct kafscale_consumer *consumer, struct ks_read_partition *order)
+{
+    struct ks_read_partition *partition =
+        ks_reader_find(&consumer->reader, ks_slice_of_text(order->topic), order->index);
+
+    if (order->position != NO_POSITION && partition == NULL) {
+        ks_reader_add(&consumer->reader, order);
+        return;
+    }
+    if (order->position != NO_POSITION) {
+        ks_reader_seek(partition, order->position);
+    } else if (partition != NULL) {
+        ks_reader_remove(partition);
+    }
+    ks_read_partition_free(order);
+}
+
+static void
+run(struct ks_local *local)
+{
+    struct kafscale_consumer *consumer = of_local(local);
+    struct ks_list orders;
+    struct ks_list *node;
+    bool is_full;
+
+    ks_list_init(&orders);
+    ks_local_lock(local);
+    while ((node = ks_list_take_first(&consumer->orders)) != NULL) {
+        ks_list_append(&orders, node);
+    }
+    is_full = consumer->is_full;
+    ks_local_unlock(local);
+    while ((node = ks_list_take_first(&orders)) != NULL) {
+        carry_out(consumer, KS_CONTAINER(node, struct ks_read_partition, link));
+    }
+    ks_reader_pause(&consumer->reader, is_full);
+}
+
+static void
+stop(struct ks_local *local)
+{
+    ks_reader_end(&of_local(local)->reader);
+    ks_local_tell(local);
+}
+
+static bool
+is_quiet(const struct ks_local *local)
+{
+    return ks_reader_is_quiet(&KS_CONTAINER(local, const struct kafscale_consumer, local)->reader);
+}
+
+static void
+free_consumer(struct kafscale_consumer *consumer)
+{
+    struct ks_list *node;
+
+    drop_queue(consumer, NULL, 0);
+    while ((node = ks_list_take_first(&consumer->orders)) != NULL) {
+        ks_read_partition_free(KS_CONTAINER(node, struct ks_read_partition, link));
+    }
+    ks_local_deinit(&consumer->local);
+    ks_free(consumer->client_id);
+    ks_free(consumer);
+}
+
+static void
+free_local(struct ks_local *local)
+{
+    ks_reader_deinit(&of_local(local)->reader);
+    free_consumer(of_local(local));
+}
+
+static const struct ks_local_ops local_ops = {
+    .init = init,
+    .run = run,
+    .stop = stop,
+    .end = stop,
+    .is_quiet = is_quiet,
+    .free = free_local,
+};
+
+/* --- The caller's side ------------------------------------------------------------------------ */
+
+static enum kafscale_status
+check_options(const struct kafscale_consumer_options *options, struct kafscale_error *error)
+{
+    if (options->size != sizeof *options) {
+        return ks_error_set(error, KAFSCALE_INVALID,
+                            "consumer options: begin with KAFSCALE_CONSUMER_OPTIONS");
+    }
+    if (options->client_id == NULL || strlen(options->client_id) > INT16_MAX) {
+        return ks_error_set(error, KAFSCALE_INVALID, "consumer options: client_id");
+    }
+    if (options->fetch_bytes < FETCH_BYTES_MIN || options->fetch_bytes > FETCH_BYTES_MAX) {
+        return ks_error_set(error, KAFSCALE_INVALID,
+                            "consumer options: fetch_bytes %zu, %zu to %zu", options->fetch_bytes,
+                            FETCH_BYTES_MIN, FETCH_BYTES_MAX);
+    }
+    if (options->buffer_bytes == 0) {
+        return ks_error_set(error, KAFSCALE_INVALID, "consumer options: buffer_bytes 0");
+    }
+    if (options->reset < KAFSCALE_RESET_EARLIEST || options->reset > KAFSCALE_RESET_NONE) {
+        return ks_error_set(error, KAFSCALE_INVALID, "consumer options: reset %d",
+                            (int) options->reset);
+    }
+    return KAFSCALE_OK;
+}
+
+static struct kafscale_consumer *
+make(const struct kafscale_consumer_options *options)
+{
+    static const int64_t resets[] = { [KAFSCALE_RESET_EARLIEST] = KS_READ_EARLIEST,
+                                      [KAFSCALE_RESET_LATEST] = KS_READ_LATEST,
+                                      [KAFSCALE_RESET_NONE] = KS_READ_NOWHERE };
+    struct kafscale_consumer *consumer = ks_alloc_zero(1, sizeof *consumer);
+
+    if (consumer == NULL) {
+        return NULL;
+    }
+    consumer->client_id = ks_copy_text(options->client_id);
+    if (consumer->client_id == NULL) {
+        ks_free(consumer);
+        return NULL;
+    }
+    ks_local_init(&consumer->local);
+    ks_list_init(&consumer->orders);
+    ks_list_init(&consumer->queue);
+    consumer->fetched = options->fetched;
+    consumer->fetched_arg = options->fetched_arg;
+    consumer->buffer_bytes = options->buffer_bytes;
+    consumer->reader_options =
+        (struct ks_reader_options){ .client_id = ks_slice_of_text(consumer->client_id),
+                                    .fetch_bytes = (int32_t) options->fetch_bytes,
+                                    .reset = resets[options->reset] };
+    return consumer;
+}
+
+struct kafscale_consumer *
+kafscale_consumer_new(struct kafscale_broker *broker,
+                      const struct kafscale_consumer_options *options, struct kafscale_error *error)
+{
+    static const struct kafscale_consumer_options defaults = KAFSCALE_CONSUMER_OPTIONS;
+    struct kafscale_error unused = { 0 };
+    struct kafscale_consumer *consumer;
+
+    error = error == NULL ? &unused : error;
+    options = options == NULL ? &defaults : options;
+    if (broker == NULL) {
+        ks_error_set(error, KAFSCALE_INVALID, "consumer: no broker");
+        return NULL;
+    }
+    if (check_options(options, error) != KAFSCALE_OK) {
+        return NULL;
+    }
+    consumer = make(options);
+    if (consumer == NULL) {
+        ks_error_set(error, KAFSCALE_NO_MEMORY, "consumer: no memory");
+        return NULL;
+    }
+    if (ks_local_open(&consumer->local, &local_ops, broker, error) != KAFSCALE_OK) {
+        free_consumer(consumer);
+        return NULL;
+    }
+    return consumer;
+}
+
+void
+kafscale_consumer_free(struct kafscale_consumer *consumer)
+{
+    if (consumer != NULL) {
+        ks_local_free(&consumer->local);
+    }
+}
+
+/* An order replaces those for the same partition that the loop hasn't seen. */
+static void
+enqueue(struct kafscale_consumer *consumer, struct ks_read_partition *order)
+{
+    struct ks_list *node = consumer->orders.next;
+
+    while (node != &consumer->orders) {
+        struct ks_read_partition *earlier = KS_CONTAINER(node, struct ks_read_partition, link);
+
+        node = node->next;
+        if (earlier->index == order->index && strcmp(earlier->topic, order->topic) == 0) {
+            ks_list_remove(&earlier->link);
+            ks_read_partition_free(earlier);
+        }
+    }
+    ks_list_append(&consumer->orders, &order->link);
+    drop_queue(consumer, order->topic, order->index);
+    consumer->is_full = consumer->queue_bytes >= consumer->buffer_bytes;
+    ks_local_call(&consumer->local);
+}
+
+static enum kafscale_status
+order(struct kafscale_consumer *consumer, const char *topic, int32_t partition, int64_t position,
+      struct kafscale_error *error)
+{
+    struct ks_read_partition *made;
+    bool is_over;
+
+    if (topic == NULL || *topic == '\0' || strlen(topic) > INT16_MAX || partition < 0) {
+        return ks_error_set(error, KAFSCALE_INVALID,
+                            "assign: the topic's name, or the partition %d", (int) partition);
+    }
+    made = ks_read_partition_new(ks_slice_of_text(topic), partition, position);
+    if (made == NULL) {
+        return ks_error_set(error, KAFSCALE_NO_MEMORY, "assign: no memory");
+    }
+    ks_local_lock(&consumer->local);
+    is_over = consumer->local.broker == NULL;
+    if (!is_over) {
+        enqueue(consumer, made);
+    }
+    ks_local_unlock(&consumer->local);
+    if (is_over) {
+        ks_read_partition_free(made);
+        return ks_error_set(error, KAFSCALE_STOPPED, "the broker has been stopped");
+    }
+    return KAFSCALE_OK;
+}
+
+enum kafscale_status
+kafscale_consumer_assign(struct kafscale_consumer *consumer, const char *topic, int32_t partition,
+                         int64_t offset, struct kafscale_error *error)
+{
+    struct kafscale_error unused = { 0 };
+
+    error = error == NULL ? &unused : error;
+    if (offset < KAFSCALE_OFFSET_EARLIEST) {
+        return ks_error_set(error, KAFSCALE_INVALID, "assign: the offset %lld", (long long) offset);
+    }
+    return order(consumer, topic, partition, offset, error);
+}
+
+enum kafscale_status
+kafscale_consumer_unassign(struct kafscale_consumer *consumer, const char *topic, int32_t partition,
+                           struct kafscale_error *error)
+{
+    struct kafscale_error unused = { 0 };
+
+    return order(consumer, topic, partition, NO_POSITION, error == NULL ? &unused : error);
+}
+
+/* With the lock. */
+static struct kafscale_fetched *
+take_first(struct kafscale_consumer *consumer)
+{
+    struct ks_list *node = ks_list_take_first(&consumer->queue);
+    struct kafscale_fetched *fetched;
+
+    if (node == NULL) {
+        return NULL;
+    }
+    fetched = of_link(node);
+    consumer->queue_bytes -= fetched->bytes;
+    if (consumer->is_full && consumer->queue_bytes < consumer->buffer_bytes / 2) {
+        consumer->is_full = false;
+        ks_local_call(&consumer->local);
+    }
+    return fetched;
+}
+
+static enum kafscale_status
+check_poll(const struct kafscale_consumer *consumer, int64_t timeout_ms,
+           struct kafscale_error *error)
+{
+    if (consumer->fetched != NULL) {
+        return ks_error_set(error, KAFSCALE_INVALID, "poll: records go to a callback");
+    }
+    if (timeout_ms != 0 && ks_local_is_on_loop(&consumer->local)) {
+        return ks_error_set(error, KAFSCALE_INVALID, "poll: nobody can wait on the loop thread");
+    }
+    return KAFSCALE_OK;
+}
+
+struct kafscale_fetched *
+kafscale_consumer_poll(struct kafscale_consumer *consumer, int64_t timeout_ms,
+                       struct kafscale_error *error)
+{
+    int64_t due_ms = timeout_ms < 0 ? INT64_MAX : ks_local_now_ms() + timeout_ms;
+    struct kafscale_fetched *fetched = NULL;
+    struct kafscale_error unused = { 0 };
+
+    error = error == NULL ? &unused : error;
+    ks_local_lock(&consumer->local);
+    if (check_poll(consumer, timeout_ms, error) == KAFSCALE_OK) {
+        while ((fetched = take_first(consumer)) == NULL && consumer->local.broker != NULL &&
+               timeout_ms != 0 && ks_local_wait(&consumer->local, due_ms)) {
+        }
+        if (fetched == NULL && consumer->local.broker == NULL) {
+            ks_error_set(error, KAFSCALE_STOPPED, "the broker has been stopped");
+        } else if (fetched == NULL) {
+            ks_error_set(error, KAFSCALE_NOT_FOUND, "poll: no records within the time");
+        }
+    }
+    ks_local_unlock(&consumer->local);
+    return fetched;
+}
