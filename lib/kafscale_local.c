@@ -10,9 +10,14 @@
 void
 ks_local_init(struct ks_local *local)
 {
+    pthread_mutexattr_t spinning;
     pthread_condattr_t attributes;
 
-    pthread_mutex_init(&local->mutex, NULL);
+    /* It is held for less time than a thread takes to fall asleep. */
+    pthread_mutexattr_init(&spinning);
+    pthread_mutexattr_settype(&spinning, PTHREAD_MUTEX_ADAPTIVE_NP);
+    pthread_mutex_init(&local->mutex, &spinning);
+    pthread_mutexattr_destroy(&spinning);
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&local->changed, &attributes);

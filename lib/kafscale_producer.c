@@ -366,7 +366,7 @@ find_topic(struct sending *sending, struct ks_send_topic **topic_out)
 static enum kafscale_status
 find_line(struct sending *sending, struct ks_line **line_out)
 {
-    struct ks_send_topic *topic;
+    struct ks_send_topic *topic = NULL;
     enum kafscale_status status = find_topic(sending, &topic);
     int32_t partition = sending->partition;
 
@@ -389,7 +389,7 @@ static enum kafscale_status
 append(struct sending *sending)
 {
     struct kafscale_producer *producer = sending->producer;
-    struct ks_line *line;
+    struct ks_line *line = NULL;
     enum kafscale_status status = find_line(sending, &line);
     bool is_news;
 

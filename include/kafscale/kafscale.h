@@ -23,6 +23,7 @@
  *     broker.h    a broker: start, stop, state
  *     logger.h    where diagnostics go
  *     metrics.h   what a broker counts and measures
+ *     producer.h  consumer.h    clients inside the process, without sockets
  *     testing.h   a broker for tests, which fails as it is told
  *     bytes.h     slices, and bytes with several owners
  *     store.h     what an object store is
@@ -39,6 +40,7 @@
 
 #include "kafscale/broker.h"
 #include "kafscale/bytes.h"
+#include "kafscale/consumer.h"
 #include "kafscale/describe.h"
 #include "kafscale/logger.h"
 #include "kafscale/loop.h"
@@ -46,6 +48,7 @@
 #include "kafscale/metrics.h"
 #include "kafscale/options.h"
 #include "kafscale/protocol.h"
+#include "kafscale/producer.h"
 #include "kafscale/records.h"
 #include "kafscale/status.h"
 #include "kafscale/store.h"

@@ -349,13 +349,14 @@ collect_dirty(struct ks_sender *sender, int64_t now_ms, bool takes_all)
     }
 }
 
+/* Into a list of the loop's own, with the lock. */
 static void
-ask_wanted(struct ks_sender *sender, struct ks_list *wanted)
+take_wanted(struct ks_sender *sender, struct ks_list *topics)
 {
     struct ks_list *node;
 
-    while ((node = ks_list_take_first(wanted)) != NULL) {
-        ks_sender_ask(sender, KS_CONTAINER(node, struct ks_send_topic, wanted_link));
+    while ((node = ks_list_take_first(&sender->wanted)) != NULL) {
+        ks_list_append(topics, &KS_CONTAINER(node, struct ks_send_topic, wanted_link)->ask_link);
     }
 }
 
@@ -369,24 +370,24 @@ void
 ks_sender_collect(struct ks_sender *sender, bool takes_all)
 {
     int64_t now_ms = ks_env_now_ms(sender->env);
-    struct ks_list wanted;
+    struct ks_list topics;
     struct ks_list *node;
 
     if (sender->is_ended) {
         return;
     }
-    ks_list_init(&wanted);
+    ks_list_init(&topics);
     sender->linger_due_ms = INT64_MAX;
     lock(sender);
     collect_dirty(sender, now_ms, takes_all);
-    while ((node = ks_list_take_first(&sender->wanted)) != NULL) {
-        ks_list_append(&wanted, node);
-    }
+    take_wanted(sender, &topics);
     unlock(sender);
     if (sender->linger_due_ms != INT64_MAX) {
         ks_env_set_timer(sender->env, &sender->linger_timer, sender->linger_due_ms);
     }
-    ask_wanted(sender, &wanted);
+    while ((node = ks_list_take_first(&topics)) != NULL) {
+        ks_sender_ask(sender, KS_CONTAINER(node, struct ks_send_topic, ask_link));
+    }
     while ((node = ks_list_take_first(&sender->changed)) != NULL) {
         ks_line_run(KS_CONTAINER(node, struct ks_line, run_link));
     }

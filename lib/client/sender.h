@@ -81,6 +81,7 @@ struct ks_send_topic {
     struct ks_list wanted_link; /* the loop is to ask */
 
     /* The loop's. */
+    struct ks_list ask_link;
     struct ks_call call;
     int64_t known_ms;
 };
