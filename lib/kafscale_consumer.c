@@ -350,8 +350,8 @@ init(struct ks_local *local, struct ks_env *env, const struct ks_request_sink *s
     struct ks_reader_events events = { .arg = consumer, .read = on_read, .failed = on_failed };
 
     ks_reader_init(&consumer->reader, env, sink, &consumer->reader_options, &events);
-    consumer->reader.caller.on_quiet = on_quiet;
-    consumer->reader.caller.quiet_arg = consumer;
+    consumer->reader.asker.on_quiet = on_quiet;
+    consumer->reader.asker.quiet_arg = consumer;
 }
 
 static void

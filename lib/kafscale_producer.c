@@ -99,8 +99,8 @@ init(struct ks_local *local, struct ks_env *env, const struct ks_request_sink *s
                                        .changed = on_changed };
 
     ks_sender_init(&producer->sender, env, sink, &producer->sender_options, &events);
-    producer->sender.caller.on_quiet = on_quiet;
-    producer->sender.caller.quiet_arg = producer;
+    producer->sender.asker.on_quiet = on_quiet;
+    producer->sender.asker.quiet_arg = producer;
 }
 
 static void

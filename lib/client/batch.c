@@ -174,7 +174,7 @@ make_frame(struct ks_send_batch *batch, struct kafka_writer *writer,
         *frame_out = kafscale_blob_ref(batch->frame);
         return KAFSCALE_OK;
     }
-    *frame_out = ks_call_gather(parts, part_count, payload_out);
+    *frame_out = ks_ask_gather(parts, part_count, payload_out);
     return *frame_out == NULL ? KAFSCALE_NO_MEMORY : KAFSCALE_OK;
 }
 
@@ -190,12 +190,11 @@ put_header(struct ks_send_batch *batch)
 }
 
 enum kafscale_status
-ks_send_batch_encode(struct ks_send_batch *batch, struct ks_caller *caller,
+ks_send_batch_encode(struct ks_send_batch *batch, struct ks_asker *asker,
                      const struct ks_send_place *place, struct kafscale_blob **frame_out,
                      struct kafscale_slice *payload_out)
 {
-    struct kafka_request_header header =
-        ks_caller_header(caller, KAFKA_API_PRODUCE, PRODUCE_VERSION);
+    struct kafka_request_header header = ks_asker_header(asker, KAFKA_API_PRODUCE, PRODUCE_VERSION);
     struct kafka_produce_request request;
     struct kafka_produce_request_topic topic;
     struct kafka_produce_request_topic_partition partition;

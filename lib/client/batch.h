@@ -7,7 +7,7 @@
 #ifndef KS_CLIENT_BATCH_H
 #define KS_CLIENT_BATCH_H
 
-#include "client/call.h"
+#include "client/ask.h"
 #include "record/record.h"
 
 struct ks_line;
@@ -41,7 +41,7 @@ struct ks_send_batch {
     bool is_settled;  /* its end is known */
     bool is_reported; /* and told */
     struct ks_delivered delivered;
-    struct ks_call call;
+    struct ks_ask ask;
 };
 
 /* An empty batch whose records will take about `bytes`; NULL when memory is short. */
@@ -67,11 +67,11 @@ struct ks_send_place {
 };
 
 /*
- * Makes the batch as `header` says, and a Produce request of it: the frame is the caller's to
+ * Makes the batch as `header` says, and a Produce request of it: the frame is the asker's to
  * release. What is sent again is made in a copy, for the broker may still have the first one.
  */
 KAFSCALE_MUST_CHECK enum kafscale_status ks_send_batch_encode(struct ks_send_batch *batch,
-                                                              struct ks_caller *caller,
+                                                              struct ks_asker *asker,
                                                               const struct ks_send_place *place,
                                                               struct kafscale_blob **frame_out,
                                                               struct kafscale_slice *payload_out);

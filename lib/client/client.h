@@ -6,7 +6,7 @@
 #ifndef KS_CLIENT_CLIENT_H
 #define KS_CLIENT_CLIENT_H
 
-#include "client/call.h"
+#include "client/ask.h"
 #include "client/reader.h"
 #include "client/sender.h"
 

@@ -18,7 +18,7 @@
 #define BACKOFF_MS_MIN 20
 #define BACKOFF_MS_MAX 1000
 
-static void answered(struct ks_call *call, const struct ks_call_answer *answer);
+static void answered(struct ks_ask *ask, const struct ks_ask_answer *answer);
 
 struct ks_line *
 ks_line_new(struct ks_send_topic *topic, int32_t index)
@@ -180,16 +180,16 @@ send(struct ks_line *line, struct ks_send_batch *batch, int64_t now_ms)
     struct kafscale_slice payload;
 
     number(line, batch);
-    if (ks_send_batch_encode(batch, &line->sender->caller, &place, &frame, &payload) !=
+    if (ks_send_batch_encode(batch, &line->sender->asker, &place, &frame, &payload) !=
         KAFSCALE_OK) {
         retry_later(line, now_ms);
         return false;
     }
     batch->attempts++;
     batch->is_in_flight = true;
-    batch->call = (struct ks_call){ .done = answered, .arg = batch };
+    batch->ask = (struct ks_ask){ .done = answered, .arg = batch };
     line->in_flight++;
-    ks_call_begin_frame(&line->sender->caller, &batch->call, frame, payload);
+    ks_ask_begin_frame(&line->sender->asker, &batch->ask, frame, payload);
     kafscale_blob_unref(frame);
     return true;
 }
@@ -343,9 +343,9 @@ take_response(struct ks_line *line, struct ks_send_batch *batch,
 }
 
 static void
-answered(struct ks_call *call, const struct ks_call_answer *answer)
+answered(struct ks_ask *ask, const struct ks_ask_answer *answer)
 {
-    struct ks_send_batch *batch = call->arg;
+    struct ks_send_batch *batch = ask->arg;
     struct ks_line *line = batch->line;
 
     batch->is_in_flight = false;

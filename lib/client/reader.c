@@ -39,8 +39,8 @@ run_later(struct ks_reader *reader)
 static void
 ask_anew(struct ks_reader *reader)
 {
-    if (reader->call.is_under_way && reader->is_fetch) {
-        ks_caller_leave(&reader->caller);
+    if (reader->ask.is_under_way && reader->is_fetch) {
+        ks_asker_leave(&reader->asker);
     }
     run_later(reader);
 }
@@ -165,9 +165,9 @@ take_error(struct ks_read_partition *partition, int16_t code)
 /* --- Positions -------------------------------------------------------------------------------- */
 
 static void
-on_offsets(struct ks_call *call, const struct ks_call_answer *answer)
+on_offsets(struct ks_ask *ask, const struct ks_ask_answer *answer)
 {
-    struct ks_reader *reader = call->arg;
+    struct ks_reader *reader = ask->arg;
     const struct kafka_list_offsets_response *response = answer->response;
     size_t count = reader->asked_count;
 
@@ -219,9 +219,9 @@ ask_for_positions(struct ks_reader *reader, struct ks_arena *arena)
         return;
     }
     reader->is_fetch = false;
-    reader->call = (struct ks_call){ .done = on_offsets, .arg = reader };
-    ks_call_begin(&reader->caller, &reader->call, KAFKA_API_LIST_OFFSETS, LIST_OFFSETS_VERSION,
-                  &request);
+    reader->ask = (struct ks_ask){ .done = on_offsets, .arg = reader };
+    ks_ask_begin(&reader->asker, &reader->ask, KAFKA_API_LIST_OFFSETS, LIST_OFFSETS_VERSION,
+                 &request);
 }
 
 /* --- Records ---------------------------------------------------------------------------------- */
@@ -249,8 +249,30 @@ take_records(struct ks_read_partition *partition, const struct kafscale_part *pa
     reader->events.read(reader->events.arg, partition, position, parts, part_count);
 }
 
+/* Records in one piece are told of batch by batch. */
 static void
-take_fetched(struct ks_reader *reader, const struct ks_call_answer *answer)
+take_bytes(struct ks_read_partition *partition, const struct kafka_records *records,
+           struct kafscale_blob *owner)
+{
+    struct kafscale_slice left = records->part_count == 0 ? ks_slice(NULL, 0) : records->parts[0];
+    struct kafscale_error error = { 0 };
+    struct ks_batch batch;
+
+    while (left.size > 0) {
+        struct kafscale_part part = { .owner = owner };
+
+        if (ks_batch_parse(left, &batch, &error) != KAFSCALE_OK) {
+            fail(partition, KAFKA_ERROR_CORRUPT_MESSAGE);
+            return;
+        }
+        part.bytes = batch.bytes;
+        take_records(partition, &part, 1);
+        left = ks_slice(left.data + batch.bytes.size, left.size - batch.bytes.size);
+    }
+}
+
+static void
+take_fetched(struct ks_reader *reader, const struct ks_ask_answer *answer)
 {
     const struct kafka_fetch_response *response = answer->response;
     const struct kafscale_part *parts = answer->parts;
@@ -266,16 +288,20 @@ take_fetched(struct ks_reader *reader, const struct ks_call_answer *answer)
             take_error(partition, found->error_code);
         } else if (partition != NULL) {
             partition->high_watermark = found->high_watermark;
-            take_records(partition, parts, found->records.part_count);
+            if (answer->bytes != NULL) {
+                take_bytes(partition, &found->records, answer->bytes);
+            } else {
+                take_records(partition, parts, found->records.part_count);
+            }
         }
-        parts += found->records.part_count;
+        parts += answer->bytes != NULL ? 0 : found->records.part_count;
     }
 }
 
 static void
-on_fetched(struct ks_call *call, const struct ks_call_answer *answer)
+on_fetched(struct ks_ask *ask, const struct ks_ask_answer *answer)
 {
-    struct ks_reader *reader = call->arg;
+    struct ks_reader *reader = ask->arg;
 
     if (reader->is_ended) {
         return;
@@ -322,8 +348,8 @@ fetch(struct ks_reader *reader, struct ks_arena *arena)
         return;
     }
     reader->is_fetch = true;
-    reader->call = (struct ks_call){ .done = on_fetched, .arg = reader };
-    ks_call_begin(&reader->caller, &reader->call, KAFKA_API_FETCH, FETCH_VERSION, &request);
+    reader->ask = (struct ks_ask){ .done = on_fetched, .arg = reader };
+    ks_ask_begin(&reader->asker, &reader->ask, KAFKA_API_FETCH, FETCH_VERSION, &request);
 }
 
 /* --- Turns ------------------------------------------------------------------------------------ */
@@ -375,7 +401,7 @@ run(void *arg)
     int64_t next_ms = INT64_MAX;
     struct ks_arena arena;
 
-    if (reader->is_ended || reader->is_paused || reader->call.is_under_way) {
+    if (reader->is_ended || reader->is_paused || reader->ask.is_under_way) {
         return;
     }
     ks_arena_init(&arena, SIZE_MAX / 2);
@@ -390,7 +416,7 @@ run(void *arg)
             }
         }
     }
-    if (!reader->call.is_under_way && reader->asked_count > 0) {
+    if (!reader->ask.is_under_way && reader->asked_count > 0) {
         next_ms = ks_env_now_ms(reader->env) + BACKOFF_MS_MIN;
     }
     ks_arena_deinit(&arena);
@@ -412,7 +438,7 @@ ks_reader_init(struct ks_reader *reader, struct ks_env *env, const struct ks_req
 {
     *reader = (struct ks_reader){ .options = *options, .events = *events, .env = env };
     ks_list_init(&reader->partitions);
-    ks_caller_init(&reader->caller, env, sink, options->client_id);
+    ks_asker_init(&reader->asker, env, sink, options->client_id);
     reader->run_task = (struct ks_task){ .run = run, .arg = reader };
     reader->retry_timer = (struct ks_timer){ .on_due = on_retry, .arg = reader };
 }
@@ -438,13 +464,13 @@ ks_reader_end(struct ks_reader *reader)
     while (!ks_list_is_empty(&reader->partitions)) {
         ks_reader_remove(of_link(reader->partitions.next));
     }
-    ks_caller_leave(&reader->caller);
+    ks_asker_leave(&reader->asker);
 }
 
 bool
 ks_reader_is_quiet(const struct ks_reader *reader)
 {
-    return ks_list_is_empty(&reader->caller.calls);
+    return ks_list_is_empty(&reader->asker.asks);
 }
 
 void

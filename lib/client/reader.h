@@ -9,7 +9,7 @@
 #ifndef KS_CLIENT_READER_H
 #define KS_CLIENT_READER_H
 
-#include "client/call.h"
+#include "client/ask.h"
 
 /* Positions besides offsets: to be asked for. */
 #define KS_READ_LATEST (-1)
@@ -52,16 +52,16 @@ struct ks_reader {
     struct ks_reader_options options;
     struct ks_reader_events events;
     struct ks_env *env;
-    struct ks_caller caller;
+    struct ks_asker asker;
     struct ks_list partitions;
     size_t partition_count;
-    struct ks_call call;              /* Fetch, or ListOffsets for those without a position */
-    struct ks_read_partition **asked; /* of the call, in its order; NULL: was removed */
+    struct ks_ask ask;                /* Fetch, or ListOffsets for those without a position */
+    struct ks_read_partition **asked; /* who it is for, in its order; NULL: was removed */
     size_t asked_count;
     size_t asked_capacity;
     struct ks_task run_task;
     struct ks_timer retry_timer;
-    bool is_fetch; /* what the call is */
+    bool is_fetch; /* what is asked */
     bool is_paused;
     bool is_ended;
 };
@@ -92,7 +92,7 @@ struct ks_read_partition *ks_reader_find(const struct ks_reader *reader,
 /* While paused nothing is asked for; one answer may still come. */
 void ks_reader_pause(struct ks_reader *reader, bool is_paused);
 
-/* Nothing is told any more; a call under way still ends. */
+/* Nothing is told any more; what is under way still ends. */
 void ks_reader_end(struct ks_reader *reader);
 bool ks_reader_is_quiet(const struct ks_reader *reader);
 

@@ -190,15 +190,15 @@ take_topic(struct ks_send_topic *topic, const struct kafka_metadata_response_top
 }
 
 static void
-on_metadata(struct ks_call *call, const struct ks_call_answer *answer)
+on_metadata(struct ks_ask *ask, const struct ks_ask_answer *answer)
 {
-    struct ks_send_topic *topic = call->arg;
+    struct ks_send_topic *topic = ask->arg;
     const struct kafka_metadata_response *response = answer->response;
     struct ks_sender *sender = topic->sender;
 
     lock(sender);
     if (answer->status != KAFSCALE_OK || response->topics_count != 1) {
-        topic->error = KAFKA_ERROR_BROKER_NOT_AVAILABLE;
+        topic->error = KAFKA_ERROR_NETWORK_EXCEPTION;
     } else {
         take_topic(topic, &response->topics[0]);
     }
@@ -212,7 +212,7 @@ ks_sender_ask(struct ks_sender *sender, struct ks_send_topic *topic)
     struct kafka_metadata_request request;
     struct kafka_metadata_request_topic asked;
 
-    if (topic->call.is_under_way || sender->is_stopping) {
+    if (topic->ask.is_under_way || sender->is_stopping) {
         return;
     }
     kafka_message_init(&kafka_metadata_request_message, &request);
@@ -221,16 +221,16 @@ ks_sender_ask(struct ks_sender *sender, struct ks_send_topic *topic)
     request.topics = &asked;
     request.topics_count = 1;
     request.allow_auto_topic_creation = true;
-    topic->call = (struct ks_call){ .done = on_metadata, .arg = topic };
-    ks_call_begin(&sender->caller, &topic->call, KAFKA_API_METADATA, METADATA_VERSION, &request);
+    topic->ask = (struct ks_ask){ .done = on_metadata, .arg = topic };
+    ks_ask_begin(&sender->asker, &topic->ask, KAFKA_API_METADATA, METADATA_VERSION, &request);
 }
 
 /* --- Identity --------------------------------------------------------------------------------- */
 
 static void
-on_identity(struct ks_call *call, const struct ks_call_answer *answer)
+on_identity(struct ks_ask *ask, const struct ks_ask_answer *answer)
 {
-    struct ks_sender *sender = call->arg;
+    struct ks_sender *sender = ask->arg;
     const struct kafka_init_producer_id_response *response = answer->response;
     struct ks_list lines;
     struct ks_list *node;
@@ -246,7 +246,7 @@ on_identity(struct ks_call *call, const struct ks_call_answer *answer)
             ks_line_identify(line, response->error_code, response->producer_id,
                              response->producer_epoch);
         } else {
-            ks_line_identify(line, KAFKA_ERROR_BROKER_NOT_AVAILABLE, -1, -1);
+            ks_line_identify(line, KAFKA_ERROR_NETWORK_EXCEPTION, -1, -1);
         }
     }
 }
@@ -259,14 +259,14 @@ ks_sender_want_identity(struct ks_sender *sender, struct ks_line *line)
     if (!ks_list_is_linked(&line->identity_link)) {
         ks_list_append(&sender->identity_lines, &line->identity_link);
     }
-    if (sender->identity_call.is_under_way || sender->is_stopping) {
+    if (sender->identity_ask.is_under_way || sender->is_stopping) {
         return;
     }
     kafka_message_init(&kafka_init_producer_id_request_message, &request);
     request.transactional_id = (struct kafscale_slice){ 0 };
-    sender->identity_call = (struct ks_call){ .done = on_identity, .arg = sender };
-    ks_call_begin(&sender->caller, &sender->identity_call, KAFKA_API_INIT_PRODUCER_ID,
-                  INIT_PRODUCER_ID_VERSION, &request);
+    sender->identity_ask = (struct ks_ask){ .done = on_identity, .arg = sender };
+    ks_ask_begin(&sender->asker, &sender->identity_ask, KAFKA_API_INIT_PRODUCER_ID,
+                 INIT_PRODUCER_ID_VERSION, &request);
 }
 
 /* --- Sending ---------------------------------------------------------------------------------- */
@@ -415,7 +415,7 @@ ks_sender_init(struct ks_sender *sender, struct ks_env *env, const struct ks_req
     ks_list_init(&sender->wanted);
     ks_list_init(&sender->changed);
     ks_list_init(&sender->identity_lines);
-    ks_caller_init(&sender->caller, env, sink, options->client_id);
+    ks_asker_init(&sender->asker, env, sink, options->client_id);
     sender->run_task = (struct ks_task){ .run = run_changed, .arg = sender };
     sender->linger_timer = (struct ks_timer){ .on_due = on_linger_due, .arg = sender };
 }
@@ -473,14 +473,14 @@ ks_sender_end(struct ks_sender *sender)
             ks_line_end(topic->lines[i]);
         }
     }
-    ks_caller_leave(&sender->caller);
+    ks_asker_leave(&sender->asker);
     changed(sender);
 }
 
 bool
 ks_sender_is_quiet(const struct ks_sender *sender)
 {
-    return ks_list_is_empty(&sender->caller.calls);
+    return ks_list_is_empty(&sender->asker.asks);
 }
 
 static void

@@ -82,7 +82,7 @@ struct ks_send_topic {
 
     /* The loop's. */
     struct ks_list ask_link;
-    struct ks_call call;
+    struct ks_ask ask;
     int64_t known_ms;
 };
 
@@ -103,10 +103,10 @@ struct ks_sender {
     atomic_size_t pending_records;
 
     /* The loop's. */
-    struct ks_caller caller;
+    struct ks_asker asker;
     struct ks_list changed; /* lines to run */
     struct ks_task run_task;
-    struct ks_call identity_call;
+    struct ks_ask identity_ask;
     struct ks_list identity_lines;
     struct ks_timer linger_timer;
     int64_t linger_due_ms;
@@ -119,7 +119,7 @@ void ks_sender_init(struct ks_sender *sender, struct ks_env *env,
                     const struct ks_request_sink *sink, const struct ks_sender_options *options,
                     const struct ks_sender_events *events);
 
-/* No call may be under way: ks_sender_is_quiet. Any thread, as the last one. */
+/* Nothing may be under way: ks_sender_is_quiet. Any thread, as the last one. */
 void ks_sender_deinit(struct ks_sender *sender);
 
 /* Lock. The topic of this name, maybe not known yet; NULL when memory is short. */

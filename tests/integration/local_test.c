@@ -6,6 +6,7 @@
 #include <kafscale/consumer.h>
 #include <kafscale/producer.h>
 #include <kafscale/protocol.h>
+#include <kafscale/testing.h>
 
 #include <event2/event.h>
 #include <pthread.h>
@@ -483,6 +484,59 @@ START_TEST(a_loop_of_the_host_has_them_too)
 }
 END_TEST
 
+/* --- A broker that fails ---------------------------------------------------------------------- */
+
+static void
+fail_requests(struct kafscale_testing *testing, const char *api, uint32_t count,
+              enum kafscale_testing_fate fate, int16_t code)
+{
+    struct kafscale_testing_fault fault = {
+        .size = sizeof fault, .api = api, .count = count, .fate = fate, .error = code
+    };
+    struct kafscale_error error = { 0 };
+
+    ck_assert_msg(kafscale_testing_fail_requests(testing, &fault, &error) == KAFSCALE_OK, "%s",
+                  error.text);
+}
+
+/* Answers that are lost or changed on their way, refusals, and deaths: each record is there once. */
+START_TEST(nothing_is_lost_or_doubled_by_a_broker_that_fails)
+{
+    struct kafscale_error error = { 0 };
+    struct kafscale_testing *testing = kafscale_testing_start(NULL, &error);
+    struct kafscale_broker *broker = kafscale_testing_broker(testing);
+    struct seen seen = { 0 };
+    struct kafscale_producer *producer = producer_new(broker, &seen);
+    struct kafscale_consumer *consumer = consumer_of(broker, "numbers", KAFSCALE_OFFSET_EARLIEST);
+
+    fail_requests(testing, "Produce", 2, KAFSCALE_TESTING_ERROR_AFTER,
+                  KAFKA_ERROR_REQUEST_TIMED_OUT);
+    fail_requests(testing, "Produce", 2, KAFSCALE_TESTING_CLOSE_AFTER, 0);
+    fail_requests(testing, "Produce", 2, KAFSCALE_TESTING_ERROR,
+                  KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER);
+    fail_requests(testing, "Metadata", 1, KAFSCALE_TESTING_CLOSE, 0);
+    fail_requests(testing, "InitProducerId", 1, KAFSCALE_TESTING_ERROR,
+                  KAFKA_ERROR_COORDINATOR_LOAD_IN_PROGRESS);
+    fail_requests(testing, "Fetch", 2, KAFSCALE_TESTING_CLOSE_AFTER, 0);
+    for (int i = 0; i < 10; i++) {
+        send_numbers(producer, "numbers", i * 100, 100);
+        if (i == 4 || i == 7) {
+            ck_assert_msg(kafscale_testing_restart(
+                              testing, i == 4 ? KAFSCALE_TESTING_KILLED : KAFSCALE_TESTING_IN_ORDER,
+                              WAIT_MS, &error) == KAFSCALE_OK,
+                          "%s", error.text);
+        }
+    }
+    flush(producer);
+    ck_assert_int_eq(atomic_load(&seen.count), 1000);
+    poll_numbers(consumer, 0, 1000);
+    expect_numbers(broker, "numbers", 0, 1000);
+    kafscale_consumer_free(consumer);
+    kafscale_producer_free(producer);
+    kafscale_testing_free(testing);
+}
+END_TEST
+
 /* --- Wrong use -------------------------------------------------------------------------------- */
 
 START_TEST(wrong_use_is_told)
@@ -545,6 +599,7 @@ suite_new(void)
     tcase_add_test(tests, the_broker_stops_while_many_send);
     tcase_add_test(tests, who_is_freed_with_records_under_way_tells_of_them);
     tcase_add_test(tests, a_loop_of_the_host_has_them_too);
+    tcase_add_test(tests, nothing_is_lost_or_doubled_by_a_broker_that_fails);
     tcase_add_test(tests, wrong_use_is_told);
     suite_add_tcase(suite, tests);
     return suite;
