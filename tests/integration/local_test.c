@@ -499,7 +499,7 @@ fail_requests(struct kafscale_testing *testing, const char *api, uint32_t count,
                   error.text);
 }
 
-/* Answers that are lost or changed on their way, refusals, and deaths: each record is there once. */
+/* Answers that are lost or changed, refusals, and deaths: each record is there once. */
 START_TEST(nothing_is_lost_or_doubled_by_a_broker_that_fails)
 {
     struct kafscale_error error = { 0 };
