@@ -80,6 +80,11 @@ def environment_of_workload(broker):
     return {**kept, demo_settings.PREFIX + "BROKER_ADDR": "%s:%d" % (host, broker[1])}
 
 
+def last_lines(path, lines=LOG_LINES):
+    with open(path, encoding="utf-8", errors="replace") as log:
+        return "".join(log.readlines()[-lines:]).rstrip()
+
+
 class Broker:
     """The demo's own, with a log that the view doesn't show but can quote."""
 
@@ -114,8 +119,7 @@ class Broker:
         return "127.0.0.1", int(found.group(1))
 
     def said(self, lines=LOG_LINES):
-        with open(self.log_path, encoding="utf-8", errors="replace") as log:
-            return "".join(log.readlines()[-lines:]).rstrip()
+        return last_lines(self.log_path, lines)
 
     def warning(self):
         """Its newest one."""
@@ -168,9 +172,9 @@ class Demo:
             self.broker = Broker(self.arguments.kafscaled, self.arguments.listen, store,
                                  self.directory)
             broker, metrics = await self.broker.start()
-        self.workload = await start(
-            [sys.executable, "-B", os.path.join(HERE, "workload.py")],
-            env=environment_of_workload(broker))
+        with open(self.load_log(), "wb") as log:
+            self.workload = await start([sys.executable, "-B", os.path.join(HERE, "workload.py")],
+                                        stderr=log, env=environment_of_workload(broker))
         self.observer = observe.Observer(broker, metrics)
         self.facts = screen.Facts(
             "KafScale demo, broker at %s:%d" % broker, self.about(), "Ctrl-C or q ends it.",
@@ -181,6 +185,9 @@ class Demo:
             self.terminal.enter()
         else:
             self.print_line("%s: %s" % (self.facts.title, self.about()))
+
+    def load_log(self):
+        return os.path.join(self.directory, "load.log")
 
     def about(self):
         its = self.settings
@@ -221,8 +228,8 @@ class Demo:
         status = await self.workload.wait()
         if self.broker is not None and self.broker.process.returncode is None:
             await asyncio.sleep(0.2)   # it may be the broker that has gone; that says more
-        raise Failed("the load has ended by itself, with status %d%s"
-                     % (status, ": " + failure if failure else ""))
+        raise Failed("the load has ended by itself, with status %d%s\n%s" % (
+            status, ": " + failure if failure else "", last_lines(self.load_log())))
 
     def listen_to_terminal(self):
         loop = asyncio.get_running_loop()
@@ -323,7 +330,7 @@ async def run(settings, arguments):
     try:
         await demo.run()
     except Failed as failure:
-        say("demo: %s" % failure, sys.stderr)
+        say("demo: %s" % str(failure).rstrip(), sys.stderr)
         return 1
     say("demo: " + demo.summary())
     return 0

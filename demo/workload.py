@@ -24,6 +24,7 @@ COMMIT_S = 1
 HEARTBEAT_S = 1
 AGAIN_S = 0.2
 BEHIND_S = 1
+FORGET = 0.95   # what is left of a long round trip after each shorter one
 UNDER_WAY_MAX = 5   # more at once, and an idempotent producer couldn't repeat them
 REQUEST_BYTES_MAX = 900000
 PRODUCE_TIMEOUT_MS = 30000
@@ -54,8 +55,8 @@ class Counts:
         return text
 
 
-def value_of(number, producer, size):
-    text = '{"sent_at":%.6f,"producer":%d,"number":%d,"more":"' % (time.time(), producer, number)
+def value_of(number, producer, size, due_at):
+    text = '{"sent_at":%.6f,"producer":%d,"number":%d,"more":"' % (due_at, producer, number)
     return (text + "x" * (size - len(text) - 2) + '"}').encode()
 
 
@@ -93,6 +94,7 @@ class Producer:
         self.connection = None
         self.identity = None
         self.under_way = set()
+        self.round_trip_s = 0.0
         self.replacing = asyncio.Lock()
 
     async def connect(self):
@@ -107,44 +109,54 @@ class Producer:
 
     async def run(self):
         await again_and_again(self.connect, self.counts)
-        begun, sent = time.monotonic(), 0.0
+        begun, sent, due_since = time.monotonic(), 0.0, None
         while True:
-            await asyncio.sleep(TICK_S)
+            # Requests are spread over the time that one takes, so that there is always room for
+            # the next one.
+            await asyncio.sleep(max(TICK_S, self.round_trip_s / UNDER_WAY_MAX))
             due = (time.monotonic() - begun) * self.rate - sent
             if due > max(self.rate * BEHIND_S, 2):   # can't follow: go on from here, and say so
                 self.counts.skipped += int(due)
                 begun, sent = time.monotonic(), 0.0
-            elif due >= 1 and len(self.under_way) < UNDER_WAY_MAX:
-                sent += self.begin(min(int(due), self.at_once()))
+                due_since = None
+            elif due >= 1:
+                due_since = due_since or time.monotonic()
+                if len(self.under_way) < UNDER_WAY_MAX:
+                    sent += self.begin(min(int(due), self.at_once()), due_since)
+                    due_since = None
 
     def at_once(self):
         return max(1, REQUEST_BYTES_MAX // self.settings.message_bytes)
 
-    def begin(self, count):
-        """Sends so many records in one request; each tick begins with another partition."""
+    def begin(self, count, due_since):
+        """Sends so many records in one request; each begins with another partition. They count as
+        sent when they could have been, had not too many requests been under way."""
         values = {}
+        due_at = time.time() - (time.monotonic() - due_since)
         for _ in range(count):
             place = self.places[self.next_place]
             self.next_place = (self.next_place + 1) % len(self.places)
             self.number += 1
             values.setdefault(place, []).append(
-                value_of(self.number, self.index, self.settings.message_bytes))
+                value_of(self.number, self.index, self.settings.message_bytes, due_at))
         batches = {}
         for (topic, partition), its in values.items():
             batch = wire.batch_of(its, int(time.time() * 1000), *self.identity,
                                   self.sequences[topic, partition])
             self.sequences[topic, partition] += len(its)
             batches.setdefault(topic, []).append((partition, len(its), batch))
-        task = asyncio.get_running_loop().create_task(self.deliver(batches, time.monotonic()))
+        task = asyncio.get_running_loop().create_task(self.deliver(batches, due_since))
         self.under_way.add(task)
         task.add_done_callback(self.under_way.discard)
         return count
 
     async def deliver(self, batches, begun):
         while batches:
-            connection = self.connection
+            connection, sent_at = self.connection, time.monotonic()
             try:
                 batches = await self.send(batches, begun)
+                self.round_trip_s = max(min(time.monotonic() - sent_at, BEHIND_S),
+                                        self.round_trip_s * FORGET)
             except TROUBLE as error:
                 self.counts.trouble = explain(error)
                 await self.replace(connection)
@@ -503,7 +515,7 @@ async def run(settings):
             task.cancel()
         await asyncio.wait(tasks, timeout=LEAVE_S)
         print(counts.line(), flush=True)
-    return 0
+    os._exit(0)   # there is nothing to tidy up, and what ends now has nobody to tell
 
 
 def main():

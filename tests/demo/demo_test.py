@@ -25,6 +25,8 @@ import daemon  # noqa: E402
 import latency  # noqa: E402
 import observe  # noqa: E402
 import screen  # noqa: E402
+import settings  # noqa: E402
+import wire  # noqa: E402
 from daemon import wait_until  # noqa: E402
 from screen_of import ScreenOf  # noqa: E402
 
@@ -242,6 +244,19 @@ def quantiles_are_right(_):
     assert latency.quantile_of_buckets([(0.001, 0), (inf, 0)], 0.5) is None
 
 
+def checksums_are_right(_):
+    for crc in (wire.crc32c, wire.crc_of_python()):
+        assert crc(b"123456789") == 0xe3069283 and crc(b"") == 0
+    assert [wire.read_varint(wire.varint(n), 0)[0] for n in (0, -1, 63, -64, 64, 2**31)] == \
+        [0, -1, 63, -64, 64, 2**31]
+
+
+def every_setting_is_in_the_user_guide(_):
+    with open(os.path.join(HERE, "..", "..", "docs", "user-guide.md"), encoding="utf-8") as file:
+        rows = re.findall(r"^\| `KAFSCALE_DEMO_(\w+)` \| `?([^`|]*?)`? ?\|", file.read(), re.M)
+    assert sorted(rows) == sorted((name, default) for name, default, *_ in settings.TABLE)
+
+
 # --- Endings -------------------------------------------------------------------------------------
 
 @in_terminal
@@ -403,6 +418,8 @@ if __name__ == "__main__":
         ascii_terminals_get_ascii,
         every_size_is_kept,
         quantiles_are_right,
+        checksums_are_right,
+        every_setting_is_in_the_user_guide,
         a_broker_that_dies_ends_it,
         a_load_that_dies_ends_it,
         a_broker_that_hangs_is_shown_and_does_not_keep_it,
