@@ -41,6 +41,8 @@ struct ks_broker {
     struct ks_id incarnation;
 
     struct ks_store *store;
+    double spent[KS_STORE_OPERATION_COUNT]; /* by earlier prices, for so many requests */
+    uint64_t priced[KS_STORE_OPERATION_COUNT];
     struct ks_meta *meta;
     const struct ks_chore *meta_chores; /* of its own log; NULL: it has none, or it is closed */
     struct ks_log *log;
@@ -88,6 +90,12 @@ struct ks_log_limits ks_broker_log_limits(const struct ks_broker *broker);
 /* Replaces the defaults of topics that the options say. On failure they stay. */
 KAFSCALE_MUST_CHECK enum kafscale_status ks_broker_set_static_defaults(
     struct ks_broker *broker, const struct ks_topic_config *config);
+
+/* What requests to the store have cost, by the prices that were in force at their time. */
+double ks_broker_cost(const struct ks_broker *broker, enum ks_store_operation operation);
+
+/* Prices are about to change. */
+void ks_broker_settle_cost(struct ks_broker *broker);
 
 /* Puts into force what a topic's configuration, or the defaults, say now. */
 void ks_broker_configure(struct ks_broker *broker, struct ks_topic *topic);

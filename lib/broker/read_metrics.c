@@ -53,6 +53,24 @@ read_backlog(const struct ks_log *log, struct ks_metrics *metrics)
                    (double) now.uncompacted_ms / 1000.0);
 }
 
+double
+ks_broker_cost(const struct ks_broker *broker, enum ks_store_operation operation)
+{
+    uint64_t since =
+        ks_store_counters(broker->store)->requests[operation] - broker->priced[operation];
+
+    return broker->spent[operation] + (double) since * broker->options.prices[operation];
+}
+
+void
+ks_broker_settle_cost(struct ks_broker *broker)
+{
+    for (int i = 0; i < KS_STORE_OPERATION_COUNT; i++) {
+        broker->spent[i] = ks_broker_cost(broker, (enum ks_store_operation) i);
+        broker->priced[i] = ks_store_counters(broker->store)->requests[i];
+    }
+}
+
 static void
 read_store(const struct ks_broker *broker, struct ks_metrics *metrics)
 {
@@ -65,7 +83,7 @@ read_store(const struct ks_broker *broker, struct ks_metrics *metrics)
         ks_metrics_add_of(metrics, KS_METRIC_store_requests_total, name, (double) now->requests[i]);
         ks_metrics_add_of(metrics, KS_METRIC_store_errors_total, name, (double) now->errors[i]);
         ks_metrics_add_of(metrics, KS_METRIC_store_cost_total, name,
-                          (double) now->requests[i] * broker->options.prices[i]);
+                          ks_broker_cost(broker, (enum ks_store_operation) i));
         if (i == KS_STORE_PUT || i == KS_STORE_GET) {
             ks_metrics_add_of(metrics, KS_METRIC_store_bytes_total, name, (double) now->bytes[i]);
         }

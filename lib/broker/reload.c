@@ -31,6 +31,7 @@ ks_broker_reload(struct ks_broker *broker, const struct ks_broker_options *optio
     if (status != KAFSCALE_OK) {
         return status;
     }
+    ks_broker_settle_cost(broker);
     changed.ns = broker->options.ns;
     changed.settings = broker->options.settings;
     changed.topic_defaults = broker->options.topic_defaults;

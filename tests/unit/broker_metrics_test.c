@@ -206,6 +206,59 @@ START_TEST(names_follow_the_rules_for_their_types)
 }
 END_TEST
 
+struct expected {
+    const char *name;
+    enum kafscale_metric_type type;
+};
+
+static bool
+is_in_table(const struct expected *expected)
+{
+    struct kafscale_metric metric;
+
+    for (size_t i = 0; kafscale_metric_at(i, &metric) == KAFSCALE_OK; i++) {
+        if (strcmp(metric.name, expected->name) == 0) {
+            return metric.type == expected->type;
+        }
+    }
+    return false;
+}
+
+/* What its brokers tell, or its documents say that they do; the types are theirs. */
+START_TEST(every_metric_of_kafscale_is_in_the_table)
+{
+    static const struct expected all[] = {
+        { "kafscale_s3_health_state", KAFSCALE_METRIC_GAUGE },
+        { "kafscale_s3_latency_ms_avg", KAFSCALE_METRIC_GAUGE },
+        { "kafscale_s3_error_rate", KAFSCALE_METRIC_GAUGE },
+        { "kafscale_s3_state_duration_seconds", KAFSCALE_METRIC_GAUGE },
+        { "kafscale_s3_upload_duration_ms", KAFSCALE_METRIC_HISTOGRAM },
+        { "kafscale_produce_rps", KAFSCALE_METRIC_GAUGE },
+        { "kafscale_fetch_rps", KAFSCALE_METRIC_GAUGE },
+        { "kafscale_produce_latency_ms", KAFSCALE_METRIC_HISTOGRAM },
+        { "kafscale_produce_requests_total", KAFSCALE_METRIC_COUNTER },
+        { "kafscale_fetch_requests_total", KAFSCALE_METRIC_COUNTER },
+        { "kafscale_cache_hit_ratio", KAFSCALE_METRIC_GAUGE },
+        { "kafscale_consumer_lag", KAFSCALE_METRIC_HISTOGRAM },
+        { "kafscale_consumer_lag_max", KAFSCALE_METRIC_GAUGE },
+        { "kafscale_broker_uptime_seconds", KAFSCALE_METRIC_GAUGE },
+        { "kafscale_broker_mem_alloc_bytes", KAFSCALE_METRIC_GAUGE },
+        { "kafscale_broker_mem_sys_bytes", KAFSCALE_METRIC_GAUGE },
+        { "kafscale_broker_heap_inuse_bytes", KAFSCALE_METRIC_GAUGE },
+        { "kafscale_broker_cpu_percent", KAFSCALE_METRIC_GAUGE },
+        { "kafscale_broker_goroutines", KAFSCALE_METRIC_GAUGE },
+        { "kafscale_admin_requests_total", KAFSCALE_METRIC_COUNTER },
+        { "kafscale_admin_request_errors_total", KAFSCALE_METRIC_COUNTER },
+        { "kafscale_admin_request_latency_ms_avg", KAFSCALE_METRIC_GAUGE },
+        { "kafscale_authz_denied_total", KAFSCALE_METRIC_COUNTER },
+    };
+
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        ck_assert_msg(is_in_table(&all[i]), "%s", all[i].name);
+    }
+}
+END_TEST
+
 START_TEST(without_memory_a_reading_says_that_it_is_of_no_use)
 {
     ks_alloc_fail_after((uint64_t) _i);
@@ -232,6 +285,7 @@ suite_new(void)
     tcase_add_test(tests, a_time_is_counted_in_the_first_bucket_that_holds_it);
     tcase_add_test(tests, a_histogram_adds_up_in_the_unit_of_its_name);
     tcase_add_test(tests, names_of_clients_become_text);
+    tcase_add_test(tests, every_metric_of_kafscale_is_in_the_table);
     tcase_add_test(tests, names_follow_the_rules_for_their_types);
     tcase_add_loop_test(tests, without_memory_a_reading_says_that_it_is_of_no_use, 0, 8);
     suite_add_tcase(suite, tests);

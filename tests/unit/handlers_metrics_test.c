@@ -257,11 +257,13 @@ START_TEST(a_job_that_has_given_up_does_not_fail_any_more)
 }
 END_TEST
 
+/* A lower price does not take back what was spent: the counter never falls. */
 START_TEST(what_the_store_costs_follows_from_its_requests)
 {
     struct ks_broker_options options;
     struct client_batch batch = client_batch("a", 0);
     int64_t offset;
+    double before;
 
     test_broker_stop(broker);
     group_broker_options(&options);
@@ -273,6 +275,12 @@ START_TEST(what_the_store_costs_follows_from_its_requests)
     ck_assert_double_eq(metric("kafscale_store_cost_total", "operation=\"PUT\""),
                         metric("kafscale_store_requests_total", "operation=\"PUT\"") / 2);
     ck_assert_double_eq(metric("kafscale_store_cost_total", "operation=\"GET\""), 0);
+    before = metric("kafscale_store_cost_total", "operation=\"PUT\"");
+    options.prices[KS_STORE_PUT] = 0.25;
+    ck_assert_int_eq(ks_broker_reload(broker->broker, &options), KAFSCALE_OK);
+    ck_assert_double_eq(metric("kafscale_store_cost_total", "operation=\"PUT\""), before);
+    ck_assert_int_eq(client_produce(broker, &batch, &offset), KAFKA_ERROR_NONE);
+    ck_assert_double_eq(metric("kafscale_store_cost_total", "operation=\"PUT\""), before + 0.25);
 }
 END_TEST
 
