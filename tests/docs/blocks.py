@@ -28,6 +28,25 @@ PARTS = ("java", "python", "go", "javascript", "yaml", "properties", "cmake", "x
 SHOWN = ("text", "json", "cpp")
 KEYS_ONCE = ("skip", "tier", "needs", "in", "alone", "until", "then", "status", "part of")
 KEYS_OFTEN = ("setup", "replace")
+# Commands in the text, between code quotes: how they begin, and how they are run.
+INLINE = (
+    ("curl ", {"needs": "curl"}),
+    ("kafscaled ", {}),
+    ("kafscale-cli ", {"needs": "kcat", "setup": ["kcat -b 127.0.0.1:9092 -L >/dev/null",
+                                                  "export KAFSCALE_STORE=dir:kafscale-data"]}),
+    ("ss ", {"needs": "ss"}),
+    ("./quickstart --once", {"tier": "long", "in": "clone", "alone": "yes"}),
+    ("./quickstart", {"skip": "the block about it is run"}),
+    ("tests/run", {"skip": "it is what runs this"}),
+    ("meson ", {"skip": "a block has it, with what comes before it"}),
+    ("mvn ", {"skip": "it needs a project of the reader's"}),
+    ("kafka-", {"skip": "a part of a command, as the name of what it does"}),
+    ("kcat ", {"skip": "it goes on until Ctrl-C"}),
+    ("systemctl ", {"skip": "it needs a running systemd"}),
+    ("journalctl ", {"skip": "it needs a running systemd"}),
+    ("systemd-", {"skip": "it needs a running systemd"}),
+    ("apt-get ", {"skip": "it would change the machine"}),
+)
 FENCE = re.compile(r"(`{3,}|~{3,})\s*(\S*)\s*$")
 
 
@@ -132,6 +151,21 @@ def with_outputs(blocks):
         else:
             kept.append(block)
     return kept
+
+
+def inline_in(page, text):
+    """The commands in the text of a page, each once, as blocks."""
+    text = re.sub(r"^(`{3,}|~{3,}).*?^\1$|<!--.*?-->",
+                  lambda found: re.sub(r"[^\n]", "", found.group(0)), text, flags=re.S | re.M)
+    found = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        for span in line.split("`")[1::2]:
+            says = next((says for begins, says in INLINE if span.startswith(begins)), None)
+            is_name = " " not in span and "/" not in span
+            if says is not None and not is_name and span not in found:
+                found[span] = Block(page, number, RUN, span, {**directives(page, number, ""),
+                                                              **says})
+    return list(found.values())
 
 
 def matches(shown, said):

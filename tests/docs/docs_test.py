@@ -106,6 +106,8 @@ class Page:
         """All that is different from what a reader types."""
         rules = [("127.0.0.1:9092", self.address), ("127.0.0.1:9093", self.metrics),
                  ("0.0.0.0:9092", self.address), ("broker.example.org:9092", self.address),
+                 ("/etc/kafscale/kafscaled.conf",
+                  os.path.join(ROOT, "packaging", "kafscaled.conf")),
                  ("/srv/kafscale", os.path.join(self.folder, "srv"))]
         return rules + list(self.bucket.rewrites() if self.bucket else ())
 
@@ -260,10 +262,20 @@ def is_tested(block, is_long):
 
 def read_page(name):
     with open(os.path.join(ROOT, name), encoding="utf-8") as file:
-        return blocks.blocks_of(name, file.read())
+        text = file.read()
+    return blocks.blocks_of(name, text) + blocks.inline_in(name, text)
 
 
 # --- Tests of the tests --------------------------------------------------------------------------
+
+def commands_in_the_text_are_found():
+    text = "Try `curl -s x` and `ss -l`, or `curl -s x` again; `not.a.command`.\n" + \
+        "```sh\nls `ss -a`\n```\n<!-- `ss -b` -->\n`apt-get purge`\n"
+    found = blocks.inline_in("page", text)
+    assert [(block.text, block.line) for block in found] == [
+        ("curl -s x", 1), ("ss -l", 1), ("apt-get purge", 6)], found
+    assert "skip" in found[2].says and "skip" not in found[0].says
+
 
 def page_with(kind, text, comment="", after=""):
     return "%s\n```%s\n%s\n```\n%s" % (comment, kind, text, after)
@@ -367,7 +379,8 @@ def main():
     arguments = parser.parse_args()
     daemon.BINARY = arguments.kafscaled
     tests = [(test.__name__.replace("_", " "), test) for test in (
-        wrong_pages_are_found, failing_commands_are_found, what_is_right_passes,
+        wrong_pages_are_found, commands_in_the_text_are_found, failing_commands_are_found,
+        what_is_right_passes,
         every_option_that_is_told_of_is_there)]
     pages, found = [], []
     for name in blocks.PAGES:

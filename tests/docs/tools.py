@@ -86,6 +86,7 @@ TOOLS = {
     "kcat": program("kcat"),
     "curl": program("curl"),
     "promtool": program("promtool"),
+    "ss": program("ss"),
     "kafka-tools": kafka_tools,
     "confluent-kafka": python_with("confluent-kafka"),
     "kafka-python": python_with("kafka-python"),
