@@ -34,6 +34,7 @@
  *     protocol.h  reads and writes the messages of the Kafka protocol,
  *     messages.h  which are these structs; included by whoever needs them
  *     records.h   reads and builds record batches
+ *     kafscale.hpp  owners for all of this, for C++17
  */
 #ifndef KAFSCALE_KAFSCALE_H
 #define KAFSCALE_KAFSCALE_H
