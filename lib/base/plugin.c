@@ -42,7 +42,8 @@ path_of(const char *name, const char *directory, char path_out[PATH_MAX],
 
     if (directory == NULL) {
         own_folder(folder);
-        size = snprintf(path_out, PATH_MAX, "%skafscale/libkafscale-%s.so", folder, name);
+        size =
+            snprintf(path_out, PATH_MAX, "%s" KS_PLUGIN_FOLDER "/libkafscale-%s.so", folder, name);
     } else {
         size = snprintf(path_out, PATH_MAX, "%s/libkafscale-%s.so", directory, name);
     }

@@ -8,7 +8,7 @@
 #include "kafscale/plugin.h"
 
 /*
- * Loads a plug-in from `directory`, or, when that is NULL, from the folder `kafscale` beside the
+ * Loads a plug-in from `directory`, or, when that is NULL, from the folder `kafscale-0` beside the
  * object that this code is part of: {libdir}/kafscale. Loading it again gives the same one. It
  * stays until the process ends. Any thread.
  *

@@ -25,7 +25,7 @@ INSTALLED = (
     r"include/kafscale/\w+\.(h|def)",
     r"lib.*/cmake/kafscale/kafscale-config(-version)?\.cmake",
     r"lib.*/libkafscale\.(a|so|so\.\d+|so\.\d+\.\d+\.\d+)",
-    r"lib.*/kafscale/libkafscale-s3\.so",
+    r"lib.*/kafscale-\d+/libkafscale-s3\.so",
     r"lib.*/pkgconfig/libkafscale\.pc",
     r"lib/systemd/system/kafscaled\.service",
     r"share/doc/kafscale/LICENSE",

@@ -145,11 +145,11 @@ class Packages:
         """And what was installed is what dpkg knows of, and finds all its libraries."""
         self.service = self.base.copy(os.path.join(self.folder, "service"))
         self.install(self.service, "kafscaled", "libkafscale0")
-        assert not glob.glob(self.service.file("usr/lib/*/kafscale/*"))
+        assert not glob.glob(self.service.file("usr/lib/*/kafscale-0/*"))
         self.install(self.service, "libkafscale0-s3")
         assert self.service.run("dpkg", "--verify", "kafscaled", "libkafscale0") == ""
         for name in ("/usr/bin/kafscaled", "/usr/bin/kafscale-cli",
-                     *self.service.run("sh", "-c", "ls /usr/lib/*/kafscale/*.so").split()):
+                     *self.service.run("sh", "-c", "ls /usr/lib/*/kafscale-0/*.so").split()):
             assert "not found" not in self.service.run("ldd", name), name
 
     # --- The service ------------------------------------------------------------------------------
@@ -317,7 +317,7 @@ class Packages:
         names = [os.path.relpath(os.path.join(directory, name), root.path)
                  for directory, folders, files in os.walk(root.path) for name in files
                  if not os.path.relpath(directory, root.path).startswith("proc")]
-        allowed = re.compile(r"usr/lib(64|/[\w-]+)/([\w.+-]+\.so(\.[\d.]+)?|kafscale/[\w-]+\.so)|"
+        allowed = re.compile(r"usr/lib(64|/[\w-]+)/([\w.+-]+\.so(\.[\d.]+)?|kafscale-0/[\w-]+\.so)|"
                              r"usr/bin/kafscale(d|-cli)|usr/share/doc/[\w.+-]+/copyright|"
                              r"etc/(passwd|group|nsswitch\.conf|ssl/certs/ca-certificates\.crt)")
         others = [name for name in names if not allowed.fullmatch(name)]

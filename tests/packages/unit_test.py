@@ -25,7 +25,7 @@ MemoryDenyWriteExecute=yes SystemCallArchitectures=native CapabilityBoundingSet=
 LimitCORE=0 LimitNOFILE=65536 StateDirectory=kafscaled Restart=on-failure
 """.split() + [
     "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX", "SystemCallFilter=@system-service",
-    "RestartPreventExitStatus=2 3", "ExecReload=/bin/kill -HUP $MAINPID"]
+    "RestartPreventExitStatus=2 3", "ExecReload=/bin/sh -c 'kill -HUP $MAINPID'"]
 
 # A line of the configuration that only makes sense with another one.
 NEEDS = {("store", "s3"): "s3.bucket=records\n"}

@@ -37,11 +37,13 @@ def one_version(tree):
 
 
 def one_number_of_the_soname(tree):
-    number = tree.find("lib/meson.build", r"^kafscale_soversion = '(\d+)'")
+    number = tree.find("meson.build", r"^kafscale_soversion = '(\d+)'")
     assert tree.find("lib/libkafscale.map", r"^KAFSCALE_(\d+) \{") == number
     names = re.findall(r"^Package: libkafscale(\d+)", tree.read("debian/control"), re.M)
     assert names and set(names) == {number}, names
     symbols = tree.read("debian/libkafscale%s.symbols" % number)
+    assert "/kafscale-%s/" % number in tree.read("debian/libkafscale%s-s3.install" % number)
+    assert "/kafscale-%s/" % number in tree.read("docs/decisions/0011-plug-in-interface.md")
     assert symbols.startswith("libkafscale.so.%s libkafscale%s " % (number, number)), symbols
     assert " (symver)KAFSCALE_%s " % number in symbols, symbols
 
