@@ -4,6 +4,8 @@
 
 #include "config_file.h"
 
+#include <kafscale/testing.h>
+
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +20,7 @@ struct flag {
 static const struct flag flags[] = {
     { "--set", true, ACTION_SERVE },
     { "--config", true, ACTION_SERVE },
+    { "--testing", false, ACTION_SERVE },
     { "--check-config", false, ACTION_CHECK_CONFIG },
     { "--help", false, ACTION_HELP },
     { "-h", false, ACTION_HELP },
@@ -87,7 +90,11 @@ arguments_parse(int argc, char *const *argv, struct arguments *arguments,
             if (value != NULL) {
                 return fail(error, KAFSCALE_INVALID, "no value is taken by", flag->name);
             }
-            arguments->action = flag->action;
+            if (strcmp(flag->name, "--testing") == 0) {
+                arguments->is_testing = true;
+            } else {
+                arguments->action = flag->action;
+            }
             continue;
         }
         if (value == NULL && i + 1 == argc) {
@@ -147,7 +154,13 @@ arguments_apply(const struct arguments *arguments, char *const *environment,
 {
     enum kafscale_status status = KAFSCALE_OK;
 
-    if (arguments->config_path != NULL) {
+    if (arguments->is_testing) {
+        status = kafscale_testing_preset(options, error);
+    }
+    if (arguments->is_testing && status == KAFSCALE_OK) {
+        status = kafscale_options_set(options, "metrics.addr", "127.0.0.1:0", error);
+    }
+    if (status == KAFSCALE_OK && arguments->config_path != NULL) {
         status = config_file_apply(arguments->config_path, options, error);
     }
     if (status == KAFSCALE_OK) {

@@ -7,11 +7,14 @@
 
 #include <kafscale/options.h>
 
+#include <stdbool.h>
+
 enum action { ACTION_SERVE, ACTION_CHECK_CONFIG, ACTION_HELP, ACTION_HELP_OPTIONS, ACTION_VERSION };
 
 /* Everything points into argv. */
 struct arguments {
     enum action action;
+    bool is_testing;         /* --testing */
     const char *config_path; /* NULL: none */
     const char **settings;   /* "key=value", in their order */
     size_t setting_count;
@@ -24,8 +27,8 @@ KAFSCALE_MUST_CHECK enum kafscale_status arguments_parse(int argc, char *const *
 void arguments_deinit(struct arguments *arguments);
 
 /*
- * Default, then --config FILE, then the environment, then --set: the later counts. Warnings go to
- * `warn`.
+ * Default, then --testing, then --config FILE, then the environment, then --set: the later counts.
+ * Warnings go to `warn`.
  */
 KAFSCALE_MUST_CHECK enum kafscale_status arguments_apply(const struct arguments *arguments,
                                                          char *const *environment,

@@ -47,6 +47,7 @@ struct daemon {
     bool is_stopping;
     int exit_code;
     int64_t stop_timeout_ms;
+    bool is_testing;
     int64_t stop_called_ms;
     int64_t watchdog_ms;
     int64_t watchdog_due_ms;
@@ -181,6 +182,9 @@ on_ready(const struct daemon *daemon)
 
     for (size_t i = 0; kafscale_broker_address(daemon->broker, i) != NULL; i++) {
         printf("broker listening on %s\n", kafscale_broker_address(daemon->broker, i));
+    }
+    if (daemon->is_testing && kafscale_broker_metrics_address(daemon->broker) != NULL) {
+        printf("testing on http://%s/testing/\n", kafscale_broker_metrics_address(daemon->broker));
     }
     fflush(stdout);
     (void) snprintf(status, sizeof status, "READY=1\nSTATUS=serving on %s",
@@ -356,6 +360,7 @@ serve(const struct arguments *arguments, char *const *environment,
     if (!daemon_init(&daemon, arguments, environment, options)) {
         goto out;
     }
+    daemon.is_testing = strcmp(kafscale_options_get(options, "testing.enabled"), "true") == 0;
     daemon.broker = kafscale_broker_new(options, &error);
     if (daemon.broker == NULL) {
         report_error(error.text);

@@ -21,6 +21,8 @@ static const char help_text[] =
     "\n"
     "  --set key=value   sets an option; counts before environment and file\n"
     "  --config FILE     key=value lines, as Kafka's server.properties\n"
+    "  --testing         in memory, on free ports of 127.0.0.1, and told over HTTP what to fail\n"
+    "                    (docs/test-fixture.md); options count after it\n"
     "  --check-config    prints the effective configuration and ends\n"
     "  --help-options    lists all options\n"
     "  --version         prints the version\n"

@@ -103,6 +103,7 @@ kafscale_broker_new(const struct kafscale_options *options, struct kafscale_erro
     pthread_mutex_init(&broker->locals_mutex, NULL);
     ks_list_init(&broker->locals);
     ks_latch_init(&broker->latch);
+    ks_list_init(&broker->waits);
     return broker;
 }
 
@@ -470,11 +471,11 @@ start_thread(struct kafscale_broker *broker, struct kafscale_error *error)
     return status;
 }
 
-static bool
-is_clock_still(const struct kafscale_options *options)
+bool
+ks_is_clock_still(const struct kafscale_broker *broker)
 {
-    return ks_option_number(options, KS_OPTION_testing_enabled) != 0 &&
-           strcmp(ks_option_text(options, KS_OPTION_testing_clock), "still") == 0;
+    return ks_option_number(broker->options, KS_OPTION_testing_enabled) != 0 &&
+           strcmp(ks_option_text(broker->options, KS_OPTION_testing_clock), "still") == 0;
 }
 
 static enum kafscale_status
@@ -496,7 +497,7 @@ kafscale_broker_start(struct kafscale_broker *broker, struct event_base *base,
                       struct kafscale_error *error)
 {
     struct ks_loop_options loop_options = { .logger = broker->logger,
-                                            .is_clock_still = is_clock_still(broker->options) };
+                                            .is_clock_still = ks_is_clock_still(broker) };
     struct kafscale_error unused = { 0 };
     enum kafscale_status status;
 

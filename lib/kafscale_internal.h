@@ -59,7 +59,8 @@ struct kafscale_broker {
     struct ks_task end_task;
     struct ks_testing *testing; /* NULL: it isn't there to be tested */
     struct ks_restart restart;
-    bool is_refusing; /* somebody who tests wants no new connections */
+    struct ks_list waits; /* struct ks_testing_wait: who asked over HTTP for something to be so */
+    bool is_refusing;     /* somebody who tests wants no new connections */
     bool is_tearing_down;
     bool is_abandoned; /* its end waits for nothing to become durable */
     bool has_own_loop;
@@ -106,6 +107,16 @@ KAFSCALE_MUST_CHECK enum kafscale_status ks_restart(
     struct kafscale_broker *broker, bool is_kill,
     void (*done)(void *arg, enum kafscale_status status, const struct kafscale_error *error),
     void *arg, struct kafscale_error *error);
+
+/* A command of the HTTP port, as struct ks_http_pages has it. */
+int ks_testing_command(void *broker, const struct ks_http_command *http,
+                       const struct kafscale_describe *reply);
+
+/* Nobody over HTTP waits any more. */
+void ks_testing_end_waits(struct kafscale_broker *broker);
+
+/* Time passes only when somebody puts it forward. */
+bool ks_is_clock_still(const struct kafscale_broker *broker);
 
 /* As kafscale_testing_refuse. */
 void ks_testing_refuse(struct kafscale_broker *broker, bool is_refusing);

@@ -156,7 +156,8 @@ ks_open_http(struct kafscale_broker *broker, struct kafscale_error *error)
     struct ks_http_pages pages = { .self = broker,
                                    .read_metrics = read_metrics,
                                    .why_not_ready = why_not_ready,
-                                   .describe = describe };
+                                   .describe = describe,
+                                   .command = broker->testing == NULL ? NULL : ks_testing_command };
     struct ks_endpoint endpoint;
     enum kafscale_status status;
     int fd = -1;
@@ -189,6 +190,7 @@ ks_open_http(struct kafscale_broker *broker, struct kafscale_error *error)
 void
 ks_close_http(struct kafscale_broker *broker)
 {
+    ks_testing_end_waits(broker);
     ks_http_free(broker->http);
     broker->http = NULL;
 }

@@ -99,7 +99,7 @@ apply(struct kafscale_broker *broker, const struct kafscale_options *wanted,
     struct kafscale_options *merged;
     enum kafscale_status status;
 
-    if (broker->core == NULL || broker->is_tearing_down) {
+    if (broker->core == NULL || broker->is_tearing_down || broker->restart.is_ending) {
         return ks_error_set(error, KAFSCALE_INVALID, "the broker doesn't run");
     }
     status = kafscale_options_check(wanted, broker->logger.write, broker->logger.arg, error);

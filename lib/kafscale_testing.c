@@ -121,24 +121,6 @@ make(struct kafscale_testing *testing, struct testing_call *call, int64_t timeou
 
 /* --- Start and stop --------------------------------------------------------------------------- */
 
-/*
- * Nobody waits for newcomers to a group, and the topic of the groups isn't 50 partitions: both cost
- * a test time, and are what a test seldom is about.
- */
-static const char *const fixture_settings[] = {
-    "listen",
-    "127.0.0.1:0",
-    "store",
-    "memory",
-    "testing.enabled",
-    "true",
-    "group.initial.rebalance.delay.ms",
-    "0",
-    "offsets.topic.num.partitions",
-    "1",
-    NULL,
-};
-
 static enum kafscale_status
 set_all(struct kafscale_options *options, const char *const *settings, struct kafscale_error *error)
 {
@@ -161,7 +143,7 @@ new_broker(const struct kafscale_testing_options *how, struct kafscale_error *er
         ks_error_set(error, KAFSCALE_NO_MEMORY, "no memory");
         return NULL;
     }
-    status = set_all(options, fixture_settings, error);
+    status = kafscale_testing_preset(options, error);
     if (status == KAFSCALE_OK && how->is_clock_still) {
         status = kafscale_options_set(options, "testing.clock", "still", error);
     }

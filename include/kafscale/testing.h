@@ -19,6 +19,7 @@
 
 #include "kafscale/broker.h"
 #include "kafscale/logger.h"
+#include "kafscale/options.h"
 #include "kafscale/status.h"
 
 #include <stdbool.h>
@@ -33,6 +34,7 @@ struct kafscale_testing;
 
 /* --- Life ------------------------------------------------------------------------------------- */
 
+/* A topic that is to be there. */
 struct kafscale_testing_topic {
     const char *name;
     int32_t partitions;         /* 0: the broker's default */
@@ -60,6 +62,13 @@ struct kafscale_testing_options {
 KAFSCALE_EXPORT KAFSCALE_MUST_CHECK struct kafscale_testing *kafscale_testing_start(
     const struct kafscale_testing_options *options, struct kafscale_error *error);
 
+/*
+ * Sets what kafscale_testing_start sets before `settings`: for a broker with testing.enabled that a
+ * program starts itself, and steers over HTTP.
+ */
+KAFSCALE_EXPORT KAFSCALE_MUST_CHECK enum kafscale_status kafscale_testing_preset(
+    struct kafscale_options *options, struct kafscale_error *error);
+
 /* Stops it, whatever it is doing, and frees everything. Accepts NULL. */
 KAFSCALE_EXPORT void kafscale_testing_free(struct kafscale_testing *testing);
 
@@ -73,6 +82,7 @@ KAFSCALE_EXPORT const char *kafscale_testing_bootstrap(const struct kafscale_tes
 KAFSCALE_EXPORT struct kafscale_broker *kafscale_testing_broker(
     const struct kafscale_testing *testing);
 
+/* How a run of the broker ends. */
 enum kafscale_testing_end {
     KAFSCALE_TESTING_IN_ORDER, /* what was appended becomes durable first */
     /*
@@ -137,6 +147,7 @@ KAFSCALE_EXPORT KAFSCALE_MUST_CHECK enum kafscale_status kafscale_testing_advanc
 
 /* --- Faults ----------------------------------------------------------------------------------- */
 
+/* What is done with a request, and what its client sees. */
 enum kafscale_testing_fate {
     KAFSCALE_TESTING_PASSES,      /* nothing but delays and throttling */
     KAFSCALE_TESTING_ERROR,       /* not done; the error is answered */
@@ -168,6 +179,7 @@ KAFSCALE_EXPORT KAFSCALE_MUST_CHECK enum kafscale_status kafscale_testing_fail_r
     struct kafscale_testing *testing, const struct kafscale_testing_fault *fault,
     struct kafscale_error *error);
 
+/* What is done with a request of the broker to its store, and what the broker is told. */
 enum kafscale_testing_store_fate {
     KAFSCALE_TESTING_STORE_SLOW,        /* nothing but the delay */
     KAFSCALE_TESTING_STORE_UNAVAILABLE, /* can't be reached; not done */
@@ -178,6 +190,7 @@ enum kafscale_testing_store_fate {
     KAFSCALE_TESTING_STORE_LOST,        /* not done, and not told: the outcome is unknown */
 };
 
+/* What is to become of requests to the store. */
 struct kafscale_testing_store_fault {
     size_t size;           /* sizeof(struct kafscale_testing_store_fault) */
     const char *operation; /* "PUT", "GET", "LIST", "DELETE"; NULL: any */
@@ -217,6 +230,7 @@ struct kafscale_testing_request {
     bool is_faulted; /* a fault was for it */
 };
 
+/* Told of one request. */
 typedef void kafscale_testing_visit(void *arg, const struct kafscale_testing_request *request);
 
 /*

@@ -2,6 +2,8 @@
 /* What follows from several options together: node id, store, advertised addresses. */
 #include "broker/options.h"
 
+#include "kafscale/testing.h"
+
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -176,4 +178,36 @@ ks_options_advertised(const struct kafscale_options *options, size_t index,
         default_host(options, endpoint.host);
     }
     *advertised_out = endpoint;
+}
+
+/* --- Testing ---------------------------------------------------------------------------------- */
+
+/*
+ * Nobody waits for newcomers to a group, and the topic of the groups isn't 50 partitions: both cost
+ * a test time, and are what a test seldom is about.
+ */
+static const char *const fixture_settings[] = {
+    "listen",
+    "127.0.0.1:0",
+    "store",
+    "memory",
+    "testing.enabled",
+    "true",
+    "group.initial.rebalance.delay.ms",
+    "0",
+    "offsets.topic.num.partitions",
+    "1",
+    NULL,
+};
+
+enum kafscale_status
+kafscale_testing_preset(struct kafscale_options *options, struct kafscale_error *error)
+{
+    enum kafscale_status status = KAFSCALE_OK;
+
+    for (const char *const *setting = fixture_settings; *setting != NULL && status == KAFSCALE_OK;
+         setting += 2) {
+        status = kafscale_options_set(options, setting[0], setting[1], error);
+    }
+    return status;
 }

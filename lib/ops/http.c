@@ -23,11 +23,14 @@
 #define JSON_TYPE "application/json"
 #define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
 
-enum state { CLOSED, READS, WRITES, ENDS };
+#define COMMANDS "/testing/"
+
+enum state { CLOSED, READS, WAITS, WRITES, ENDS };
 
 struct connection {
     struct ks_http *http;
     enum state state;
+    uint64_t number; /* of its request */
     int fd;
     struct ks_watch watch;
     struct ks_timer deadline;
@@ -42,6 +45,7 @@ struct ks_http {
     struct ks_http_pages pages;
     int fd;
     struct ks_watch watch;
+    uint64_t accepted;
     struct ks_timer pause; /* without descriptors nobody is accepted for a while */
     struct connection connections[CONNECTIONS_MAX];
 };
@@ -130,6 +134,66 @@ make_page(struct ks_http *http, const char *path, struct page *page)
     }
 }
 
+static const char *
+reason_of(int code)
+{
+    switch (code) {
+    case 200:
+        return "OK";
+    case 400:
+        return "Bad Request";
+    case 404:
+        return "Not Found";
+    case 405:
+        return "Method Not Allowed";
+    case 408:
+        return "Request Timeout";
+    case 409:
+        return "Conflict";
+    default:
+        return "Service Unavailable";
+    }
+}
+
+/* --- Commands --------------------------------------------------------------------------------- */
+
+/* False: the answer comes later. */
+static bool
+run_command(struct connection *connection, bool is_post, char *path, struct page *page)
+{
+    struct ks_http *http = connection->http;
+    char *query = path + strcspn(path, "?#");
+    struct ks_http_command command = { .is_post = is_post,
+                                       .path = path + strlen(COMMANDS),
+                                       .query = "",
+                                       .later = { .connection = connection->number } };
+    struct kafscale_describe describe;
+    struct ks_json json;
+    int code;
+
+    if (*query != '\0') {
+        *query = '\0';
+        command.query = query + 1;
+    }
+    ks_json_begin(&json, &page->body, &describe);
+    code = http->pages.command(http->pages.self, &command, &describe);
+    ks_json_end(&json);
+    page->code = code;
+    page->reason = reason_of(code);
+    page->type = JSON_TYPE;
+    if (ks_buffer_failed(&page->body)) {
+        page->type = TEXT_TYPE;
+        say(page, 503, "Service Unavailable", "out of memory");
+    }
+    return code != 0;
+}
+
+static bool
+is_command(const struct ks_http *http, const char *path)
+{
+    return http->pages.command != NULL && strncmp(path, COMMANDS, strlen(COMMANDS)) == 0;
+}
+
 /* --- Requests --------------------------------------------------------------------------------- */
 
 /* A word of the request's first line, cut off where it ends; NULL: the line has no further one. */
@@ -147,25 +211,33 @@ next_word(char **rest)
     return word;
 }
 
-/* False: the answer is to have no body. */
-static bool
-answer_head(struct ks_http *http, char *head, struct page *page)
+/* What is to become of a request. */
+enum outcome { ANSWER, ANSWER_WITHOUT_BODY, ANSWER_LATER };
+
+static enum outcome
+answer_head(struct connection *connection, char *head, struct page *page)
 {
+    struct ks_http *http = connection->http;
     const char *method = next_word(&head);
     char *path = method == NULL ? NULL : next_word(&head);
     const char *version = path == NULL ? NULL : next_word(&head);
+    bool is_get;
 
     if (version == NULL || strncmp(version, "HTTP/1.", 7) != 0) {
         say(page, 400, "Bad Request", "not a request of HTTP/1");
-        return true;
+        return ANSWER;
     }
-    if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) {
+    is_get = strcmp(method, "GET") == 0;
+    if (is_command(http, path) && (is_get || strcmp(method, "POST") == 0)) {
+        return run_command(connection, !is_get, path, page) ? ANSWER : ANSWER_LATER;
+    }
+    if (!is_get && strcmp(method, "HEAD") != 0) {
         say(page, 405, "Method Not Allowed", "GET and HEAD only");
-        return true;
+        return ANSWER;
     }
     path[strcspn(path, "?#")] = '\0';
     make_page(http, path, page);
-    return strcmp(method, "HEAD") != 0;
+    return is_get ? ANSWER : ANSWER_WITHOUT_BODY;
 }
 
 /* --- Connections ------------------------------------------------------------------------------ */
@@ -232,33 +304,56 @@ write_on(struct connection *connection)
 }
 
 static void
-answer(struct connection *connection, bool is_too_long)
+begin_deadline(struct connection *connection)
 {
-    struct page page = { .type = TEXT_TYPE };
-    bool has_body = true;
+    struct ks_env *env = connection->http->env;
+
+    ks_env_set_timer(env, &connection->deadline, ks_env_now_ms(env) + DEADLINE_MS);
+}
+
+/* Takes the body. */
+static void
+send_page(struct connection *connection, struct page *page, bool has_body)
+{
     char text[256];
 
-    ks_buffer_init(&page.body, PAGE_BYTES_MAX);
-    if (is_too_long) {
-        say(&page, 431, "Request Header Fields Too Large", "the request is too long");
-    } else {
-        has_body = answer_head(connection->http, connection->head, &page);
-    }
     snprintf(
         text, sizeof text,
         "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n",
-        page.code, page.reason, page.type, page.body.size);
+        page->code, page->reason, page->type, page->body.size);
     ks_buffer_append_text(&connection->answer, text);
     if (has_body) {
-        ks_buffer_append(&connection->answer, page.body.data, page.body.size);
+        ks_buffer_append(&connection->answer, page->body.data, page->body.size);
     }
-    ks_buffer_deinit(&page.body);
+    ks_buffer_deinit(&page->body);
     if (ks_buffer_failed(&connection->answer)) {
         close_connection(connection);
         return;
     }
     connection->state = WRITES;
     write_on(connection);
+}
+
+/* Whoever waits for a command to be done isn't held to the time of a page. */
+static void
+answer(struct connection *connection, bool is_too_long)
+{
+    struct page page = { .type = TEXT_TYPE };
+    enum outcome outcome = ANSWER;
+
+    ks_buffer_init(&page.body, PAGE_BYTES_MAX);
+    if (is_too_long) {
+        say(&page, 431, "Request Header Fields Too Large", "the request is too long");
+    } else {
+        outcome = answer_head(connection, connection->head, &page);
+    }
+    if (outcome == ANSWER_LATER) {
+        ks_buffer_deinit(&page.body);
+        ks_env_cancel_timer(connection->http->env, &connection->deadline);
+        connection->state = WAITS;
+        return;
+    }
+    send_page(connection, &page, outcome == ANSWER);
 }
 
 static void
@@ -307,6 +402,7 @@ on_ready(void *arg, unsigned ready)
     case WRITES:
         write_on(connection);
         return;
+    case WAITS:
     case ENDS:
         end(connection);
         return;
@@ -337,14 +433,56 @@ open_connection(struct ks_http *http, int fd)
     }
     connection->http = http;
     connection->state = READS;
+    connection->number = ++http->accepted;
     connection->fd = fd;
     connection->head_bytes = 0;
     connection->sent_bytes = 0;
     connection->watch = (struct ks_watch){ .on_ready = on_ready, .arg = connection };
     connection->deadline = (struct ks_timer){ .on_due = on_deadline, .arg = connection };
     ks_buffer_init(&connection->answer, PAGE_BYTES_MAX + HEAD_BYTES_MAX);
-    ks_env_set_timer(http->env, &connection->deadline, ks_env_now_ms(http->env) + DEADLINE_MS);
+    begin_deadline(connection);
     watch(connection, KAFSCALE_WATCH_READ);
+}
+
+static struct connection *
+find_waiting(struct ks_http *http, struct ks_http_later later)
+{
+    for (int i = 0; i < CONNECTIONS_MAX; i++) {
+        struct connection *connection = &http->connections[i];
+
+        if (connection->state == WAITS && connection->number == later.connection) {
+            return connection;
+        }
+    }
+    return NULL;
+}
+
+bool
+ks_http_is_awaited(struct ks_http *http, struct ks_http_later later)
+{
+    return find_waiting(http, later) != NULL;
+}
+
+void
+ks_http_reply(struct ks_http *http, struct ks_http_later later, int code, const char *error)
+{
+    struct connection *connection = http == NULL ? NULL : find_waiting(http, later);
+    struct page page = { .code = code, .reason = reason_of(code), .type = JSON_TYPE };
+    struct kafscale_describe describe;
+    struct ks_json json;
+
+    if (connection == NULL) {
+        return;
+    }
+    ks_buffer_init(&page.body, PAGE_BYTES_MAX);
+    ks_json_begin(&json, &page.body, &describe);
+    ks_describe_bool(&describe, "ok", code == 200);
+    if (code != 200) {
+        ks_describe_text(&describe, "error", error);
+    }
+    ks_json_end(&json);
+    begin_deadline(connection);
+    send_page(connection, &page, true);
 }
 
 /* --- The port --------------------------------------------------------------------------------- */

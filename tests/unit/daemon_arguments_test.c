@@ -111,6 +111,26 @@ START_TEST(no_argument_means_to_serve_with_the_defaults)
 }
 END_TEST
 
+/* What is said for certain counts more than what is good for tests. */
+START_TEST(testing_is_a_default_that_can_be_changed)
+{
+    struct fixture *f = fixture_new();
+    const char *const words[] = { "kafscaled", "--set", "store=dir:here", "--testing" };
+    char *environment[] = { (char *) (uintptr_t) "KAFSCALE_METRICS_ADDR=127.0.0.1:4", NULL };
+
+    ck_assert_int_eq(parse(f, COUNT(words), words), KAFSCALE_OK);
+    ck_assert_int_eq(f->arguments.action, ACTION_SERVE);
+    ck_assert_int_eq(apply(f, environment), KAFSCALE_OK);
+    expect_value(f, "testing.enabled", "true");
+    expect_value(f, "listen", "127.0.0.1:0");
+    expect_value(f, "store", "dir:here");
+    expect_value(f, "metrics.addr", "127.0.0.1:4");
+    ck_assert_int_eq(kafscale_options_set(f->options, "metrics.addr", ":4", NULL), KAFSCALE_OK);
+    ck_assert_int_eq(kafscale_options_check(f->options, NULL, NULL, NULL), KAFSCALE_INVALID);
+    fixture_free(f);
+}
+END_TEST
+
 START_TEST(each_action_has_its_word)
 {
     static const struct {
@@ -314,6 +334,7 @@ suite_new(void)
     TCase *file = tcase_create("file");
 
     tcase_add_test(line, no_argument_means_to_serve_with_the_defaults);
+    tcase_add_test(line, testing_is_a_default_that_can_be_changed);
     tcase_add_test(line, each_action_has_its_word);
     tcase_add_test(line, what_cannot_be_understood_is_an_error_that_names_it);
     tcase_add_test(line, the_command_line_counts_before_the_environment_and_that_before_the_file);
