@@ -370,6 +370,18 @@ ignore_closed(void *arg)
     (void) arg;
 }
 
+static enum kafscale_status
+open_wanted_store(struct kafscale_broker *broker, struct kafscale_store *store_out,
+                  struct kafscale_error *error)
+{
+    struct ks_env *env = ks_loop_env(broker->loop);
+
+    if (broker->store_open != NULL) {
+        return ks_open_own_store(env, broker->store_open, broker->store_arg, store_out, error);
+    }
+    return ks_open_store(env, broker->options, false, store_out, error);
+}
+
 /* Behind it, where it is tested, one that fails as it is told. */
 static enum kafscale_status
 open_store(struct kafscale_broker *broker, struct kafscale_store *store_out,
@@ -381,10 +393,10 @@ open_store(struct kafscale_broker *broker, struct kafscale_store *store_out,
     enum kafscale_status status = KAFSCALE_OK;
 
     if (broker->testing == NULL) {
-        return ks_open_store(env, broker->options, false, store_out, error);
+        return open_wanted_store(broker, store_out, error);
     }
-    if (!ks_options_store_is_memory(broker->options)) {
-        status = ks_open_store(env, broker->options, false, &store, error);
+    if (broker->store_open != NULL || !ks_options_store_is_memory(broker->options)) {
+        status = open_wanted_store(broker, &store, error);
     }
     if (status != KAFSCALE_OK) {
         return status;
@@ -401,26 +413,43 @@ open_store(struct kafscale_broker *broker, struct kafscale_store *store_out,
     return KAFSCALE_OK;
 }
 
+/* Stores that nobody has taken over. */
+static void
+close_stores(struct kafscale_broker *broker, struct kafscale_store store, struct kafscale_meta meta)
+{
+    if (meta.ops != NULL) {
+        meta.ops->close(meta.self, ignore_closed, NULL);
+    }
+    if (store.ops != NULL) {
+        store.ops->close(store.self, ignore_closed, NULL);
+    }
+    ks_env_run_due(ks_loop_env(broker->loop));
+}
+
 enum kafscale_status
 ks_make_core(struct kafscale_broker *broker, struct kafscale_error *error)
 {
+    struct ks_env *env = ks_loop_env(broker->loop);
     struct ks_broker_options core_options;
-    struct kafscale_store store;
+    struct kafscale_store store = { 0 };
+    struct kafscale_meta meta = { 0 };
     enum kafscale_status status;
 
     if (ks_broker_options_from(broker->options, &core_options) != KAFSCALE_OK) {
         return ks_error_set(error, KAFSCALE_NO_MEMORY, "broker: no memory");
     }
     status = open_store(broker, &store, error);
+    if (status == KAFSCALE_OK && broker->meta_open != NULL) {
+        status = ks_open_own_meta(env, broker->meta_open, broker->meta_arg, &meta, error);
+    }
     if (status != KAFSCALE_OK) {
+        close_stores(broker, store, meta);
         goto out;
     }
-    broker->core =
-        ks_broker_new(ks_loop_env(broker->loop), store, (struct kafscale_meta){ 0 }, &core_options);
+    broker->core = ks_broker_new(env, store, meta, &core_options);
     if (broker->core == NULL) {
         status = ks_error_set(error, KAFSCALE_NO_MEMORY, "broker: no memory");
-        store.ops->close(store.self, ignore_closed, NULL);
-        ks_env_run_due(ks_loop_env(broker->loop));
+        close_stores(broker, store, meta);
     }
 
 out:

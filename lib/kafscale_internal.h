@@ -32,6 +32,10 @@ struct kafscale_broker {
     struct ks_logger logger;
     kafscale_broker_changed *changed;
     void *changed_arg;
+    kafscale_store_open *store_open; /* NULL: the options say which */
+    void *store_arg;
+    kafscale_meta_open *meta_open; /* NULL: a log in the object store */
+    void *meta_arg;
 
     /* For other threads. `why` is written before MARK_ENDED is raised. */
     _Atomic(enum kafscale_broker_state) state;

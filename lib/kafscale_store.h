@@ -4,6 +4,7 @@
 #define KAFSCALE_STORE_OPENING_H
 
 #include "broker/broker.h"
+#include "meta/meta.h"
 #include "store/store.h"
 
 /*
@@ -15,5 +16,20 @@ KAFSCALE_MUST_CHECK enum kafscale_status ks_open_store(struct ks_env *env,
                                                        bool must_exist,
                                                        struct kafscale_store *store_out,
                                                        struct kafscale_error *error);
+
+/*
+ * A store of the program's, looked at for being one; if it is none, it is closed where it can be.
+ * On the thread that serves the loop, or will.
+ */
+KAFSCALE_MUST_CHECK enum kafscale_status ks_open_own_store(struct ks_env *env,
+                                                           kafscale_store_open *open, void *arg,
+                                                           struct kafscale_store *store_out,
+                                                           struct kafscale_error *error);
+
+/* The same for a metadata store. */
+KAFSCALE_MUST_CHECK enum kafscale_status ks_open_own_meta(struct ks_env *env,
+                                                          kafscale_meta_open *open, void *arg,
+                                                          struct kafscale_meta *meta_out,
+                                                          struct kafscale_error *error);
 
 #endif

@@ -100,13 +100,22 @@ open_meta(struct ks_session *session, struct kafscale_error *error)
     return KAFSCALE_OK;
 }
 
+/* Where the store comes from: `open` is NULL, or the program's. */
+struct origin {
+    const struct kafscale_options *options;
+    kafscale_store_open *open;
+    void *arg;
+};
+
 static enum kafscale_status
-open_stores(struct kafscale_tools *tools, const struct kafscale_options *options,
-            struct kafscale_error *error)
+open_stores(struct kafscale_tools *tools, const struct origin *origin, struct kafscale_error *error)
 {
     struct ks_session *session = &tools->session;
     struct kafscale_store store;
-    enum kafscale_status status = ks_open_store(session->env, options, true, &store, error);
+    enum kafscale_status status =
+        origin->open != NULL
+            ? ks_open_own_store(session->env, origin->open, origin->arg, &store, error)
+            : ks_open_store(session->env, origin->options, true, &store, error);
 
     if (status != KAFSCALE_OK) {
         return status;
@@ -120,10 +129,11 @@ open_stores(struct kafscale_tools *tools, const struct kafscale_options *options
     return open_meta(session, error);
 }
 
-struct kafscale_tools *
-kafscale_tools_open(const struct kafscale_options *options, kafscale_log_write *write, void *arg,
-                    struct kafscale_error *error)
+static struct kafscale_tools *
+open_tools(const struct origin *origin, kafscale_log_write *write, void *arg,
+           struct kafscale_error *error)
 {
+    const struct kafscale_options *options = origin->options;
     struct ks_loop_options loop_options = { .logger = { .write = write, .arg = arg } };
     struct kafscale_error unused = { 0 };
     struct kafscale_tools *tools;
@@ -152,13 +162,32 @@ kafscale_tools_open(const struct kafscale_options *options, kafscale_log_write *
             .ns = tools->ns,
             .driver = { .self = tools->loop, .run = run_loop, .wake = stop_loop },
         };
-        status = open_stores(tools, options, error);
+        status = open_stores(tools, origin, error);
     }
     if (status != KAFSCALE_OK) {
         kafscale_tools_close(tools);
         return NULL;
     }
     return tools;
+}
+
+struct kafscale_tools *
+kafscale_tools_open(const struct kafscale_options *options, kafscale_log_write *write, void *arg,
+                    struct kafscale_error *error)
+{
+    struct origin origin = { .options = options };
+
+    return open_tools(&origin, write, arg, error);
+}
+
+struct kafscale_tools *
+kafscale_tools_open_own(const struct kafscale_options *options, kafscale_store_open *open,
+                        void *open_arg, kafscale_log_write *write, void *arg,
+                        struct kafscale_error *error)
+{
+    struct origin origin = { .options = options, .open = open, .arg = open_arg };
+
+    return open_tools(&origin, write, arg, error);
 }
 
 enum kafscale_status

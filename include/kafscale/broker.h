@@ -14,8 +14,10 @@
 #define KAFSCALE_BROKER_H
 
 #include "kafscale/logger.h"
+#include "kafscale/meta.h"
 #include "kafscale/options.h"
 #include "kafscale/status.h"
+#include "kafscale/store.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -67,6 +69,24 @@ typedef void kafscale_broker_changed(void *arg, enum kafscale_broker_state state
 /* Before start. */
 KAFSCALE_EXPORT void kafscale_broker_set_changed(struct kafscale_broker *broker,
                                                  kafscale_broker_changed *changed, void *arg);
+
+/*
+ * Before start: records go to a store of the program's, and the option `store` says nothing any
+ * more. kafscale_broker_start() calls `open` on its own thread, before the loop runs; a broker that
+ * is restarted for a test opens it again, on the loop thread. From then on the store is called on
+ * the loop thread, and closed when the broker stops or its start fails. What the store answers is
+ * held against its contract: a breach is a line in the log and a failed request. `open` NULL: as
+ * the options say. kafscale_store_check() shows whether a store is fit for it.
+ */
+KAFSCALE_EXPORT void kafscale_broker_set_store(struct kafscale_broker *broker,
+                                               kafscale_store_open *open, void *arg);
+
+/*
+ * The same for the metadata store, which otherwise is a log of objects in the object store. All
+ * brokers on one object store must share one metadata store, for as long as there are records.
+ */
+KAFSCALE_EXPORT void kafscale_broker_set_meta(struct kafscale_broker *broker,
+                                              kafscale_meta_open *open, void *arg);
 
 /*
  * Binds the listeners, and only then opens the store. KAFSCALE_OK: the ports are known, and the

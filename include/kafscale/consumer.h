@@ -38,6 +38,7 @@ enum kafscale_offset_reset {
  */
 struct kafscale_fetched;
 
+/* Gives back what it keeps. Accepts NULL. */
 KAFSCALE_EXPORT void kafscale_fetched_free(struct kafscale_fetched *fetched);
 
 /* Valid as long as what was fetched. */

@@ -12,6 +12,7 @@
 #define KAFSCALE_META_H
 
 #include "kafscale/bytes.h"
+#include "kafscale/loop.h"
 
 #include <stdbool.h>
 
@@ -128,6 +129,14 @@ struct kafscale_meta {
     const struct kafscale_meta_ops *ops;
     void *self;
 };
+
+/*
+ * Opens a metadata store on a loop, which is valid until the store has closed. Whoever called takes
+ * it over, and closes it. On failure `error` is filled in, and nothing is left.
+ */
+typedef enum kafscale_status kafscale_meta_open(void *arg, struct kafscale_loop loop,
+                                                struct kafscale_meta *meta_out,
+                                                struct kafscale_error *error);
 
 #ifdef __cplusplus
 }

@@ -16,6 +16,7 @@
 #define KAFSCALE_STORE_H
 
 #include "kafscale/bytes.h"
+#include "kafscale/loop.h"
 
 #include <stdbool.h>
 
@@ -162,6 +163,50 @@ struct kafscale_store {
     const struct kafscale_store_ops *ops;
     void *self;
 };
+
+struct kafscale_options;
+
+/*
+ * Opens a store on a loop, which is valid until the store has closed; what it needs of time,
+ * descriptors and other threads it asks of that (kafscale/loop.h). Whoever called takes the store
+ * over, and closes it. On failure `error` is filled in, and nothing is left.
+ */
+typedef enum kafscale_status kafscale_store_open(void *arg, struct kafscale_loop loop,
+                                                 struct kafscale_store *store_out,
+                                                 struct kafscale_error *error);
+
+/*
+ * The store that the options name, in memory, in a directory or on S3: for stores of one's own that
+ * stand before one of these, and count, encrypt, or copy. Called while such a one is opened, with
+ * its loop, on the same thread. The options are borrowed for the call.
+ *
+ * KAFSCALE_INVALID: a loop that isn't the library's; other failures are those of the store.
+ */
+KAFSCALE_EXPORT KAFSCALE_MUST_CHECK enum kafscale_status kafscale_store_open_builtin(
+    const struct kafscale_options *options, struct kafscale_loop loop,
+    struct kafscale_store *store_out, struct kafscale_error *error);
+
+/*
+ * Told of each check when it is over; `error` is NULL if the store has passed, else it says what
+ * was expected and what came. `what` is a constant text.
+ */
+typedef void kafscale_store_checked(void *arg, const char *what,
+                                    const struct kafscale_error *error);
+
+/*
+ * Tries all that brokers rely on: opens the store, puts, overwrites, reads in ranges, lists,
+ * removes, large and many at once, races for one key, and closes it with requests under way. All
+ * keys begin with `prefix`, which is empty or ends with '/', has at most 200 characters, and below
+ * which nothing may be; what the checks wrote is removed. Waits for the end, on the calling thread,
+ * which serves the loop; `checked` may be NULL.
+ *
+ * KAFSCALE_OK: fit for brokers. KAFSCALE_UNSUPPORTED: it broke its contract, and `error` is the
+ * first failure. KAFSCALE_INVALID: the table of the store isn't complete, or that is no prefix.
+ * Others: it could not be opened, or did not answer well enough to be judged.
+ */
+KAFSCALE_EXPORT KAFSCALE_MUST_CHECK enum kafscale_status kafscale_store_check(
+    kafscale_store_open *open, void *arg, const char *prefix, kafscale_store_checked *checked,
+    void *checked_arg, struct kafscale_error *error);
 
 #ifdef __cplusplus
 }

@@ -32,6 +32,14 @@ KAFSCALE_EXPORT KAFSCALE_MUST_CHECK struct kafscale_tools *kafscale_tools_open(
     const struct kafscale_options *options, kafscale_log_write *write, void *arg,
     struct kafscale_error *error);
 
+/*
+ * The same on a store of the program's (kafscale_broker_set_store), which is opened and closed by
+ * this; the option `store` says nothing then. NULL, with `error` filled in: not opened.
+ */
+KAFSCALE_EXPORT KAFSCALE_MUST_CHECK struct kafscale_tools *kafscale_tools_open_own(
+    const struct kafscale_options *options, kafscale_store_open *open, void *open_arg,
+    kafscale_log_write *write, void *arg, struct kafscale_error *error);
+
 /* Waits for what is under way in the store. Accepts NULL. */
 KAFSCALE_EXPORT void kafscale_tools_close(struct kafscale_tools *tools);
 

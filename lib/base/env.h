@@ -101,6 +101,9 @@ KAFSCALE_MUST_CHECK enum kafscale_status ks_env_watch(struct ks_env *env, struct
 /* The environment as plug-ins see it; valid as long as the environment. */
 struct kafscale_loop ks_env_loop(struct ks_env *env);
 
+/* The environment behind a loop; NULL: it is none of ours. */
+struct ks_env *ks_env_of_loop(struct kafscale_loop loop);
+
 /* For implementers: runs the tasks that wait now and the timers due now. */
 void ks_env_run_due(struct ks_env *env);
 

@@ -165,3 +165,9 @@ ks_env_loop(struct ks_env *env)
 {
     return (struct kafscale_loop){ .ops = &loop_ops, .self = env };
 }
+
+struct ks_env *
+ks_env_of_loop(struct kafscale_loop loop)
+{
+    return loop.ops == &loop_ops ? loop.self : NULL;
+}

@@ -17,6 +17,7 @@ struct call {
     struct ks_list link;
     struct ks_meta *meta;
     enum call_state state;
+    const struct kafscale_meta_read *read;
     kafscale_meta_read_done *read_done;
     kafscale_meta_txn_done *txn_done;
     void *arg;
@@ -76,13 +77,7 @@ ks_meta_new(struct ks_env *env, struct kafscale_meta inner)
 {
     struct ks_meta *meta;
 
-    assert(inner.ops != NULL);
-    assert(inner.ops->version >= 1);
-    assert(inner.ops->name != NULL);
-    assert(inner.ops->read != NULL);
-    assert(inner.ops->txn != NULL);
-    assert(inner.ops->watch != NULL);
-    assert(inner.ops->close != NULL);
+    assert(ks_meta_find_fault(&inner) == NULL);
 
     meta = ks_alloc_zero(1, sizeof *meta);
     if (meta == NULL) {
@@ -185,22 +180,52 @@ accept(struct call *call)
     return false;
 }
 
+/* An answer against the contract reaches the caller as KAFSCALE_FAILED. */
+static void
+deliver_fault(struct call *call, const char *fault)
+{
+    const struct ks_meta *meta = call->meta;
+    struct kafscale_error error = { 0 };
+
+    ks_log(&meta->env->logger, KAFSCALE_LOG_ERROR,
+           "metadata store broke its contract store=%s reason=%s", meta->inner.ops->name, fault);
+    ks_error_set(&error, KAFSCALE_FAILED, "metadata store '%s' broke its contract: %s",
+                 meta->inner.ops->name, fault);
+    deliver(call, KAFSCALE_FAILED, NULL, 0, 0, &error);
+}
+
 static void
 on_read(void *arg, enum kafscale_status status, const struct kafscale_meta_entry *entries,
         size_t entry_count, uint64_t revision, const struct kafscale_error *error)
 {
-    if (accept(arg)) {
-        deliver(arg, status, entries, entry_count, revision, error);
+    struct call *call = arg;
+    const char *fault = NULL;
+
+    if (!accept(call)) {
+        return;
     }
+    if (status == KAFSCALE_OK) {
+        fault = ks_meta_find_fault_in_entries(call->read, entries, entry_count, revision);
+    }
+    if (fault != NULL) {
+        deliver_fault(call, fault);
+        return;
+    }
+    deliver(call, status, entries, entry_count, revision, error);
 }
 
 static void
 on_txn(void *arg, enum kafscale_status status, uint64_t revision,
        const struct kafscale_error *error)
 {
-    if (accept(arg)) {
-        deliver(arg, status, NULL, 0, revision, error);
+    if (!accept(arg)) {
+        return;
     }
+    if (status == KAFSCALE_OK && revision == 0) {
+        deliver_fault(arg, "a transaction at revision 0");
+        return;
+    }
+    deliver(arg, status, NULL, 0, revision, error);
 }
 
 /* A record; refused already when memory was short and it is of the reserve. */
@@ -296,6 +321,7 @@ ks_meta_read(struct ks_meta *meta, const struct kafscale_meta_read *read,
     struct call *call = take_call(meta, arg);
     const char *fault = fault_in_key(read->key, read->is_prefix);
 
+    call->read = read;
     call->read_done = done;
     if (call->state == CALL_REFUSED) {
         return;

@@ -11,6 +11,7 @@
 
 #include "base/base.h"
 #include "kafscale/meta.h"
+#include "meta/contract.h"
 #include "meta/describe.h"
 
 struct ks_store;

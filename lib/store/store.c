@@ -95,26 +95,12 @@ free_store(struct ks_store *store)
     ks_free(store);
 }
 
-static void
-assert_is_complete(const struct kafscale_store_ops *ops)
-{
-    assert(ops->version >= 1);
-    assert(ops->name != NULL);
-    assert(ops->window > 0);
-    assert(ops->put != NULL);
-    assert(ops->get != NULL);
-    assert(ops->list != NULL);
-    assert(ops->remove != NULL);
-    assert(ops->close != NULL);
-}
-
 struct ks_store *
 ks_store_new(struct ks_env *env, struct kafscale_store inner)
 {
     struct ks_store *store;
 
-    assert(inner.ops != NULL);
-    assert_is_complete(inner.ops);
+    assert(ks_store_find_fault(&inner) == NULL);
 
     store = ks_alloc_zero(1, sizeof *store);
     if (store == NULL) {
@@ -202,8 +188,9 @@ key_of(const struct call *call)
 static void
 refuse(const struct call *call, struct answer *answer, const char *what)
 {
-    const struct ks_store *store = call->store;
+    struct ks_store *store = call->store;
 
+    store->counters.breaches++;
     ks_log(&store->env->logger, KAFSCALE_LOG_ERROR,
            "store broke its contract store=%s operation=%s key=%s reason=%s",
            store->inner.ops->name, operation_names[call->operation], key_of(call), what);
@@ -332,6 +319,7 @@ accept(struct call *call, enum kafscale_status status)
         ks_env_defer(call->store->env, &call->early);
         return false;
     }
+    call->store->counters.breaches++;
     ks_log(&call->store->env->logger, KAFSCALE_LOG_ERROR,
            "store broke its contract, completed twice store=%s operation=%s",
            call->store->inner.ops->name, operation_names[call->operation]);
@@ -445,12 +433,18 @@ fault_in_entries(const struct kafscale_list *list, const struct answer *answer)
     if (answer->entry_count > list->count_max) {
         return "more entries than asked for";
     }
+    if (answer->entry_count > 0 && answer->entries == NULL) {
+        return "a count without entries";
+    }
     if (answer->entry_count == 0 && answer->is_truncated) {
         return "a truncated list without entries";
     }
     for (size_t i = 0; i < answer->entry_count; i++) {
         const char *key = answer->entries[i].key;
 
+        if (key == NULL || !ks_store_key_is_valid(key)) {
+            return "an entry that is no key";
+        }
         if (strncmp(key, list->prefix, prefix_size) != 0) {
             return "a key without the prefix";
         }

@@ -15,6 +15,7 @@
 
 #include "base/base.h"
 #include "kafscale/store.h"
+#include "store/contract.h"
 #include "store/directory_store.h"
 #include "store/fault_store.h"
 #include "store/health.h"
@@ -33,6 +34,7 @@ struct ks_store_counters {
     uint64_t bytes[KS_STORE_OPERATION_COUNT]; /* sent by PUTs when submitted, received by GETs */
     struct ks_histogram durations[KS_STORE_OPERATION_COUNT]; /* from a request to its answer */
     size_t in_flight;
+    uint64_t breaches; /* of its contract */
 };
 
 /* "PUT", "GET", "LIST", "DELETE". */

@@ -11,6 +11,7 @@
 #include "tools/rebuild.h"
 #include "tools/restore.h"
 #include "tools/session.h"
+#include "tools/store_check.h"
 #include "tools/verify.h"
 
 #endif

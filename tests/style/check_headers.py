@@ -14,7 +14,7 @@ from sources import main
 
 DOCUMENTED = ("function", "typedef", "struct", "enum")
 THREAD = re.compile(r"\bthreads?\b")
-OWNED = re.compile(r"\bNULL\b|valid|[Cc]onstant|borrow|free|owned|caller's|reference")
+OWNED = re.compile(r"\bNULL\b|[Vv]alid|[Cc]onstant|[Bb]orrow|[Ff]ree|[Oo]wned|caller's|reference")
 FAILURES = re.compile(r"KAFSCALE_[A-Z]|[Ff]ail|as above|[Tt]he same|refuse")
 TIMES = re.compile(r"\b\w*(?:timeout|interval|delay|timestamp|duration)\w*\b(?!\()")
 UNIT = re.compile(r"_(ms|us|ns|s|sec)(_\w+)?$")
