@@ -1,47 +1,52 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* consumer.c as a program in C++ has it: what is made goes with what holds it. */
-#include <kafscale/kafscale.h>
+#include <kafscale/kafscale.hpp>
 
+#include <chrono>
 #include <cstdio>
-#include <memory>
 
-namespace {
+using std::chrono::seconds;
 
-struct Free {
-    void operator()(kafscale_options *options) const
-    {
-        kafscale_options_free(options);
+static int
+fail(const kafscale::Error &error)
+{
+    std::printf("%s\n", error.text());
+    return 1;
+}
+
+static int
+use_broker(kafscale::Broker &broker)
+{
+    auto producer = kafscale::Producer::open(broker);
+    auto consumer = kafscale::Consumer::open(broker);
+
+    if (!producer || !consumer) {
+        return fail(producer ? consumer.error() : producer.error());
     }
-    void operator()(kafscale_broker *broker) const
-    {
-        kafscale_broker_free(broker);
+    if (auto sent = producer->send("consumer", 0, { "a record" }); !sent) {
+        return fail(sent.error());
     }
-};
-
-using Options = std::unique_ptr<kafscale_options, Free>;
-using Broker = std::unique_ptr<kafscale_broker, Free>;
-
-} // namespace
+    if (auto assigned = consumer->assign("consumer", 0); !assigned) {
+        return fail(assigned.error());
+    }
+    auto fetched = consumer->poll(seconds(10));
+    if (!fetched) {
+        return fail(fetched.error());
+    }
+    auto record = fetched->next();
+    if (!record || record->value() != "a record") {
+        return fail(record.error());
+    }
+    std::printf("kafscale %s on port %u: ready\n", kafscale_version(),
+                static_cast<unsigned>(broker.port()));
+    return 0;
+}
 
 int
 main()
 {
-    const Options options(kafscale_options_new());
-    kafscale_error error{ KAFSCALE_OK, "" };
+    auto broker = kafscale::Broker::start({ { "listen", "127.0.0.1:0" }, { "store", "memory" } },
+                                          seconds(10));
 
-    if (options == nullptr ||
-        kafscale_options_set(options.get(), "listen", "127.0.0.1:0", &error) != KAFSCALE_OK ||
-        kafscale_options_set(options.get(), "store", "memory", &error) != KAFSCALE_OK) {
-        std::printf("%s\n", error.text);
-        return 1;
-    }
-    const Broker broker(kafscale_broker_new(options.get(), &error));
-    if (broker == nullptr || kafscale_broker_start(broker.get(), nullptr, &error) != KAFSCALE_OK ||
-        kafscale_broker_wait_ready(broker.get(), 10000, &error) != KAFSCALE_OK) {
-        std::printf("%s\n", error.text);
-        return 1;
-    }
-    std::printf("kafscale %s on port %u: ready\n", kafscale_version(),
-                static_cast<unsigned>(kafscale_broker_port(broker.get())));
-    return 0;
+    return broker ? use_broker(*broker) : fail(broker.error());
 }

@@ -22,7 +22,7 @@ CMAKE_PROGRAMS = ("consumer_c", "consumer_cpp", "consumer_c_static", "consumer_c
 INSTALLED = (
     r"bin/kafscale-cli",
     r"bin/kafscaled",
-    r"include/kafscale/\w+\.(h|def)",
+    r"include/kafscale/\w+\.(h|hpp|def)",
     r"lib.*/cmake/kafscale/kafscale-config(-version)?\.cmake",
     r"lib.*/libkafscale\.(a|so|so\.\d+|so\.\d+\.\d+\.\d+)",
     r"lib.*/kafscale-\d+/libkafscale-s3\.so",
