@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
+#define BATCH_BYTES_MAX (16 << 20)
+
 static const char usage[] = "usage: load ADDRESS create TOPIC PARTITIONS\n"
                             "       load ADDRESS produce TOPIC PARTITIONS CONNECTIONS "
                             "BATCH_BYTES RECORD_BYTES TOTAL_MIB\n"
@@ -109,8 +111,8 @@ produce(const char *address, char **words)
 {
     struct worker pattern = pattern_of(address, words);
 
-    pattern.batch_bytes = (size_t) number(words[3], 1, 1 << 20);
-    pattern.record_bytes = (size_t) number(words[4], 1, 1 << 20);
+    pattern.batch_bytes = (size_t) number(words[3], 1, BATCH_BYTES_MAX);
+    pattern.record_bytes = (size_t) number(words[4], 1, BATCH_BYTES_MAX);
     pattern.bytes_wanted =
         ((uint64_t) number(words[5], 1, 1 << 20) << 20) / (uint64_t) pattern.connections;
     run_workers(&pattern, run_produce);

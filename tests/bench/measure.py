@@ -94,8 +94,25 @@ class Bench:
     def load(self, daemon, *words):
         return json.loads(self.run("load", daemon.address, *words))
 
+    def begin_load(self, daemon, *words):
+        """The same beside others: end() waits for it."""
+        return Load([os.path.join(self.programs, "load"), daemon.address, *map(str, words)])
+
     def wal_objects(self):
         return glob.glob(self.data + "/**/wal/*/*", recursive=True)
+
+
+class Load:
+    """A load generator that runs."""
+
+    def __init__(self, command):
+        self.command = command
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+    def end(self):
+        output, _ = self.process.communicate()
+        assert self.process.returncode == 0, self.command
+        return json.loads(output)
 
 
 def free_address():

@@ -35,6 +35,7 @@ send_all(struct worker *worker, struct wire *wire, struct load_batch *pool)
         }
         send_produce(wire, worker->topic, partition, load_batch_next(&pool[i]));
         worker->bytes += pool[i].bytes.size;
+        worker->records += (uint64_t) ks_batch_count_records(ks_buffer_slice(&pool[i].bytes));
         under_way++;
         partition += worker->connections;
         partition = partition < worker->partitions ? partition : worker->index;

@@ -27,6 +27,7 @@ import crowd
 import groups
 import measure
 import page
+import scenarios
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -35,6 +36,16 @@ BENCHMARKS = (
     ("memory store", measure.memory_throughput, 3),
     ("memory store, small batches", measure.memory_throughput_of_small_batches, 3),
     ("memory store, librdkafka", measure.librdkafka, 3),
+    ("inside a program", scenarios.in_process, 5),
+    ("over loopback, 100 bytes", scenarios.over_loopback, 5),
+    ("hot path", scenarios.hot_path, 3),
+    ("backlog after a restart", scenarios.backlog, 3),
+    ("partitions", scenarios.partition_scale, 1),
+    ("record sizes", scenarios.message_sizes, 1),
+    ("large records", scenarios.large_records, 3),
+    ("mixed load", scenarios.mixed_load, 3),
+    ("fan-out", scenarios.fan_out, 3),
+    ("offset recovery", scenarios.offset_recovery, 1),
     ("directory store", measure.directory_throughput, 3),
     ("latency, memory store", measure.memory_latency, 3),
     ("latency, directory store", measure.directory_latency, 3),
@@ -120,7 +131,11 @@ def provenance(commit, seconds, load):
 def run_one(bench, commit, name, function, count, limits):
     """The lines of a benchmark's section, and the figures that missed their limits."""
     load, begun = os.getloadavg()[0], time.monotonic()
-    rounds = [function(bench) for _ in range(1 if bench.is_smoke else count)]
+    count = 1 if bench.is_smoke else count
+    rounds = []
+    for i in range(count):
+        print("# %s, round %d of %d" % (name, i + 1, count), file=sys.stderr, flush=True)
+        rounds.append(function(bench))
     lines, missed = table(rounds, name, limits.get(name, {}))
     lines = [page.HEAD + page.title(name), "",
              provenance(commit, time.monotonic() - begun, load), "", *lines]
