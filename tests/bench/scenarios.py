@@ -85,7 +85,7 @@ def over_loopback(bench):
 
 
 def hot_path(bench):
-    """Produced and consumed at the same time, one partition; then how long records are under way."""
+    """One partition produced and consumed at once; then how long records are under way."""
     mib = size(bench, 1024)
     warm(bench, mib)
     daemon = bench.daemon("store=memory")
@@ -185,7 +185,7 @@ def large_records(bench):
 
 
 def mixed_load(bench):
-    """Three topics at once: small records, middling ones, large ones; each produced and followed."""
+    """Three topics at once, of small, middling and large records; each is followed."""
     kinds = (("small", 12, 16 << 10, 100), ("middling", 6, 64 << 10, RECORD_BYTES),
              ("large", 1, 1 << 20, 1 << 20))
     mib, figures = size(bench, 256), {}
