@@ -158,6 +158,10 @@ class Page:
             running, self.running = self.running, None
             running.end()
 
+    def is_running(self):
+        """A block that was to go on, and does."""
+        return self.running is not None and self.running.process.poll() is None
+
     def end_broker(self):
         if self.broker:
             broker, self.broker = self.broker, None
@@ -173,7 +177,7 @@ class Page:
         if "until" in block.says or "alone" in block.says:
             self.end_running()
             self.end_broker()
-        elif not self.running and not self.broker and any(
+        elif not self.is_running() and not self.broker and any(
                 address in self.script_of(block) for address in (self.address, self.metrics)):
             self.broker = daemon.Daemon(
                 self.folder, "listen=" + self.address, "metrics.addr=" + self.metrics,
