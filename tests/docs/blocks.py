@@ -22,7 +22,8 @@ import dataclasses
 import re
 
 PAGES = ("README.md", "docs/user-guide.md", "docs/faq.md", "docs/operations.md",
-         "docs/clients.md", "docs/installing.md", "examples/clients/README.md")
+         "docs/clients.md", "docs/installing.md", "docs/test-fixture.md",
+         "examples/clients/README.md")
 RUN, COMPARED, COMPILED = "sh", "output", "c"
 PARTS = ("java", "python", "go", "javascript", "yaml", "properties", "cmake", "xml")
 SHOWN = ("text", "json", "cpp")

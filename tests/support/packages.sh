@@ -8,7 +8,7 @@ build_packages=(gcc libc6-dev meson ninja-build pkg-config python3 libevent-dev 
 # shellcheck disable=SC2034
 test_packages=(clang libclang-rt-14-dev llvm clang-format g++ check librdkafka-dev kcat
     python3-kafka python3-confluent-kafka python3-lz4 python3-snappy python3-zstandard python3-venv
-    openssl curl iproute2 cmake strace systemd mandoc prometheus
+    python3-pytest libgtest-dev openssl curl iproute2 cmake strace systemd mandoc prometheus
     python3-botocore radosgw ceph-mon ceph-osd ceph-common rapidjson-dev)
 
 # For tests/run --long, which also builds packages and installs them.

@@ -19,7 +19,7 @@ def read_all(bootstrap, count):
     """And this: reads from the beginning."""
     consumer = KafkaConsumer("orders", bootstrap_servers=bootstrap, auto_offset_reset="earliest",
                              group_id="readers", api_version=(2, 0, 0), consumer_timeout_ms=30000)
-    values = [message.value for message, _ in zip(consumer, range(count))]
+    values = [message.value for _, message in zip(range(count), consumer)]
     consumer.close()
     return values
 
