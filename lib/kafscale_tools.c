@@ -205,6 +205,27 @@ kafscale_tools_list(struct kafscale_tools *tools, const char *prefix, kafscale_t
     return ks_session_list(&tools->session, whole, NULL, listed, arg, error);
 }
 
+enum kafscale_status
+kafscale_tools_get(struct kafscale_tools *tools, const char *key, uint64_t position,
+                   size_t size_max, struct kafscale_blob **body_out, uint64_t *object_bytes_out,
+                   struct kafscale_error *error)
+{
+    struct kafscale_get get = { .key = key, .position = position, .size_max = size_max };
+    struct kafscale_error unused = { 0 };
+    uint64_t object_bytes;
+    enum kafscale_status status;
+
+    error = error == NULL ? &unused : error;
+    if (!ks_store_key_is_valid(key) || size_max == 0) {
+        return ks_error_set(error, KAFSCALE_INVALID, "get: no key, or no bytes");
+    }
+    status = ks_session_get(&tools->session, &get, body_out, &object_bytes, error);
+    if (status == KAFSCALE_OK && object_bytes_out != NULL) {
+        *object_bytes_out = object_bytes;
+    }
+    return status;
+}
+
 static enum ks_describe_depth
 depth_of(enum kafscale_dump_depth depth)
 {

@@ -34,6 +34,7 @@
  *     protocol.h  reads and writes the messages of the Kafka protocol,
  *     messages.h  which are these structs; included by whoever needs them
  *     records.h   reads and builds record batches
+ *     segment.h   reads and writes the segments in the store
  *     kafscale.hpp  owners for all of this, for C++17
  */
 #ifndef KAFSCALE_KAFSCALE_H
@@ -51,6 +52,7 @@
 #include "kafscale/protocol.h"
 #include "kafscale/producer.h"
 #include "kafscale/records.h"
+#include "kafscale/segment.h"
 #include "kafscale/status.h"
 #include "kafscale/store.h"
 #include "kafscale/testing.h"

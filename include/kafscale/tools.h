@@ -51,6 +51,16 @@ KAFSCALE_EXPORT KAFSCALE_MUST_CHECK enum kafscale_status kafscale_tools_list(
     struct kafscale_tools *tools, const char *prefix, kafscale_tools_listed *listed, void *arg,
     struct kafscale_error *error);
 
+/*
+ * Reads up to `size_max` bytes (SIZE_MAX: to the end) of the object of this key, as listed, from
+ * `position` on; what lies beyond its end is left out. `*body_out` is the caller's to
+ * unref; `object_bytes_out`, which may be NULL, is told the size of the whole. KAFSCALE_NOT_FOUND:
+ * no such key. KAFSCALE_INVALID: no key.
+ */
+KAFSCALE_EXPORT KAFSCALE_MUST_CHECK enum kafscale_status kafscale_tools_get(
+    struct kafscale_tools *tools, const char *key, uint64_t position, size_t size_max,
+    struct kafscale_blob **body_out, uint64_t *object_bytes_out, struct kafscale_error *error);
+
 /* How much of an object a description tells. */
 enum kafscale_dump_depth {
     KAFSCALE_DUMP_HEAD,    /* headers */
