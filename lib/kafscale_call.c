@@ -44,8 +44,8 @@ run(void *arg)
     struct ks_call *call = arg;
     struct kafscale_error error = { 0 };
 
-    if (call->broker->core == NULL || call->broker->testing == NULL) {
-        ks_error_set(&error, KAFSCALE_INVALID, "the broker doesn't run, or not to be tested");
+    if (call->broker->core == NULL) {
+        ks_error_set(&error, KAFSCALE_INVALID, "the broker doesn't run");
         ks_call_finish(call, KAFSCALE_INVALID, &error);
         return;
     }
@@ -64,25 +64,41 @@ now_ms(void)
 static bool
 is_over(struct kafscale_broker *broker)
 {
-    return (ks_latch_wait(&broker->latch, MARK_STOPPED, 0) & MARK_STOPPED) != 0;
+    return atomic_load(&broker->state) == KAFSCALE_BROKER_NEW ||
+           (ks_latch_wait(&broker->latch, MARK_STOPPED, 0) & MARK_STOPPED) != 0;
 }
 
 static bool
+is_finished(struct ks_call *call, int64_t wait_ms)
+{
+    return (ks_latch_wait(&call->latch, MARK_FINISHED, wait_ms) & MARK_FINISHED) != 0;
+}
+
+/* Until it is finished, the broker has ended, or the time is over. */
+static void
 await(struct ks_call *call, int64_t timeout_ms)
 {
     int64_t until_ms = timeout_ms < 0 ? INT64_MAX : now_ms() + timeout_ms;
+    int64_t left_ms;
 
-    for (;;) {
-        int64_t left_ms = timeout_ms < 0 ? LOOK_MS : until_ms - now_ms();
-
+    do {
+        left_ms = timeout_ms < 0 ? LOOK_MS : until_ms - now_ms();
         left_ms = left_ms < 0 ? 0 : left_ms > LOOK_MS ? LOOK_MS : left_ms;
-        if ((ks_latch_wait(&call->latch, MARK_FINISHED, left_ms) & MARK_FINISHED) != 0) {
-            return true;
-        }
-        if (left_ms == 0 || is_over(call->broker)) {
-            return false;
-        }
-    }
+    } while (!is_finished(call, left_ms) && left_ms > 0 && !is_over(call->broker));
+}
+
+static bool
+is_on_loop(const struct kafscale_broker *broker)
+{
+    return !broker->has_own_loop || ks_loop_thread_is_current(&broker->thread);
+}
+
+/* Without having been handed over. */
+static enum kafscale_status
+refuse(struct ks_call *call, const char *why, struct kafscale_error *error)
+{
+    atomic_store(&call->references, 1);
+    return ks_error_set(error, KAFSCALE_INVALID, "%s", why);
 }
 
 enum kafscale_status
@@ -93,15 +109,20 @@ ks_call_make(struct ks_call *call, struct kafscale_broker *broker, int64_t timeo
     call->task = (struct ks_task){ .run = run, .arg = call };
     ks_latch_init(&call->latch);
     atomic_store(&call->references, 2);
-    if (!broker->has_own_loop || !broker->thread.is_started || is_over(broker) ||
-        ks_loop_thread_is_current(&broker->thread)) {
-        atomic_store(&call->references, 1);
-        return ks_error_set(error, KAFSCALE_INVALID,
-                            "the broker doesn't run on a thread of its own, or this is that");
+    if (is_over(broker)) {
+        return refuse(call, "the broker doesn't run", error);
     }
-    ks_loop_call(broker->loop, &call->task);
-    if (!await(call, timeout_ms)) {
-        return ks_error_set(error, KAFSCALE_UNAVAILABLE, "no answer in time");
+    if (!is_on_loop(broker)) {
+        ks_loop_call(broker->loop, &call->task);
+        await(call, timeout_ms);
+    } else if (call->is_short) {
+        run(call);
+    } else {
+        return refuse(call, "nobody can wait on the loop thread", error);
+    }
+    if (!is_finished(call, 0)) {
+        return is_over(broker) ? ks_error_set(error, KAFSCALE_INVALID, "the broker doesn't run")
+                               : ks_error_set(error, KAFSCALE_UNAVAILABLE, "no answer in time");
     }
     if (call->status != KAFSCALE_OK) {
         ks_error_set(error, call->status, "%s", call->error.text);

@@ -3,15 +3,11 @@
  * How a broker is, told over HTTP and to whoever calls. All numbers belong to the loop thread: who
  * asks from another one hands over a call and waits for it.
  */
-#include "kafscale_internal.h"
+#include "kafscale_call.h"
 
 #include <unistd.h>
 
 #define BACKLOG 32
-#define MARK_READ 1u
-
-/* How often who waits for the loop looks whether there still is one. */
-#define LOOK_MS 50
 
 /* --- Reading ---------------------------------------------------------------------------------- */
 
@@ -143,7 +139,9 @@ describe(void *arg, const struct kafscale_describe *describe)
         ks_describe_text(describe, "why_not_ready", why);
     }
     describe_network(broker, describe);
-    ks_broker_tell_status(broker->core, describe);
+    if (broker->core != NULL) {
+        ks_broker_tell_status(broker->core, describe);
+    }
     ks_options_describe(broker->options, describe);
 }
 
@@ -203,108 +201,44 @@ kafscale_broker_metrics_address(const struct kafscale_broker *broker)
 
 /* --- From any thread -------------------------------------------------------------------------- */
 
-/* Of who waits and of the call, whoever is done with it last. */
 struct reading {
-    struct ks_task call;
-    struct kafscale_broker *broker;
+    struct ks_call call;
     struct ks_metrics metrics;
-    struct ks_latch latch;
-    bool is_read;
-    atomic_int references;
 };
 
 static void
-unref(struct reading *reading)
+take(struct ks_call *call)
 {
-    if (atomic_fetch_sub(&reading->references, 1) == 1) {
-        ks_metrics_deinit(&reading->metrics);
-        ks_latch_deinit(&reading->latch);
-        ks_free(reading);
-    }
+    read_metrics(call->broker, &KS_CONTAINER(call, struct reading, call)->metrics);
+    ks_call_finish(call, KAFSCALE_OK, NULL);
 }
 
 static void
-take(void *arg)
+deinit(struct ks_call *call)
 {
-    struct reading *reading = arg;
-
-    if (reading->broker->core != NULL) {
-        read_metrics(reading->broker, &reading->metrics);
-        reading->is_read = true;
-    }
-    ks_latch_raise(&reading->latch, MARK_READ);
-    unref(reading);
-}
-
-static bool
-is_over(struct kafscale_broker *broker)
-{
-    return (ks_latch_wait(&broker->latch, MARK_STOPPED, 0) & MARK_STOPPED) != 0;
-}
-
-/* A loop that ends meanwhile makes the call in kafscale_broker_free, and finds nothing to read. */
-static void
-await(struct reading *reading)
-{
-    struct kafscale_broker *broker = reading->broker;
-
-    if (!broker->has_own_loop || ks_loop_thread_is_current(&broker->thread)) {
-        take(reading);
-        return;
-    }
-    ks_loop_call(broker->loop, &reading->call);
-    while ((ks_latch_wait(&reading->latch, MARK_READ, LOOK_MS) & MARK_READ) == 0 &&
-           !is_over(broker)) {
-    }
-}
-
-static struct reading *
-new_reading(struct kafscale_broker *broker)
-{
-    struct reading *reading = ks_alloc_zero(1, sizeof *reading);
-
-    if (reading != NULL) {
-        reading->broker = broker;
-        reading->call = (struct ks_task){ .run = take, .arg = reading };
-        ks_metrics_init(&reading->metrics);
-        ks_latch_init(&reading->latch);
-        atomic_store(&reading->references, 2);
-    }
-    return reading;
-}
-
-/* What was read is there once the mark was seen. */
-static enum kafscale_status
-tell(struct reading *reading, kafscale_metric_visit *visit, void *arg, struct kafscale_error *error)
-{
-    if ((ks_latch_wait(&reading->latch, MARK_READ, 0) & MARK_READ) == 0 || !reading->is_read) {
-        return ks_error_set(error, KAFSCALE_INVALID, "the broker doesn't run");
-    }
-    if (reading->metrics.failed) {
-        return ks_error_set(error, KAFSCALE_NO_MEMORY, "metrics: no memory");
-    }
-    ks_metrics_visit(&reading->metrics, visit, arg);
-    return KAFSCALE_OK;
+    ks_metrics_deinit(&KS_CONTAINER(call, struct reading, call)->metrics);
 }
 
 enum kafscale_status
 kafscale_broker_read_metrics(struct kafscale_broker *broker, kafscale_metric_visit *visit,
                              void *arg, struct kafscale_error *error)
 {
+    struct reading *reading = ks_alloc_zero(1, sizeof *reading);
     struct kafscale_error unused = { 0 };
-    struct reading *reading;
     enum kafscale_status status;
 
     error = error == NULL ? &unused : error;
-    if (atomic_load(&broker->state) == KAFSCALE_BROKER_NEW || is_over(broker)) {
-        return ks_error_set(error, KAFSCALE_INVALID, "the broker doesn't run");
-    }
-    reading = new_reading(broker);
     if (reading == NULL) {
         return ks_error_set(error, KAFSCALE_NO_MEMORY, "metrics: no memory");
     }
-    await(reading);
-    status = tell(reading, visit, arg, error);
-    unref(reading);
+    reading->call = (struct ks_call){ .run = take, .deinit = deinit, .is_short = true };
+    ks_metrics_init(&reading->metrics);
+    status = ks_call_make(&reading->call, broker, -1, error);
+    if (status == KAFSCALE_OK && reading->metrics.failed) {
+        status = ks_error_set(error, KAFSCALE_NO_MEMORY, "metrics: no memory");
+    } else if (status == KAFSCALE_OK) {
+        ks_metrics_visit(&reading->metrics, visit, arg);
+    }
+    ks_call_unref(&reading->call);
     return status;
 }

@@ -3,13 +3,11 @@
  * Other options for a broker that runs. Everything that can fail is done before anything changes:
  * half of a configuration is none.
  */
-#include "kafscale_handover.h"
+#include "kafscale_call.h"
 
 struct reload {
-    struct ks_handover handover;
+    struct ks_call call;
     struct kafscale_options *wanted;
-    enum kafscale_status status;
-    struct kafscale_error error;
 };
 
 /* --- What has changed is told ----------------------------------------------------------------- */
@@ -124,20 +122,19 @@ apply(struct kafscale_broker *broker, const struct kafscale_options *wanted,
 }
 
 static void
-run(struct ks_handover *handover)
+run(struct ks_call *call)
 {
-    struct reload *reload = KS_CONTAINER(handover, struct reload, handover);
+    const struct reload *reload = KS_CONTAINER(call, struct reload, call);
+    struct kafscale_error error = { 0 };
+    enum kafscale_status status = apply(call->broker, reload->wanted, &error);
 
-    reload->status = apply(handover->broker, reload->wanted, &reload->error);
+    ks_call_finish(call, status, &error);
 }
 
 static void
-drop(struct ks_handover *handover)
+deinit(struct ks_call *call)
 {
-    struct reload *reload = KS_CONTAINER(handover, struct reload, handover);
-
-    kafscale_options_free(reload->wanted);
-    ks_free(reload);
+    kafscale_options_free(KS_CONTAINER(call, struct reload, call)->wanted);
 }
 
 enum kafscale_status
@@ -156,21 +153,13 @@ kafscale_broker_reload(struct kafscale_broker *broker, const struct kafscale_opt
     if (reload == NULL) {
         return ks_error_set(error, KAFSCALE_NO_MEMORY, "options: no memory");
     }
-    ks_handover_init(&reload->handover, broker, run, drop);
+    reload->call = (struct ks_call){ .run = run, .deinit = deinit, .is_short = true };
     reload->wanted = ks_options_copy(options);
     if (reload->wanted == NULL) {
-        ks_handover_leave(&reload->handover);
-        ks_handover_leave(&reload->handover);
+        ks_free(reload);
         return ks_error_set(error, KAFSCALE_NO_MEMORY, "options: no memory");
     }
-    if (ks_handover_await(&reload->handover)) {
-        status = reload->status;
-        if (status != KAFSCALE_OK) {
-            *error = reload->error;
-        }
-    } else {
-        status = ks_error_set(error, KAFSCALE_INVALID, "the broker doesn't run");
-    }
-    ks_handover_leave(&reload->handover);
+    status = ks_call_make(&reload->call, broker, -1, error);
+    ks_call_unref(&reload->call);
     return status;
 }

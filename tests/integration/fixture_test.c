@@ -294,7 +294,10 @@ join_group(struct kafscale_testing *testing)
     return consumer;
 }
 
-/* A consumer joins only while somebody asks it for records. */
+/*
+ * A consumer joins only while somebody asks it for records. The group is stable before the answer
+ * that is held back says so.
+ */
 static void
 poll_until_stable(struct kafscale_testing *testing, rd_kafka_t *consumer)
 {
@@ -304,7 +307,8 @@ poll_until_stable(struct kafscale_testing *testing, rd_kafka_t *consumer)
         if (message != NULL) {
             rd_kafka_message_destroy(message);
         }
-        if (kafscale_testing_wait_group(testing, "g", 1, 0, NULL) == KAFSCALE_OK) {
+        if (kafscale_testing_wait_group(testing, "g", 1, 0, NULL) == KAFSCALE_OK &&
+            count_of(testing, "SyncGroup") > 0) {
             return;
         }
     }
