@@ -22,8 +22,8 @@ import dataclasses
 import re
 
 PAGES = ("README.md", "docs/user-guide.md", "docs/faq.md", "docs/operations.md",
-         "docs/clients.md", "docs/installing.md", "docs/test-fixture.md",
-         "examples/clients/README.md")
+         "docs/clients.md", "docs/installing.md", "docs/logging.md", "docs/testing.md",
+         "docs/abi.md", "CONTRIBUTING.md", "examples/clients/README.md")
 RUN, COMPARED, COMPILED = "sh", "output", "c"
 PARTS = ("java", "python", "go", "javascript", "yaml", "properties", "cmake", "xml")
 SHOWN = ("text", "json", "cpp")
@@ -39,6 +39,8 @@ INLINE = (
     ("./quickstart --once", {"tier": "long", "in": "clone", "alone": "yes"}),
     ("./quickstart", {"skip": "the block about it is run"}),
     ("tests/run", {"skip": "it is what runs this"}),
+    ("FUZZ_SECONDS=", {"skip": "it takes an hour"}),
+    ("build/fuzz", {"skip": "it needs what fuzzing has found"}),
     ("meson ", {"skip": "a block has it, with what comes before it"}),
     ("mvn ", {"skip": "it needs a project of the reader's"}),
     ("kafka-", {"skip": "a part of a command, as the name of what it does"}),

@@ -87,6 +87,7 @@ class Page:
         os.mkdir(self.bin)
         for program in programs:
             os.symlink(program, os.path.join(self.bin, os.path.basename(program)))
+        self.build = os.path.dirname(os.path.dirname(programs[0])) if programs else ""
         self.address, self.metrics = daemon.free_address(), daemon.free_address()
         self.broker = self.running = self.bucket = None
         self.tools = {}
@@ -106,6 +107,7 @@ class Page:
         """All that is different from what a reader types."""
         rules = [("127.0.0.1:9092", self.address), ("127.0.0.1:9093", self.metrics),
                  ("0.0.0.0:9092", self.address), ("broker.example.org:9092", self.address),
+                 ("build/gcc/", self.build + "/"), ("build/asan/", self.build + "/"),
                  ("/etc/kafscale/kafscaled.conf",
                   os.path.join(ROOT, "packaging", "kafscaled.conf")),
                  ("/srv/kafscale", os.path.join(self.folder, "srv"))]
@@ -172,6 +174,9 @@ class Page:
         for name in block.says.get("needs", "").split():
             if name == "s3":
                 self.bucket = self.bucket or tools.Bucket()
+            elif name == "build":
+                if not os.path.exists(os.path.join(self.build, "tests", "model", "log_model")):
+                    raise install.Unavailable("not all of the tests are built here")
             elif name not in self.tools:
                 self.tools[name] = tools.TOOLS[name](self.bin) or {}
         if "until" in block.says or "alone" in block.says:
@@ -339,6 +344,9 @@ def what_is_right_passes():
         assert found is None, (text, found)
 
 
+DEVELOPERS = ("docs/testing.md", "docs/abi.md", "CONTRIBUTING.md")
+
+
 def options():
     """(keys, names in the environment) of all of them."""
     text = ""
@@ -353,7 +361,7 @@ def options():
 
 def every_option_that_is_told_of_is_there():
     keys, names = options()
-    for page in blocks.PAGES:
+    for page in set(blocks.PAGES) - set(DEVELOPERS):
         with open(os.path.join(ROOT, page), encoding="utf-8") as file:
             text = file.read().replace("lisen=", "listen=").replace("LISEN", "LISTEN")
         for key in re.findall(r"--set ([\w.]+)=", text):

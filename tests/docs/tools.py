@@ -87,6 +87,7 @@ TOOLS = {
     "curl": program("curl"),
     "promtool": program("promtool"),
     "ss": program("ss"),
+    "ceph": program("radosgw"),
     "kafka-tools": kafka_tools,
     "confluent-kafka": python_with("confluent-kafka"),
     "kafka-python": python_with("kafka-python"),
