@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes the pages that follow from tables: docs/configuration.md and docs/man/kafscaled.conf.5
-from lib/broker/options.def, docs/man/libkafscale.3 from the public headers, docs/protocol.md from
-proto/kafka and lib/handlers/api.def.
+from lib/broker/options.def, docs/man/libkafscale.3 and docs/reference from the public headers,
+docs/protocol.md from proto/kafka and lib/handlers/api.def.
 
 With --check nothing is written; pages that are not what their tables give now are named, and fail.
 """
@@ -12,6 +12,7 @@ from email.utils import parsedate_to_datetime
 
 from generate_man import configuration_page, daemon_page, library_page
 from generate_protocol import protocol
+from generate_reference import pages as reference_pages
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -246,6 +247,7 @@ PAGES = {
     "docs/man/kafscaled.conf.5": configuration_manual,
     "docs/man/libkafscale.3": library_manual,
     "docs/protocol.md": lambda: protocol(ROOT),
+    **reference_pages(ROOT),
 }
 
 

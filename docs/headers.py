@@ -65,27 +65,28 @@ class Reader:
         return "\n".join(taken)
 
     def entries(self):
+        """Each entry in order; those below one comment share it."""
         comment, start = None, 0
         while self.at < len(self.lines):
             line, number = self.lines[self.at], self.at + 1
             if line.startswith("/*"):
                 if comment is not None:
-                    yield Entry("remark", "", unframed(comment), "", start)
-                comment, start = self.take_while(lambda taken: "*/" not in taken[-1]), number
-                section = SECTION.match(comment)
+                    yield Entry("remark", "", comment, "", start)
+                text, start = self.take_while(lambda taken: "*/" not in taken[-1]), number
+                section = SECTION.match(text)
                 if section:
                     yield Entry("section", section[1], None, "", number)
-                    comment = None
+                comment = None if section else unframed(text)
             elif not line:
                 self.at += 1
                 if comment is not None and self.lines[self.at - 2].endswith("*/"):
-                    yield Entry("remark", "", unframed(comment), "", start)
+                    yield Entry("remark", "", comment, "", start)
                 comment = None
             elif line.startswith("#define"):
                 code = self.take_while(lambda taken: taken[-1].endswith("\\"))
                 name = re.match(r"#define (\w+)", code)[1]
                 if comment is not None or not name.endswith("_H"):
-                    yield self.entry("macro", name, comment, code, number)
+                    yield Entry("macro", name, comment, code, number)
             elif line.startswith("#"):
                 self.at += 1
             elif line in ('extern "C" {', "}"):
@@ -93,11 +94,7 @@ class Reader:
             else:
                 code = self.take_while(lambda taken: not is_complete("\n".join(taken), taken[-1]))
                 kind, name = kind_of(code)
-                yield self.entry(kind, name, comment, code, number)
-
-    @staticmethod
-    def entry(kind, name, comment, code, line):
-        return Entry(kind, name, None if comment is None else unframed(comment), code, line)
+                yield Entry(kind, name, comment, code, number)
 
 
 def paths(root):
