@@ -183,7 +183,7 @@ run_words(int argc, char **argv, const struct arguments *arguments, int first, b
         result = fail(&(struct kafscale_error){ KAFSCALE_NO_MEMORY, "out of memory" });
     } else if (arguments_apply(arguments, environ, options, report_from_library, NULL, &error) !=
                KAFSCALE_OK) {
-        result = fail(&error) == 0 ? 0 : EXIT_USAGE;
+        result = EXIT_USAGE; /* what is wrong was told */
     } else {
         cli.argc = argc - first - 1;
         cli.argv = argv + first + 1;

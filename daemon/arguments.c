@@ -11,6 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* "--" and two letters of a name. */
+#define ALIKE_BYTES_MIN 4
+
 struct flag {
     const char *name;
     bool takes_value;
@@ -26,6 +29,7 @@ static const struct flag flags[] = {
     { "-h", false, ACTION_HELP },
     { "--help-options", false, ACTION_HELP_OPTIONS },
     { "--version", false, ACTION_VERSION },
+    { "-V", false, ACTION_VERSION },
 };
 
 static enum kafscale_status
@@ -35,6 +39,63 @@ fail(struct kafscale_error *error, enum kafscale_status status, const char *what
     error->status = status;
     snprintf(error->text, sizeof error->text, "%s '%.100s' (see kafscaled --help)", what, argument);
     return status;
+}
+
+/* The one whose beginning is most like it, if that is enough to tell. */
+static const char *
+nearest_flag(const char *argument)
+{
+    const char *nearest = NULL;
+    size_t most = ALIKE_BYTES_MIN - 1;
+
+    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
+        size_t alike = 0;
+
+        while (argument[alike] != '\0' && argument[alike] == flags[i].name[alike]) {
+            alike++;
+        }
+        if (alike > most) {
+            most = alike;
+            nearest = flags[i].name;
+        }
+    }
+    return nearest;
+}
+
+/* Who knows other daemons tries --flush.interval.ms=5 or --flush-interval-ms. */
+static const char *
+nearest_key(const char *argument)
+{
+    char name[64];
+    size_t size = strcspn(argument, "=");
+
+    if (strncmp(argument, "--", 2) != 0 || size - 2 >= sizeof name) {
+        return NULL;
+    }
+    memcpy(name, argument + 2, size - 2);
+    name[size - 2] = '\0';
+    return kafscale_option_nearest(name);
+}
+
+static enum kafscale_status
+fail_unknown(struct kafscale_error *error, const char *argument)
+{
+    const char *flag = nearest_flag(argument);
+    const char *key = nearest_key(argument);
+
+    error->status = KAFSCALE_INVALID;
+    if (key != NULL) {
+        /* Without the value, which may be a secret. */
+        (void) snprintf(error->text, sizeof error->text,
+                        "unknown argument '%.*s', did you mean '--set %s=VALUE'?",
+                        (int) strcspn(argument, "="), argument, key);
+    } else if (flag != NULL) {
+        (void) snprintf(error->text, sizeof error->text,
+                        "unknown argument '%.80s', did you mean '%s'?", argument, flag);
+    } else {
+        return fail(error, KAFSCALE_INVALID, "unknown argument", argument);
+    }
+    return KAFSCALE_INVALID;
 }
 
 static const struct flag *
@@ -84,7 +145,7 @@ arguments_parse(int argc, char *const *argv, struct arguments *arguments,
         enum kafscale_status status;
 
         if (flag == NULL) {
-            return fail(error, KAFSCALE_INVALID, "unknown argument", argv[i]);
+            return fail_unknown(error, argv[i]);
         }
         if (!flag->takes_value) {
             if (value != NULL) {
@@ -144,7 +205,22 @@ set_one(struct kafscale_options *options, const char *setting, struct kafscale_e
         return fail(error, KAFSCALE_INVALID,
                     "secrets belong in the environment or the configuration file:", key);
     }
-    return kafscale_options_set(options, key, equals + 1, error);
+    return kafscale_options_set_from(options, key, equals + 1, "command line", error);
+}
+
+static void
+preset_testing(struct kafscale_options *options, struct problems *problems)
+{
+    struct kafscale_error why = { 0 };
+    enum kafscale_status status = kafscale_testing_preset(options, &why);
+
+    if (status == KAFSCALE_OK) {
+        status =
+            kafscale_options_set_from(options, "metrics.addr", "127.0.0.1:0", "--testing", &why);
+    }
+    if (status != KAFSCALE_OK) {
+        problems_note(problems, &why);
+    }
 }
 
 enum kafscale_status
@@ -152,22 +228,26 @@ arguments_apply(const struct arguments *arguments, char *const *environment,
                 struct kafscale_options *options, kafscale_log_write *warn, void *arg,
                 struct kafscale_error *error)
 {
-    enum kafscale_status status = KAFSCALE_OK;
+    struct problems problems = { .warn = warn, .arg = arg };
+    struct kafscale_error why = { 0 };
 
     if (arguments->is_testing) {
-        status = kafscale_testing_preset(options, error);
+        preset_testing(options, &problems);
     }
-    if (arguments->is_testing && status == KAFSCALE_OK) {
-        status = kafscale_options_set(options, "metrics.addr", "127.0.0.1:0", error);
+    if (arguments->config_path != NULL) {
+        config_file_apply(arguments->config_path, options, &problems);
     }
-    if (status == KAFSCALE_OK && arguments->config_path != NULL) {
-        status = config_file_apply(arguments->config_path, options, error);
+    if (kafscale_options_set_environment(options, environment, warn, arg, &why) != KAFSCALE_OK) {
+        problems_keep(&problems, &why);
     }
-    if (status == KAFSCALE_OK) {
-        status = kafscale_options_set_environment(options, environment, warn, arg, error);
+    for (size_t i = 0; i < arguments->setting_count; i++) {
+        why = (struct kafscale_error){ 0 };
+        if (set_one(options, arguments->settings[i], &why) != KAFSCALE_OK) {
+            problems_note(&problems, &why);
+        }
     }
-    for (size_t i = 0; i < arguments->setting_count && status == KAFSCALE_OK; i++) {
-        status = set_one(options, arguments->settings[i], error);
+    if (problems.first.status != KAFSCALE_OK) {
+        *error = problems.first;
     }
-    return status;
+    return problems.first.status;
 }

@@ -28,7 +28,7 @@ void arguments_deinit(struct arguments *arguments);
 
 /*
  * Default, then --testing, then --config FILE, then the environment, then --set: the later counts.
- * Warnings go to `warn`.
+ * Warnings and all that is wrong go to `warn`, the first of it into `error`.
  */
 KAFSCALE_MUST_CHECK enum kafscale_status arguments_apply(const struct arguments *arguments,
                                                          char *const *environment,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Line by line, and the first bad line ends it: half of a configuration is none. */
+/* Line by line. */
 #include "config_file.h"
 
 #include <errno.h>
@@ -20,44 +20,65 @@ trim(char *text)
     return text;
 }
 
-static enum kafscale_status
-fail_at(struct kafscale_error *error, const char *path, unsigned line_number,
-        enum kafscale_status status, const char *text)
-{
-    char why[KAFSCALE_ERROR_TEXT_BYTES];
+/* A file named by mistake may have any number of lines, none of them an option. */
+#define PROBLEMS_MAX 20
 
-    snprintf(why, sizeof why, "%s", text);
-    error->status = status;
-    snprintf(error->text, sizeof error->text, "configuration file '%.100s' line %u: %.110s", path,
-             line_number, why);
-    return status;
+/* A line of a file, as problems and origins name it. */
+struct place {
+    const char *path;
+    unsigned line_number;
+    char text[160];
+};
+
+static const char *
+place_text(struct place *place)
+{
+    (void) snprintf(place->text, sizeof place->text, "configuration file '%.100s' line %u",
+                    place->path, place->line_number);
+    return place->text;
 }
 
-static enum kafscale_status
-fail_file(struct kafscale_error *error, const char *path)
+static void
+note_at(struct problems *problems, struct place *place, enum kafscale_status status,
+        const char *text)
 {
-    error->status = KAFSCALE_IO;
-    snprintf(error->text, sizeof error->text, "configuration file '%.120s': %s", path,
-             strerror(errno));
-    return KAFSCALE_IO;
+    struct kafscale_error problem = { .status = status };
+
+    (void) snprintf(problem.text, sizeof problem.text, "%.140s: %.104s", place_text(place), text);
+    problems_note(problems, &problem);
 }
 
-static enum kafscale_status
-apply_line(char *line, struct kafscale_options *options, struct kafscale_error *error)
+static void
+note_file(struct problems *problems, const char *path)
+{
+    struct kafscale_error problem = { .status = KAFSCALE_IO };
+
+    (void) snprintf(problem.text, sizeof problem.text, "configuration file '%.120s': %s", path,
+                    strerror(errno));
+    problems_note(problems, &problem);
+}
+
+static void
+apply_line(char *line, struct place *place, struct kafscale_options *options,
+           struct problems *problems)
 {
     char *key = trim(line);
     char *equals = strchr(key, '=');
+    struct kafscale_error why = { 0 };
 
     if (key[0] == '\0' || key[0] == '#' || key[0] == '!') {
-        return KAFSCALE_OK;
+        return;
     }
     if (equals == NULL) {
-        error->status = KAFSCALE_INVALID;
-        snprintf(error->text, sizeof error->text, "'%.80s' is not key=value", key);
-        return KAFSCALE_INVALID;
+        (void) snprintf(why.text, sizeof why.text, "'%.80s' is not key=value", key);
+        note_at(problems, place, KAFSCALE_INVALID, why.text);
+        return;
     }
     *equals = '\0';
-    return kafscale_options_set(options, trim(key), trim(equals + 1), error);
+    if (kafscale_options_set_from(options, trim(key), trim(equals + 1), place_text(place), &why) !=
+        KAFSCALE_OK) {
+        note_at(problems, place, why.status, why.text);
+    }
 }
 
 enum line { LINE_TAKEN, LINE_NONE, LINE_TOO_LONG, LINE_NO_TEXT };
@@ -88,45 +109,59 @@ read_line(FILE *file, char line[CONFIG_LINE_BYTES_MAX])
     return LINE_TAKEN;
 }
 
-static enum kafscale_status
-apply_stream(FILE *file, const char *path, struct kafscale_options *options,
-             struct kafscale_error *error)
+static void
+skip_line(FILE *file)
 {
+    int byte;
+
+    do {
+        byte = getc(file);
+    } while (byte != EOF && byte != '\n');
+}
+
+static void
+apply_stream(FILE *file, const char *path, struct kafscale_options *options,
+             struct problems *problems)
+{
+    struct place place = { .path = path };
     char line[CONFIG_LINE_BYTES_MAX];
-    unsigned line_number = 0;
 
     for (;;) {
-        struct kafscale_error why = { 0 };
-        enum kafscale_status status;
-
-        line_number++;
+        place.line_number++;
+        if (problems->count >= PROBLEMS_MAX) {
+            note_at(problems, &place, KAFSCALE_INVALID,
+                    "from here on it is not read: too much is wrong");
+            return;
+        }
         switch (read_line(file, line)) {
         case LINE_TAKEN:
+            apply_line(line, &place, options, problems);
             break;
         case LINE_NONE:
-            return ferror(file) ? fail_file(error, path) : KAFSCALE_OK;
+            if (ferror(file)) {
+                note_file(problems, path);
+            }
+            return;
         case LINE_TOO_LONG:
-            return fail_at(error, path, line_number, KAFSCALE_TOO_LARGE, "the line is too long");
+            note_at(problems, &place, KAFSCALE_TOO_LARGE, "the line is too long");
+            skip_line(file);
+            break;
         case LINE_NO_TEXT:
-            return fail_at(error, path, line_number, KAFSCALE_INVALID, "this is no text file");
-        }
-        status = apply_line(line, options, &why);
-        if (status != KAFSCALE_OK) {
-            return fail_at(error, path, line_number, status, why.text);
+            note_at(problems, &place, KAFSCALE_INVALID, "this is no text file");
+            return;
         }
     }
 }
 
-enum kafscale_status
-config_file_apply(const char *path, struct kafscale_options *options, struct kafscale_error *error)
+void
+config_file_apply(const char *path, struct kafscale_options *options, struct problems *problems)
 {
     FILE *file = fopen(path, "re");
-    enum kafscale_status status;
 
     if (file == NULL) {
-        return fail_file(error, path);
+        note_file(problems, path);
+        return;
     }
-    status = apply_stream(file, path, options, error);
+    apply_stream(file, path, options, problems);
     fclose(file);
-    return status;
 }

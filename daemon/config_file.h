@@ -7,13 +7,15 @@
 #ifndef KAFSCALED_CONFIG_FILE_H
 #define KAFSCALED_CONFIG_FILE_H
 
-#include <kafscale/options.h>
+#include "problem.h"
 
 #define CONFIG_LINE_BYTES_MAX 4096
 
-/* The error names file and line. Options before the bad line are set then. */
-KAFSCALE_MUST_CHECK enum kafscale_status config_file_apply(const char *path,
-                                                           struct kafscale_options *options,
-                                                           struct kafscale_error *error);
+/*
+ * Sets what the file says. Each problem names file and line; lines after a bad one are read all the
+ * same, until it is clear that this is no configuration.
+ */
+void config_file_apply(const char *path, struct kafscale_options *options,
+                       struct problems *problems);
 
 #endif

@@ -405,11 +405,26 @@ choose_format(const struct arguments *arguments, char *const *environment)
     kafscale_options_free(options);
 }
 
+/* Warnings come when the broker starts; all that is wrong comes here. */
+static void
+tell_errors(void *arg, const struct kafscale_log_event *event)
+{
+    if (event->level == KAFSCALE_LOG_ERROR) {
+        report_from_library(arg, event);
+    }
+}
+
+/*
+ * Tells everything that is wrong, also with the rest of a configuration of which a part can't be
+ * read.
+ */
 static int
 run_configured(const struct arguments *arguments, char *const *environment)
 {
     struct kafscale_options *options = kafscale_options_new();
+    bool is_check = arguments->action == ACTION_CHECK_CONFIG;
     struct kafscale_error error = { 0 };
+    bool is_good;
     int exit_code = EXIT_USAGE;
 
     if (options == NULL) {
@@ -417,23 +432,18 @@ run_configured(const struct arguments *arguments, char *const *environment)
         return EXIT_FAILURE;
     }
     choose_format(arguments, environment);
-    if (arguments_apply(arguments, environment, options, report_from_library, NULL, &error) !=
-        KAFSCALE_OK) {
-        report_error(error.text);
-        goto out;
+    is_good = arguments_apply(arguments, environment, options, report_from_library, NULL, &error) ==
+              KAFSCALE_OK;
+    if (is_good || is_check) {
+        is_good &= kafscale_options_check(options, is_check ? report_from_library : tell_errors,
+                                          NULL, &error) == KAFSCALE_OK;
     }
-    if (arguments->action == ACTION_SERVE) {
+    if (is_good && is_check) {
+        report_effective(options);
+        exit_code = EXIT_SUCCESS;
+    } else if (is_good) {
         exit_code = serve(arguments, environment, options);
-        goto out;
     }
-    if (kafscale_options_check(options, report_from_library, NULL, &error) != KAFSCALE_OK) {
-        report_error(error.text);
-        goto out;
-    }
-    report_effective(options);
-    exit_code = EXIT_SUCCESS;
-
-out:
     kafscale_options_free(options);
     return exit_code;
 }
@@ -461,7 +471,7 @@ main(int argc, char **argv)
         report_options();
         break;
     case ACTION_VERSION:
-        printf("kafscaled %s\n", kafscale_version());
+        report_version();
         break;
     case ACTION_SERVE:
     case ACTION_CHECK_CONFIG:

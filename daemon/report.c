@@ -2,6 +2,8 @@
 /* The daemon's own events look as the library's do. */
 #include "report.h"
 
+#include <kafscale/kafscale.h>
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -12,6 +14,8 @@
 #include <unistd.h>
 
 #define FIELDS_MAX 8
+#define INDENTATION "    "
+#define COLUMNS_MAX 79
 
 static const char help_text[] =
     "Usage: kafscaled [--config FILE] [--set key=value]...\n"
@@ -23,9 +27,10 @@ static const char help_text[] =
     "  --config FILE     key=value lines, as Kafka's server.properties\n"
     "  --testing         in memory, on free ports of 127.0.0.1, and told over HTTP what to fail\n"
     "                    (docs/test-fixture.md); options count after it\n"
-    "  --check-config    prints the effective configuration and ends\n"
+    "  --check-config    reads the configuration as a start would, says all that is wrong with\n"
+    "                    it, or prints what counts and where it is from; starts nothing\n"
     "  --help-options    lists all options\n"
-    "  --version         prints the version\n"
+    "  --version, -V     prints the versions of it and of the libraries it uses\n"
     "  --help, -h        prints this\n"
     "\n"
     "The options one starts with:\n"
@@ -39,7 +44,8 @@ static const char help_text[] =
     "flush.interval.ms is KAFSCALE_FLUSH_INTERVAL_MS.\n"
     "\n"
     "It prints 'broker listening on HOST:PORT' on stdout when it is ready, and diagnostics on\n"
-    "stderr. SIGINT and SIGTERM stop it; a second signal ends it at once.\n"
+    "stderr. SIGINT and SIGTERM stop it; a second signal ends it at once. SIGHUP has it read its\n"
+    "configuration again.\n"
     "\n"
     "Exit status:\n"
     "  0  stopped by a signal\n"
@@ -150,21 +156,94 @@ report_help(void)
     fputs(help_text, stdout);
 }
 
+/* --- What options there are ------------------------------------------------------------------- */
+
+/* Words in lines of at most 79 columns, behind an indentation of four. */
+static void
+print_wrapped(const char *text)
+{
+    size_t column = 0;
+
+    while (*text != '\0') {
+        size_t size = strcspn(text, " ");
+
+        if (column > 0 && column + 1 + size > COLUMNS_MAX) {
+            putchar('\n');
+            column = 0;
+        }
+        column += (size_t) printf("%s%.*s", column == 0 ? INDENTATION : " ", (int) size, text);
+        text += size;
+        text += strspn(text, " ");
+    }
+    putchar('\n');
+}
+
+/* The last part of a key says what its number counts. */
+static const char *
+unit_of(const struct kafscale_option *option)
+{
+    static const struct {
+        const char *suffix;
+        const char *unit;
+    } units[] = {
+        { ".ms", " of milliseconds" }, { ".sec", " of seconds" }, { ".minutes", " of minutes" },
+        { ".hours", " of hours" },     { ".bytes", " of bytes" },
+    };
+    size_t size = strlen(option->key);
+
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+        size_t suffix_size = strlen(units[i].suffix);
+
+        if (strcmp(option->kind, "integer") == 0 && size > suffix_size &&
+            strcmp(option->key + size - suffix_size, units[i].suffix) == 0) {
+            return units[i].unit;
+        }
+    }
+    return "";
+}
+
+static void
+print_option(const struct kafscale_option *option)
+{
+    char text[1024];
+    const char *why = option->why == NULL ? "" : option->why;
+
+    printf("%s\n", option->key);
+    (void) snprintf(text, sizeof text, "%s%s%s%s", option->help, *why == '\0' ? "" : ". ",
+                    *why == '\0'                                ? ""
+                    : option->effect == KAFSCALE_OPTION_REFUSED ? "Only the default is allowed: "
+                                                                : "It has no effect: ",
+                    why);
+    print_wrapped(text);
+    (void) snprintf(text, sizeof text, "takes %s%s; default %s%s", option->allowed, unit_of(option),
+                    option->default_value[0] == '\0' ? "empty" : option->default_value,
+                    option->is_live ? "; may change while it runs (SIGHUP)" : "");
+    print_wrapped(text);
+    print_wrapped(option->environment);
+}
+
 void
 report_options(void)
 {
     struct kafscale_option option;
 
+    fputs("Each key with what it does, what it takes, and its names in the environment.\n", stdout);
     for (size_t i = 0; kafscale_option_at(i, &option) == KAFSCALE_OK; i++) {
-        printf("%s (%s, default '%s')\n", option.key, option.allowed, option.default_value);
-        printf("    %s\n", option.help);
-        if (option.why != NULL) {
-            printf("    %s: %s\n",
-                   option.effect == KAFSCALE_OPTION_REFUSED ? "only the default is allowed"
-                                                            : "has no effect",
-                   option.why);
-        }
-        printf("    environment: %s\n", option.environment);
+        putchar('\n');
+        print_option(&option);
+    }
+}
+
+void
+report_version(void)
+{
+    const char *name;
+    const char *version;
+
+    printf("kafscaled %s\n", KAFSCALE_VERSION);
+    printf("libkafscale %s\n", kafscale_version());
+    for (size_t i = 0; kafscale_library_at(i, &name, &version); i++) {
+        printf("%s %s\n", name, version);
     }
 }
 
@@ -174,6 +253,11 @@ report_effective(const struct kafscale_options *options)
     struct kafscale_option option;
 
     for (size_t i = 0; kafscale_option_at(i, &option) == KAFSCALE_OK; i++) {
+        const char *origin = kafscale_options_origin(options, option.key);
+
+        if (origin != NULL) {
+            printf("# %s\n", origin);
+        }
         if (option.is_secret) {
             printf("# %s is not shown\n", option.key);
         } else {

@@ -24,7 +24,13 @@ void report_unconfigured(const struct kafscale_options *options);
 void report_help(void);
 void report_options(void);
 
-/* Every key with its value, as a configuration file; secrets are left out. */
+/* Of the daemon, the library, and the libraries that this uses. */
+void report_version(void);
+
+/*
+ * Every key with its value, as a configuration file, behind a comment that says where it is from
+ * unless it is the default; secrets are left out.
+ */
 void report_effective(const struct kafscale_options *options);
 
 #endif

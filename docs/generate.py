@@ -142,7 +142,7 @@ def options():
 
 def reasons():
     """The macros of options.c that stand for texts."""
-    return dict(re.findall(r'^#define (\w+) "([^"]*)"', read("lib/broker/options.c"), re.M))
+    return dict(re.findall(r'^#define (\w+) "([^"]*)"', read("lib/broker/options_table.c"), re.M))
 
 
 def configuration():

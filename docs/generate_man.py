@@ -26,7 +26,8 @@ Without any configuration it serves 127.0.0.1:9092 from a directory store in
 and says so. When it is ready it prints
 .RB \(lq "broker listening on" " \fIADDRESS\fR\(rq"
 to standard output, once for each address. Everything else it says goes to standard error, one line
-an event.
+an event, as text or as JSON
+.RB ( log.format ).
 .PP
 Two daemons on one store are safe: the later one takes over, the earlier one notices, says so and
 ends.
@@ -43,20 +44,26 @@ Reads keys from a file, in the form of
 .BR kafscaled.conf (5).
 .TP
 .B \-\-check\-config
-Prints the configuration in effect, without secrets, and ends.
+Reads the configuration as a start would and says all that is wrong with it, or prints the one in
+effect, without secrets, each key behind a comment that says where its value is from. Starts
+nothing.
 .TP
 .B \-\-help\-options
-Lists all keys with what they take, and ends.
+Lists all keys with what they do, what they take and their names in the environment, and ends.
 .TP
-.BR \-\-version ", " \-\-help ", " \-h
-Print what they say, and end.
+.BR \-\-version ", " \-V
+Prints the versions of the daemon, of the library and of what this uses, and ends.
+.TP
+.BR \-\-help ", " \-h
+Prints a short help, and ends.
 .SH SIGNALS
 .B SIGINT
 and
 .B SIGTERM
 stop the broker within two seconds; a second one ends it at once. On
 .B SIGHUP
-it reads its configuration again; the keys that may change while it runs are marked in
+it reads its configuration again: if all of it is good, the keys that may change while it runs do,
+which are marked in
 .BR kafscaled.conf (5).
 After
 .B SIGKILL

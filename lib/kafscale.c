@@ -74,6 +74,17 @@ kafscale_version(void)
     return KAFSCALE_VERSION;
 }
 
+bool
+kafscale_library_at(size_t index, const char **name_out, const char **version_out)
+{
+    if (index == 0) {
+        *name_out = "libevent";
+        *version_out = ks_loop_library_version();
+        return true;
+    }
+    return ks_compression_library_at(index - 1, name_out, version_out);
+}
+
 struct kafscale_broker *
 kafscale_broker_new(const struct kafscale_options *options, struct kafscale_error *error)
 {

@@ -69,6 +69,13 @@ extern "C" {
 /* Of the library that runs, a constant text. Any thread. */
 KAFSCALE_EXPORT const char *kafscale_version(void);
 
+/*
+ * A library that this one uses, by index from 0 on, with the version that runs; false past the
+ * last one. Constant texts. Any thread.
+ */
+KAFSCALE_EXPORT bool kafscale_library_at(size_t index, const char **name_out,
+                                         const char **version_out);
+
 #ifdef __cplusplus
 }
 #endif

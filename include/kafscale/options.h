@@ -37,15 +37,36 @@ KAFSCALE_EXPORT KAFSCALE_MUST_CHECK enum kafscale_status kafscale_options_set(
     struct kafscale_options *options, const char *key, const char *value,
     struct kafscale_error *error);
 
+/*
+ * The same, and remembers where the value is from, as "command line", for those who ask why it is
+ * so: kafscale_options_origin() and what kafscale_options_check() finds. Copies the text.
+ */
+KAFSCALE_EXPORT KAFSCALE_MUST_CHECK enum kafscale_status kafscale_options_set_from(
+    struct kafscale_options *options, const char *key, const char *value, const char *origin,
+    struct kafscale_error *error);
+
 /* The value of a key as text, valid until it is set again; NULL for an unknown key. */
 KAFSCALE_EXPORT const char *kafscale_options_get(const struct kafscale_options *options,
                                                  const char *key);
 
 /*
+ * Where the value of a key is from, valid until it is set again: "environment variable NAME", what
+ * kafscale_options_set_from() was told, or NULL, for a default, what was set without that, and an
+ * unknown key.
+ */
+KAFSCALE_EXPORT const char *kafscale_options_origin(const struct kafscale_options *options,
+                                                    const char *key);
+
+/* The key that somebody may have meant who wrote `name`; NULL: none is near it. Any thread. */
+KAFSCALE_EXPORT const char *kafscale_option_nearest(const char *name);
+
+/*
  * Sets what the environment says: `environment` is a list of NAME=value that ends with NULL,
  * such as `environ`. Empty values count as absent. Unknown KAFSCALE_ names, and values
  * beginning with tcp:// (which Kubernetes injects for services), are skipped with a warning to
- * `warn`, which may be NULL. A bad value of a known name fails as kafscale_options_set() does.
+ * `warn`, which may be NULL. A bad value of a known name fails as kafscale_options_set() does,
+ * after all others were set; `warn` is told of each such one (KAFSCALE_LOG_ERROR), `error` of the
+ * first.
  */
 KAFSCALE_EXPORT KAFSCALE_MUST_CHECK enum kafscale_status kafscale_options_set_environment(
     struct kafscale_options *options, char *const *environment, kafscale_log_write *warn, void *arg,

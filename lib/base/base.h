@@ -22,6 +22,7 @@
 #include "base/log_quota.h"
 #include "base/logger.h"
 #include "base/memory.h"
+#include "base/nearest.h"
 #include "base/planted.h"
 #include "base/slice.h"
 #include "base/table.h"

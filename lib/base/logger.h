@@ -21,7 +21,7 @@
 #define KS_LOG_FIELDS_MAX 20
 #define KS_LOG_TEXT_BYTES 2048
 #define KS_LOG_VALUE_BYTES 400
-#define KS_LOG_MESSAGE_BYTES 200
+#define KS_LOG_MESSAGE_BYTES 256
 #define KS_LOG_NAME_BYTES 40
 
 /* Zeroed: silent. */

@@ -19,8 +19,14 @@ enum ks_option_name {
 
 struct ks_option_value {
     char *text;     /* as it was set; NULL: the default */
+    char *origin;   /* where it is from; NULL: nobody said */
     int64_t number; /* of integers and booleans */
 };
+
+void ks_option_value_deinit(struct ks_option_value *value);
+
+/* Replaces `out`. False when memory is short: nothing has changed. */
+bool ks_option_value_copy(const struct ks_option_value *value, struct ks_option_value *out);
 
 struct kafscale_options {
     struct ks_option_value values[KS_OPTION_COUNT];

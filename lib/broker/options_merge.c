@@ -2,19 +2,28 @@
 /* What becomes of the options of a broker that runs when others are wanted. */
 #include "broker/options.h"
 
-static bool
-copy_value(const struct ks_option_value *from, struct ks_option_value *to)
+void
+ks_option_value_deinit(struct ks_option_value *value)
 {
-    char *text = NULL;
+    ks_free(value->text);
+    ks_free(value->origin);
+    *value = (struct ks_option_value){ 0 };
+}
 
-    if (from->text != NULL) {
-        text = ks_copy_text(from->text);
-        if (text == NULL) {
-            return false;
-        }
+bool
+ks_option_value_copy(const struct ks_option_value *value, struct ks_option_value *out)
+{
+    struct ks_option_value copy = { .number = value->number };
+
+    copy.text = value->text == NULL ? NULL : ks_copy_text(value->text);
+    copy.origin = value->origin == NULL ? NULL : ks_copy_text(value->origin);
+    if ((copy.text == NULL) != (value->text == NULL) ||
+        (copy.origin == NULL) != (value->origin == NULL)) {
+        ks_option_value_deinit(&copy);
+        return false;
     }
-    ks_free(to->text);
-    *to = (struct ks_option_value){ .text = text, .number = from->number };
+    ks_option_value_deinit(out);
+    *out = copy;
     return true;
 }
 
@@ -25,7 +34,7 @@ ks_options_merge(const struct kafscale_options *running, const struct kafscale_o
 
     for (int i = 0; i < KS_OPTION_COUNT && merged != NULL; i++) {
         if (!ks_option_is_live((enum ks_option_name) i) &&
-            !copy_value(&running->values[i], &merged->values[i])) {
+            !ks_option_value_copy(&running->values[i], &merged->values[i])) {
             kafscale_options_free(merged);
             return NULL;
         }

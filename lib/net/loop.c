@@ -43,6 +43,12 @@ struct ks_loop {
     struct ks_log_quota blocked;
 };
 
+const char *
+ks_loop_library_version(void)
+{
+    return event_get_version();
+}
+
 static int64_t
 loop_now_ms(void *self)
 {

@@ -84,4 +84,7 @@ void ks_loop_advance(struct ks_loop *loop, int64_t duration_ms, struct ks_advanc
  */
 void ks_loop_call(struct ks_loop *loop, struct ks_task *call);
 
+/* Of libevent, as it runs. */
+const char *ks_loop_library_version(void);
+
 #endif

@@ -14,6 +14,7 @@
 #include "record/batch.h"
 
 #include <assert.h>
+#include <lz4.h>
 #include <lz4frame.h>
 #include <snappy-c.h>
 #include <zlib.h>
@@ -581,4 +582,25 @@ ks_compress(int codec, struct kafscale_slice plain, struct ks_buffer *out,
             struct kafscale_error *error)
 {
     return ks_compress_at(codec, KS_LEVEL_DEFAULT, plain, out, error);
+}
+
+bool
+ks_compression_library_at(size_t index, const char **name_out, const char **version_out)
+{
+    switch (index) {
+    case 0:
+        *name_out = "zlib";
+        *version_out = zlibVersion();
+        return true;
+    case 1:
+        *name_out = "lz4";
+        *version_out = LZ4_versionString();
+        return true;
+    case 2:
+        *name_out = "zstd";
+        *version_out = ZSTD_versionString();
+        return true;
+    default:
+        return false;
+    }
 }

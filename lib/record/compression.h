@@ -64,4 +64,7 @@ KAFSCALE_MUST_CHECK enum kafscale_status ks_compress(int codec, struct kafscale_
                                                      struct ks_buffer *out,
                                                      struct kafscale_error *error);
 
+/* The libraries of the codecs, those that tell their version; false past the last one. */
+bool ks_compression_library_at(size_t index, const char **name_out, const char **version_out);
+
 #endif

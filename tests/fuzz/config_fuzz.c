@@ -77,7 +77,7 @@ static void
 on_warning(void *arg, const struct kafscale_log_event *event)
 {
     demand(arg == NULL);
-    demand(event->level == KAFSCALE_LOG_WARN);
+    demand(event->level == KAFSCALE_LOG_WARN || event->level == KAFSCALE_LOG_ERROR);
     demand(event->line[0] != '\0');
 }
 
@@ -113,17 +113,16 @@ judge(enum kafscale_status status, const struct kafscale_error *error,
 static void
 try_file(struct kafscale_slice bytes, struct kafscale_options *options)
 {
-    struct kafscale_error error = { 0 };
-    enum kafscale_status status;
+    struct problems problems = { .warn = on_warning };
     int fd = memfd_create("config", MFD_CLOEXEC);
     char path[64];
 
     demand(fd >= 0);
     demand(write(fd, bytes.data, bytes.size) == (ssize_t) bytes.size);
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    status = config_file_apply(path, options, &error);
+    config_file_apply(path, options, &problems);
     close(fd);
-    judge(status, &error, options);
+    judge(problems.first.status, &problems.first, options);
 }
 
 /* The texts between zero bytes; `list_out` ends with NULL. Returns how many there are. */

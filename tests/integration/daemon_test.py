@@ -147,26 +147,71 @@ def wrong_configurations_end_at_once_with_the_reason(root):
             (("--config", config + ".absent"), "config.absent"),
             (("--set", "store=s3://bucket"), "s3 (with s3.bucket)"),
             (("--set", "s3.secret.key=x"), "s3.secret.key"),
-            (("--port", "1"), "--port")):
+            (("--port", "1"), "--port"),
+            (("--lisen=:1",), "did you mean '--set listen=VALUE'?")):
         done = run(*arguments, code=2)
         assert part in done.stderr, (arguments, done.stderr)
         assert done.stdout == "", done.stdout
     assert not os.path.exists("kafscale-data")
 
 
-def help_version_and_configuration_are_printed(root):
-    assert "--set key=value" in run("--help").stdout
-    assert re.fullmatch(r"kafscaled \d+\.\d+\.\d+\n", run("--version").stdout)
-    options = run("--help-options").stdout
-    assert "flush.interval.ms (an integer from -1 to 60000, default '-1')" in options, options
+def help_and_versions_are_printed(_root):
+    for text in (run("--help").stdout, run("--help-options").stdout):
+        lines = text.splitlines()
+        assert max(map(len, lines)) <= 99 and not any(line.endswith(" ") for line in lines), text
+    assert "--set key=value" in run("--help").stdout and "SIGHUP" in run("--help").stdout
+    versions = run("--version").stdout
+    assert versions == run("-V").stdout
+    assert re.match(r"kafscaled \d+\.\d+\.\d+\nlibkafscale \d+\.\d+\.\d+\n", versions), versions
+    for library in ("libevent", "zlib", "lz4", "zstd"):
+        assert re.search(r"^%s \d+\.\S+$" % library, versions, re.M), versions
+
+
+def every_option_is_explained_in_a_width_of_80(_root):
+    text = run("--help-options").stdout
+    assert max(map(len, text.splitlines())) <= 80, text
+    found = re.search(r"\nflush\.interval\.ms\n(    .*\n)+", text).group(0)
+    said = " ".join(found.split())
+    assert "takes an integer from -1 to 60000 of milliseconds; default -1; may change" in said, said
+    assert "KAFSCALE_FLUSH_INTERVAL_MS" in said
+    assert "KAFSCALE_SEGMENT_OBJECT_BYTES KAFSCALE_SEGMENT_BYTES" in " ".join(text.split())
+    assert "Only the default is allowed: " in " ".join(text.split())
+
+
+def a_configuration_is_checked_and_shown_with_its_origins(root):
     shown = run("--check-config", "--set", "num.partitions=5",
-                environment={"KAFSCALE_S3_SECRET_KEY": "hunter2"})
-    assert "\nnum.partitions=5\n" in shown.stdout, shown.stdout
+                environment={"KAFSCALE_S3_SECRET_KEY": "hunter2", "KAFSCALE_CACHE_SIZE": "7"})
+    assert "\n# command line\nnum.partitions=5\n" in shown.stdout, shown.stdout
+    assert "\n# environment variable KAFSCALE_CACHE_SIZE\ncache.bytes=7\n" in shown.stdout
     assert "hunter2" not in shown.stdout + shown.stderr
     config = os.path.join(root, "config")
     with open(config, "w", encoding="utf-8") as file:
         file.write(shown.stdout)
-    assert run("--check-config", "--config", config).stdout == shown.stdout
+    again = run("--check-config", "--config", config).stdout
+    assert "# configuration file '%s' line " % config in again
+    assert without_comments(again) == without_comments(shown.stdout)
+    assert os.listdir(root) == ["config"]
+
+
+def without_comments(text):
+    return [line for line in text.splitlines() if not line.startswith("#")]
+
+
+def all_that_is_wrong_is_said_at_once(root):
+    config = os.path.join(root, "config")
+    with open(config, "w", encoding="utf-8") as file:
+        file.write("num.partition=2\nlog.level=loud\nmemory.bytes=5000000\nacl.enabled=true\n")
+    arguments = ("--config", config, "--set", "flush.bytes=1")
+    for more, count in ((("--check-config",), 6), ((), 4)):
+        done = run(*arguments, *more, code=2, environment={"KAFSCALE_TOPICS_MAX": "many"})
+        lines = done.stderr.splitlines()
+        assert len(lines) == count and all(" error " in line for line in lines), done.stderr
+        assert "did you mean 'num.partitions'?" in lines[0] and done.stdout == "", lines
+    with open(config, "w", encoding="utf-8") as file:
+        file.write("memory.bytes=5000000\nacl.enabled=true\n")
+    done = run("--config", config, code=2, cwd=root)
+    assert len(done.stderr.splitlines()) == 2 and "line 1: " in done.stderr, done.stderr
+    assert os.listdir(root) == ["config"]
 
 
 def a_request_that_cannot_be_read_is_told_of_with_the_field(root):
@@ -193,7 +238,10 @@ TESTS = (
     nothing_configured_serves_from_kafscale_data,
     the_environment_configures_it_as_kafscale,
     wrong_configurations_end_at_once_with_the_reason,
-    help_version_and_configuration_are_printed,
+    help_and_versions_are_printed,
+    every_option_is_explained_in_a_width_of_80,
+    a_configuration_is_checked_and_shown_with_its_origins,
+    all_that_is_wrong_is_said_at_once,
     a_request_that_cannot_be_read_is_told_of_with_the_field,
 )
 

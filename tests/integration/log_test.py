@@ -155,7 +155,8 @@ def errors_before_the_start_are_json_too(root):
     for arguments, environment in (
             (("--config", config), {}),
             (("--set", "log.format=json", "--set", "no.such.key=\n\xe9"), {}),
-            (("--set", "log.format=JSON", "--set", "store=s3"), {})):
+            (("--set", "log.format=JSON", "--set", "store=s3"), {}),
+            ((), {"KAFSCALE_LOG_FORMAT": "json", "KAFSCALE_NUM_PARTITIONS": "many"})):
         done = run(*arguments, environment=environment, code=2)
         events = [json.loads(line) for line in done.stderr.splitlines()]
         assert events and events[-1]["level"] == "error", done.stderr

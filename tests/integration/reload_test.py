@@ -160,7 +160,7 @@ def a_bad_configuration_changes_nothing(root):
         assert "configuration not changed" in said and reason in said, it.daemon.said()
     os.unlink(it.path)
     it.hang_up()
-    assert it.said("No such file") == 1 and it.said("option changed") == 0
+    assert it.said("No such file") > 0 and it.said("option changed") == 0
     assert partitions(it.address, "t") == 2
     it.stop()
 

@@ -20,6 +20,7 @@ struct fixture {
     struct kafscale_error error;
     char path[64];
     unsigned warning_count;
+    unsigned problem_count;
 };
 
 static struct fixture *
@@ -48,8 +49,12 @@ on_warning(void *arg, const struct kafscale_log_event *event)
 {
     struct fixture *f = arg;
 
-    ck_assert_int_eq(event->level, KAFSCALE_LOG_WARN);
     ck_assert(event->line[0] != '\0');
+    if (event->level == KAFSCALE_LOG_ERROR) {
+        f->problem_count++;
+        return;
+    }
+    ck_assert_int_eq(event->level, KAFSCALE_LOG_WARN);
     f->warning_count++;
 }
 
@@ -81,6 +86,16 @@ static enum kafscale_status
 apply(struct fixture *f, char *const *environment)
 {
     return arguments_apply(&f->arguments, environment, f->options, on_warning, f, &f->error);
+}
+
+static enum kafscale_status
+apply_file(struct fixture *f, const char *path)
+{
+    struct problems problems = { .warn = on_warning, .arg = f };
+
+    config_file_apply(path, f->options, &problems);
+    f->error = problems.first;
+    return f->error.status;
 }
 
 static void
@@ -140,6 +155,7 @@ START_TEST(each_action_has_its_word)
                     { "-h", ACTION_HELP },
                     { "--help-options", ACTION_HELP_OPTIONS },
                     { "--version", ACTION_VERSION },
+                    { "-V", ACTION_VERSION },
                     { "--check-config", ACTION_CHECK_CONFIG } };
 
     for (int i = 0; i < COUNT(actions); i++) {
@@ -170,6 +186,73 @@ START_TEST(what_cannot_be_understood_is_an_error_that_names_it)
         expect_text(f, lines[i][2]);
         fixture_free(f);
     }
+}
+END_TEST
+
+START_TEST(an_argument_that_nobody_knows_is_answered_with_what_was_meant)
+{
+    static const char *const lines[][2] = {
+        { "--chekc-config", "did you mean '--check-config'?" },
+        { "--hepl", "did you mean '--help'?" },
+        { "--confg=x", "did you mean '--config'?" },
+        { "--listen=:1", "did you mean '--set listen=VALUE'?" },
+        { "--flush-interval-ms", "did you mean '--set flush.interval.ms=VALUE'?" },
+        { "--s3.secret.key=hunter2", "'--s3.secret.key', did you mean '--set s3.secret.key=" },
+        { "--xyz", "(see kafscaled --help)" },
+        { "--", "(see kafscaled --help)" },
+        { "-", "(see kafscaled --help)" },
+        { "", "(see kafscaled --help)" },
+    };
+
+    for (int i = 0; i < COUNT(lines); i++) {
+        struct fixture *f = fixture_new();
+        const char *const words[] = { "kafscaled", lines[i][0] };
+
+        ck_assert_int_eq(parse(f, COUNT(words), words), KAFSCALE_INVALID);
+        expect_text(f, lines[i][1]);
+        ck_assert_ptr_null(strstr(f->error.text, "hunter2"));
+        fixture_free(f);
+    }
+}
+END_TEST
+
+/* Whoever corrects a configuration wants to do so once. */
+START_TEST(all_that_is_wrong_is_told_and_the_first_of_it_is_the_reason)
+{
+    static const char config[] = "num.partitions=0\nflush.bytes=100001\nno.such=1\nwhat\n";
+    struct fixture *f = fixture_new();
+    char *environment[] = { "KAFSCALE_CACHE_BYTES=x", "KAFSCALE_TOPICS_MAX=y", NULL };
+    const char *words[] = { "kafscaled", "--config", f->path, "--set=log.level=loud",
+                            "--set=num.partitions=7" };
+
+    write_config(f, config, sizeof config - 1);
+    ck_assert_int_eq(parse(f, COUNT(words), words), KAFSCALE_OK);
+    ck_assert_int_eq(apply(f, environment), KAFSCALE_INVALID);
+    ck_assert_uint_eq(f->problem_count, 6);
+    expect_text(f, "line 1: option 'num.partitions'");
+    expect_value(f, "flush.bytes", "100001");
+    expect_value(f, "num.partitions", "7");
+    fixture_free(f);
+}
+END_TEST
+
+START_TEST(it_is_known_where_each_value_is_from)
+{
+    static const char config[] = "num.partitions=2\nflush.bytes=100001\n";
+    struct fixture *f = fixture_new();
+    char *environment[] = { "KAFSCALE_CACHE_SIZE=5", NULL };
+    const char *words[] = { "kafscaled", "--config", f->path, "--set=num.partitions=7" };
+
+    write_config(f, config, sizeof config - 1);
+    ck_assert_int_eq(parse(f, COUNT(words), words), KAFSCALE_OK);
+    ck_assert_int_eq(apply(f, environment), KAFSCALE_OK);
+    ck_assert_str_eq(kafscale_options_origin(f->options, "num.partitions"), "command line");
+    ck_assert_str_eq(kafscale_options_origin(f->options, "cache.bytes"),
+                     "environment variable KAFSCALE_CACHE_SIZE");
+    ck_assert_ptr_nonnull(strstr(kafscale_options_origin(f->options, "flush.bytes"), "line 2"));
+    ck_assert_ptr_null(kafscale_options_origin(f->options, "listen"));
+    ck_assert_ptr_null(kafscale_options_origin(f->options, "no.such"));
+    fixture_free(f);
 }
 END_TEST
 
@@ -247,7 +330,7 @@ START_TEST(a_file_has_comments_spaces_and_values_with_equals_signs)
     struct fixture *f = fixture_new();
 
     write_config(f, config, sizeof config - 1);
-    ck_assert_int_eq(config_file_apply(f->path, f->options, &f->error), KAFSCALE_OK);
+    ck_assert_int_eq(apply_file(f, f->path), KAFSCALE_OK);
     expect_value(f, "num.partitions", "5");
     expect_value(f, "broker.host", "a=b");
     expect_value(f, "pod.name", "last");
@@ -266,7 +349,7 @@ START_TEST(a_bad_line_is_named_with_its_file_and_number)
         struct fixture *f = fixture_new();
 
         write_config(f, configs[i], strlen(configs[i]));
-        ck_assert_int_ne(config_file_apply(f->path, f->options, &f->error), KAFSCALE_OK);
+        ck_assert_int_ne(apply_file(f, f->path), KAFSCALE_OK);
         expect_text(f, f->path);
         expect_text(f, "line 2");
         expect_text(f, parts[i]);
@@ -282,7 +365,7 @@ START_TEST(a_line_of_any_length_is_answered)
 
     memset(config, 'x', 10000);
     write_config(f, config, 10000);
-    ck_assert_int_eq(config_file_apply(f->path, f->options, &f->error), KAFSCALE_TOO_LARGE);
+    ck_assert_int_eq(apply_file(f, f->path), KAFSCALE_TOO_LARGE);
     expect_text(f, "line 1");
     free(config);
     fixture_free(f);
@@ -305,7 +388,7 @@ START_TEST(a_file_that_is_no_text_is_refused)
         struct fixture *f = fixture_new();
 
         write_config(f, files[i].bytes, files[i].size);
-        ck_assert_int_eq(config_file_apply(f->path, f->options, &f->error), KAFSCALE_INVALID);
+        ck_assert_int_eq(apply_file(f, f->path), KAFSCALE_INVALID);
         expect_text(f, "line 1: this is no text file");
         expect_value(f, "num.partitions", "1");
         fixture_free(f);
@@ -313,15 +396,30 @@ START_TEST(a_file_that_is_no_text_is_refused)
 }
 END_TEST
 
+/* As when a log is named by mistake. */
+START_TEST(a_file_of_which_nothing_can_be_used_is_given_up)
+{
+    struct fixture *f = fixture_new();
+    char config[4000];
+
+    for (size_t i = 0; i < sizeof config; i += 2) {
+        memcpy(config + i, "x\n", 2);
+    }
+    write_config(f, config, sizeof config);
+    ck_assert_int_eq(apply_file(f, f->path), KAFSCALE_INVALID);
+    ck_assert_uint_lt(f->problem_count, 30);
+    fixture_free(f);
+}
+END_TEST
+
 START_TEST(a_file_that_cannot_be_read_is_an_error)
 {
     struct fixture *f = fixture_new();
 
-    ck_assert_int_eq(config_file_apply("/nonexistent/kafscale", f->options, &f->error),
-                     KAFSCALE_IO);
+    ck_assert_int_eq(apply_file(f, "/nonexistent/kafscale"), KAFSCALE_IO);
     expect_text(f, "/nonexistent/kafscale");
     f->error = (struct kafscale_error){ 0 };
-    ck_assert_int_eq(config_file_apply("/tmp", f->options, &f->error), KAFSCALE_IO);
+    ck_assert_int_eq(apply_file(f, "/tmp"), KAFSCALE_IO);
     fixture_free(f);
 }
 END_TEST
@@ -337,6 +435,9 @@ suite_new(void)
     tcase_add_test(line, testing_is_a_default_that_can_be_changed);
     tcase_add_test(line, each_action_has_its_word);
     tcase_add_test(line, what_cannot_be_understood_is_an_error_that_names_it);
+    tcase_add_test(line, an_argument_that_nobody_knows_is_answered_with_what_was_meant);
+    tcase_add_test(line, all_that_is_wrong_is_told_and_the_first_of_it_is_the_reason);
+    tcase_add_test(line, it_is_known_where_each_value_is_from);
     tcase_add_test(line, the_command_line_counts_before_the_environment_and_that_before_the_file);
     tcase_add_test(line, a_bad_setting_is_an_error_with_key_value_and_range);
     tcase_add_test(line, an_unknown_key_is_an_error_here_but_a_warning_in_the_environment);
@@ -345,6 +446,7 @@ suite_new(void)
     tcase_add_test(file, a_bad_line_is_named_with_its_file_and_number);
     tcase_add_test(file, a_line_of_any_length_is_answered);
     tcase_add_test(file, a_file_that_is_no_text_is_refused);
+    tcase_add_test(file, a_file_of_which_nothing_can_be_used_is_given_up);
     tcase_add_test(file, a_file_that_cannot_be_read_is_an_error);
     suite_add_tcase(suite, line);
     suite_add_tcase(suite, file);
