@@ -137,4 +137,10 @@ KAFSCALE_MUST_CHECK enum kafscale_status ks_open_http(struct kafscale_broker *br
                                                       struct kafscale_error *error);
 void ks_close_http(struct kafscale_broker *broker);
 
+/* For the HTTP port, of a struct kafscale_broker: why it serves no clients (NULL: it does). */
+const char *ks_why_not_ready(void *broker);
+
+/* And all that is to be told of it. */
+void ks_describe_status(void *broker, const struct kafscale_describe *describe);
+
 #endif

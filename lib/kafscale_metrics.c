@@ -49,102 +49,6 @@ read_metrics(void *arg, struct ks_metrics *metrics)
     ks_process_read_metrics(&broker->process, ks_env_now_ms(ks_loop_env(broker->loop)), metrics);
 }
 
-static const char *
-why_not_ready(void *arg)
-{
-    const struct kafscale_broker *broker = arg;
-    struct ks_health_reading store;
-
-    switch (atomic_load(&broker->state)) {
-    case KAFSCALE_BROKER_READY:
-        ks_broker_read_health(broker->core, &store);
-        return store.state == KS_STORE_UNAVAILABLE ? "the store is unavailable" : NULL;
-    case KAFSCALE_BROKER_FENCED:
-    case KAFSCALE_BROKER_FAILED:
-        return broker->why.text;
-    case KAFSCALE_BROKER_STOPPING:
-        return "stopping";
-    default:
-        return "starting";
-    }
-}
-
-/* --- Status ----------------------------------------------------------------------------------- */
-
-static const char *
-state_name(enum kafscale_broker_state state)
-{
-    static const char *const names[] = {
-        [KAFSCALE_BROKER_NEW] = "new",         [KAFSCALE_BROKER_STARTING] = "starting",
-        [KAFSCALE_BROKER_READY] = "ready",     [KAFSCALE_BROKER_FENCED] = "fenced",
-        [KAFSCALE_BROKER_FAILED] = "failed",   [KAFSCALE_BROKER_STOPPING] = "stopping",
-        [KAFSCALE_BROKER_STOPPED] = "stopped",
-    };
-
-    return names[state];
-}
-
-static void
-describe_listeners(const struct kafscale_broker *broker, const struct kafscale_describe *describe)
-{
-    char advertised[KS_ENDPOINT_TEXT_BYTES];
-
-    ks_describe_begin_list(describe, "listeners");
-    for (size_t i = 0; i < broker->address_count; i++) {
-        ks_endpoint_format(&broker->advertised[i], advertised);
-        ks_describe_begin(describe, NULL);
-        ks_describe_text(describe, "address", broker->addresses[i]);
-        ks_describe_text(describe, "advertised", advertised);
-        ks_describe_end(describe);
-    }
-    ks_describe_end(describe);
-}
-
-static void
-describe_network(const struct kafscale_broker *broker, const struct kafscale_describe *describe)
-{
-    struct ks_server_counters now = ks_server_counters(broker->server);
-
-    describe_listeners(broker, describe);
-    ks_describe_begin(describe, "connections");
-    ks_describe_number(describe, "open", (int64_t) now.connections);
-    ks_describe_number(describe, "limit",
-                       ks_option_number(broker->options, KS_OPTION_max_connections));
-    ks_describe_number(describe, "accepted", (int64_t) now.connections_accepted);
-    ks_describe_number(describe, "refused", (int64_t) now.connections_refused);
-    ks_describe_number(describe, "dropped", (int64_t) now.connections_dropped);
-    ks_describe_number(describe, "requests_waiting", (int64_t) now.requests_waiting);
-    ks_describe_end(describe);
-    ks_describe_begin(describe, "memory_account");
-    ks_describe_number(describe, "bytes", (int64_t) now.memory_bytes);
-    ks_describe_number(describe, "limit_bytes",
-                       ks_option_number(broker->options, KS_OPTION_memory_bytes));
-    ks_describe_end(describe);
-}
-
-static void
-describe(void *arg, const struct kafscale_describe *describe)
-{
-    struct kafscale_broker *broker = arg;
-    struct ks_env *env = ks_loop_env(broker->loop);
-    const char *why = why_not_ready(broker);
-
-    ks_describe_text(describe, "version", kafscale_version());
-    ks_describe_time(describe, "now", ks_env_wall_ms(env));
-    ks_describe_number(describe, "uptime_seconds",
-                       (ks_env_now_ms(env) - broker->started_ms) / 1000);
-    ks_describe_text(describe, "state", state_name(atomic_load(&broker->state)));
-    ks_describe_bool(describe, "is_ready", why == NULL);
-    if (why != NULL) {
-        ks_describe_text(describe, "why_not_ready", why);
-    }
-    describe_network(broker, describe);
-    if (broker->core != NULL) {
-        ks_broker_tell_status(broker->core, describe);
-    }
-    ks_options_describe(broker->options, describe);
-}
-
 /* --- HTTP ------------------------------------------------------------------------------------- */
 
 enum kafscale_status
@@ -153,8 +57,8 @@ ks_open_http(struct kafscale_broker *broker, struct kafscale_error *error)
     const char *address = ks_option_text(broker->options, KS_OPTION_metrics_addr);
     struct ks_http_pages pages = { .self = broker,
                                    .read_metrics = read_metrics,
-                                   .why_not_ready = why_not_ready,
-                                   .describe = describe,
+                                   .why_not_ready = ks_why_not_ready,
+                                   .describe = ks_describe_status,
                                    .command = broker->testing == NULL ? NULL : ks_testing_command };
     struct ks_endpoint endpoint;
     enum kafscale_status status;

@@ -66,6 +66,18 @@ KAFSCALE_EXPORT KAFSCALE_MUST_CHECK enum kafscale_status kafscale_broker_read_me
     struct kafscale_broker *broker, kafscale_metric_visit *visit, void *arg,
     struct kafscale_error *error);
 
+/* Told once, on the thread that reads; `json` ends with a NUL and is valid for the call. */
+typedef void kafscale_status_visit(void *arg, const char *json);
+
+/*
+ * What the broker is and does, and why it isn't ready: one JSON document, which the HTTP port has
+ * as /status (docs/operations.md). Any thread, as with kafscale_broker_read_metrics().
+ * KAFSCALE_INVALID: the broker doesn't run. KAFSCALE_NO_MEMORY. `error` may be NULL.
+ */
+KAFSCALE_EXPORT KAFSCALE_MUST_CHECK enum kafscale_status kafscale_broker_read_status(
+    struct kafscale_broker *broker, kafscale_status_visit *visit, void *arg,
+    struct kafscale_error *error);
+
 /*
  * The address that the HTTP port is bound to, as "host:port" with the real port; NULL where
  * metrics.addr isn't set, and before start. Valid as long as the broker. Any thread.

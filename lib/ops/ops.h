@@ -9,6 +9,7 @@
 #define KS_OPS_OPS_H
 
 #include "ops/http.h"
+#include "ops/json.h"
 #include "ops/process.h"
 
 #endif

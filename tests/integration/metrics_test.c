@@ -143,6 +143,70 @@ START_TEST(callbacks_and_hosts_read_them_on_the_loop)
 }
 END_TEST
 
+struct told {
+    int count;
+    char json[1 << 16];
+};
+
+static void
+keep(void *arg, const char *json)
+{
+    struct told *told = arg;
+
+    told->count++;
+    ck_assert_uint_lt(strlen(json), sizeof told->json);
+    strcpy(told->json, json);
+}
+
+START_TEST(the_status_is_told_to_any_thread)
+{
+    const char *const settings[] = { "num.partitions", "3", NULL };
+    struct kafscale_broker *broker = broker_new(settings);
+    struct kafscale_error error = { 0 };
+    static struct told told;
+
+    ck_assert_int_eq(kafscale_broker_read_status(broker, keep, &told, &error), KAFSCALE_INVALID);
+    ck_assert_str_eq(error.text, "the broker doesn't run");
+    kafscale_broker_free(broker);
+    ck_assert_int_eq(told.count, 0);
+    broker = broker_start(settings);
+    ck_assert_int_eq(kafscale_broker_read_status(broker, keep, &told, NULL), KAFSCALE_OK);
+    ck_assert_int_eq(told.count, 1);
+    ck_assert_ptr_nonnull(strstr(told.json, "\"state\": \"ready\""));
+    ck_assert_ptr_nonnull(strstr(told.json, "\"key\": \"num.partitions\""));
+    kafscale_broker_free(broker);
+}
+END_TEST
+
+static void *
+ask_status(void *arg)
+{
+    struct asker *asker = arg;
+    static struct told told;
+
+    while (!atomic_load(&asker->is_over)) {
+        asker->answered +=
+            kafscale_broker_read_status(asker->broker, keep, &told, NULL) == KAFSCALE_OK;
+    }
+    return NULL;
+}
+
+START_TEST(who_asks_for_the_status_while_the_broker_stops_gets_an_answer)
+{
+    struct asker asker = { .broker = broker_start(no_settings) };
+    atomic_bool is_stopped = false;
+    pthread_t thread;
+
+    ck_assert_int_eq(pthread_create(&thread, NULL, ask_status, &asker), 0);
+    kafscale_broker_stop(asker.broker, on_stopped, &is_stopped);
+    while (!atomic_load(&is_stopped)) {
+    }
+    atomic_store(&asker.is_over, true);
+    pthread_join(thread, NULL);
+    kafscale_broker_free(asker.broker);
+}
+END_TEST
+
 START_TEST(the_http_port_is_bound_where_it_is_asked_for)
 {
     const char *const settings[] = { "metrics.addr", "127.0.0.1:0", NULL };
@@ -170,6 +234,8 @@ suite_new(void)
     tcase_add_test(tests, a_broker_that_does_not_run_has_none);
     tcase_add_test(tests, who_asks_while_the_broker_stops_gets_an_answer);
     tcase_add_test(tests, callbacks_and_hosts_read_them_on_the_loop);
+    tcase_add_test(tests, the_status_is_told_to_any_thread);
+    tcase_add_test(tests, who_asks_for_the_status_while_the_broker_stops_gets_an_answer);
     tcase_add_test(tests, the_http_port_is_bound_where_it_is_asked_for);
     suite_add_tcase(suite, tests);
     return suite;
