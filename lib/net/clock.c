@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/clock.h"
 
+#include <stdatomic.h>
 #include <time.h>
 
 static int64_t
@@ -12,26 +13,33 @@ read_ms(clockid_t id)
     return (int64_t) time.tv_sec * 1000 + time.tv_nsec / 1000000;
 }
 
+static int64_t
+read(const _Atomic int64_t *value)
+{
+    return atomic_load_explicit(value, memory_order_relaxed);
+}
+
 void
 ks_clock_init(struct ks_clock *clock, bool is_still)
 {
-    *clock = (struct ks_clock){ .is_still = is_still };
-    if (is_still) {
-        clock->now_ms = read_ms(CLOCK_MONOTONIC);
-        clock->wall_ms = read_ms(CLOCK_REALTIME);
-    }
+    clock->is_still = is_still;
+    atomic_init(&clock->now_ms, is_still ? read_ms(CLOCK_MONOTONIC) : 0);
+    atomic_init(&clock->wall_ms, is_still ? read_ms(CLOCK_REALTIME) : 0);
+    atomic_init(&clock->ahead_ms, 0);
 }
 
 int64_t
 ks_clock_now_ms(const struct ks_clock *clock)
 {
-    return clock->is_still ? clock->now_ms : read_ms(CLOCK_MONOTONIC) + clock->ahead_ms;
+    return clock->is_still ? read(&clock->now_ms)
+                           : read_ms(CLOCK_MONOTONIC) + read(&clock->ahead_ms);
 }
 
 int64_t
 ks_clock_wall_ms(const struct ks_clock *clock)
 {
-    return clock->is_still ? clock->wall_ms : read_ms(CLOCK_REALTIME) + clock->ahead_ms;
+    return clock->is_still ? read(&clock->wall_ms)
+                           : read_ms(CLOCK_REALTIME) + read(&clock->ahead_ms);
 }
 
 void
@@ -43,15 +51,15 @@ ks_clock_put_forward(struct ks_clock *clock, int64_t until_ms)
         return;
     }
     if (clock->is_still) {
-        clock->now_ms += step_ms;
-        clock->wall_ms += step_ms;
+        atomic_fetch_add(&clock->now_ms, step_ms);
+        atomic_fetch_add(&clock->wall_ms, step_ms);
     } else {
-        clock->ahead_ms += step_ms;
+        atomic_fetch_add(&clock->ahead_ms, step_ms);
     }
 }
 
 int64_t
 ks_clock_system_ms(const struct ks_clock *clock, int64_t due_ms)
 {
-    return clock->is_still ? INT64_MAX : due_ms - clock->ahead_ms;
+    return clock->is_still ? INT64_MAX : due_ms - read(&clock->ahead_ms);
 }

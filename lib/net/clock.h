@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The clock of a loop: that of the system, which can be put forward; or one that stands still and
- * moves only when it is put forward. Monotonic and wall time move together. Private to this module.
+ * moves only when it is put forward. Monotonic and wall time move together. The loop thread puts it
+ * forward; any thread reads it. Private to this module.
  */
 #ifndef KS_NET_CLOCK_H
 #define KS_NET_CLOCK_H
@@ -11,9 +12,10 @@
 
 struct ks_clock {
     bool is_still;
-    int64_t now_ms;   /* where it stands, and what wall time is then; unused unless it stands */
-    int64_t wall_ms;  /* the same */
-    int64_t ahead_ms; /* of the system's clock */
+    /* Where it stands, and what wall time is then; unused unless it stands. */
+    _Atomic int64_t now_ms;
+    _Atomic int64_t wall_ms;
+    _Atomic int64_t ahead_ms; /* of the system's clock */
 };
 
 void ks_clock_init(struct ks_clock *clock, bool is_still);

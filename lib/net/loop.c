@@ -150,7 +150,7 @@ arm(struct ks_loop *loop)
     int64_t due_ms = ks_env_next_due_ms(&loop->env);
 
     if (due_ms == INT64_MIN || may_pass_time(loop) ||
-        (loop->clock.is_still && due_ms <= loop->clock.now_ms)) {
+        (loop->clock.is_still && due_ms <= ks_clock_now_ms(&loop->clock))) {
         turn_soon(loop);
         return;
     }

@@ -4,6 +4,7 @@ import glob
 import json
 import mmap
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -271,6 +272,17 @@ def exec_to_answer(bench):
     got = json.loads(bench.run("start", address, "hello", bench.kafscaled, "--set",
                                "listen=" + address, "--set", "store=memory"))
     return {"ms": got["ms"]}
+
+
+def fixture(bench):
+    """Brokers for tests: one after the other up to a first acknowledged record, then many."""
+    one_by_one, threads, in_each = (20, 2, 2) if bench.is_smoke else (1000, 10, 10)
+    said = bench.run("../../examples/test_fixture", one_by_one, threads, in_each)
+    median, p99, each, at_once = map(float, re.search(
+        r"median (\S+) ms, p99 (\S+) ms; with stop (\S+) ms.*: (\S+) ms in all", said,
+        re.DOTALL).groups())
+    return {"median ms to the first acknowledged produce": median, "p99 ms": p99,
+            "ms of start and stop": each, "ms of %d at once" % (threads * in_each): at_once}
 
 
 def restart(bench, object_bytes):

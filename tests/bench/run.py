@@ -50,6 +50,7 @@ BENCHMARKS = (
     ("latency, memory store", measure.memory_latency, 3),
     ("latency, directory store", measure.directory_latency, 3),
     ("exec to first answer", measure.exec_to_answer, 21),
+    ("brokers for tests", measure.fixture, 3),
     ("restart, objects of 4 MiB", measure.restart_of_large_objects, 3),
     ("restart, objects of 64 KiB", measure.restart_of_small_objects, 3),
     ("idle", measure.idle, 1),
