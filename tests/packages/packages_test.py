@@ -5,12 +5,14 @@ and made into an image, which runs in a chroot. Prints TAP. Needs root, debootst
 
 Usage: packages_test.py SOURCE
 """
+import contextlib
 import glob
 import os
 import re
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -47,6 +49,19 @@ def produce(address, text):
 
 def consume(address):
     return kcat(address, "-C", "-t", "t", "-o", "beginning", "-e", "-q")
+
+
+def read(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
+def free_port(ports):
+    for port in ports:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("none is free of %s" % ports)
 
 
 def wait_until(condition, what):
@@ -196,6 +211,21 @@ class Packages:
                               "kafscale-cli", "--set", "store=dir:/var/lib/kafscaled/store", "ls")
             assert "/wal/" in said, said
 
+    def a_port_below_1024_takes_the_lines_of_the_documents(self):
+        text = read(os.path.join(self.source, "docs", "installing.md"))
+        lines = re.search(r"```text\n(\[Service\]\nAmbientCapabilities.*?)```", text, re.S).group(1)
+        drop_in = "etc/systemd/system/kafscaled.service.d/port.conf"
+        address = "127.0.0.1:%d" % free_port(range(600, 1024))
+        before = self.service.read(CONF)
+        self.configure("listen=" + address, "store=memory")
+        for more, status in (("", "1"), (lines, "0")):
+            self.service.write(drop_in, "[Service]\nRestart=no\n" + more)
+            with Booted(self.service) as system:
+                assert system.show("kafscaled", "ExecMainStatus") == status, more
+                assert not more or self.address(system) == address
+        self.service.write(CONF, before)
+        os.remove(self.service.file(drop_in))
+
     def a_reload_puts_into_force_what_may_change(self):
         with Booted(self.service) as system:
             pid = system.show("kafscaled", "MainPID")
@@ -327,6 +357,18 @@ class Packages:
         print("# image: %d files, %.1f MB" % (len(names), size / 1e6))
         assert size < 40e6, size
 
+    def an_image_is_made_of_what_is_installed_and_in_an_empty_folder_only(self):
+        done = subprocess.run(
+            self.container.stages["installed"].command("/packages/make-root", "/image"),
+            capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (1, "make-root: /image is not empty\n"), done
+        shutil.copy(os.path.join(self.source, "packaging", "image", "make-root"),
+                    self.base.file("make-root"))
+        done = subprocess.run(self.base.command("/make-root", "/image"), capture_output=True,
+                              text=True, check=False)
+        assert (done.returncode, done.stderr) == (1, "make-root: kafscaled is not installed\n")
+        assert not os.path.exists(self.base.file("image"))
+
     def the_image_serves_as_an_unprivileged_user_with_a_read_only_root(self):
         root = self.container.root
         volume = os.path.join(self.folder, "volume")
@@ -344,6 +386,10 @@ class Packages:
                 with open("/proc/%d/status" % image.process.pid, encoding="ascii") as status:
                     assert re.search(r"^Uid:\s+10001\s+10001\s", status.read(), re.M)
                 image.stop()
+        listed = call(*root.command("/usr/bin/kafscale-cli", "--set",
+                                    "store=dir:/var/lib/kafscaled/kafscale-data", "ls",
+                                    user=self.container.settings["user"]))
+        assert "/wal/" in listed or "/segment" in listed, listed
         call("umount", "-l", root.path)
 
     def the_image_reaches_a_bucket_over_tls_as_far_as_it_trusts_it(self):
@@ -376,6 +422,7 @@ class Packages:
             self.they_install_without_what_they_only_recommend,
             self.systemd_runs_it_as_nobody_with_nothing,
             self.records_survive_a_restart_of_the_system_and_of_a_killed_daemon,
+            self.a_port_below_1024_takes_the_lines_of_the_documents,
             self.a_reload_puts_into_force_what_may_change,
             self.a_daemon_that_hangs_is_ended_and_started_again,
             self.what_a_restart_cannot_cure_is_not_restarted,
@@ -386,6 +433,7 @@ class Packages:
             self.a_cmake_program_builds_and_runs,
             self.programs_link_the_static_library_with_what_is_recommended,
             self.the_image_has_nothing_that_the_daemon_does_not_need,
+            self.an_image_is_made_of_what_is_installed_and_in_an_empty_folder_only,
             self.the_image_serves_as_an_unprivileged_user_with_a_read_only_root,
             self.the_image_reaches_a_bucket_over_tls_as_far_as_it_trusts_it,
         ]
