@@ -235,10 +235,6 @@ take_records(struct ks_read_partition *partition, const struct kafscale_part *pa
     struct kafscale_error error = { 0 };
     struct ks_batch last;
 
-    partition->failures = 0;
-    if (part_count == 0) {
-        return;
-    }
     if (ks_batch_parse(parts[part_count - 1].bytes, &last, &error) != KAFSCALE_OK) {
         fail(partition, KAFKA_ERROR_CORRUPT_MESSAGE);
         return;
@@ -275,26 +271,28 @@ static void
 take_fetched(struct ks_reader *reader, const struct ks_ask_answer *answer)
 {
     const struct kafka_fetch_response *response = answer->response;
-    const struct kafscale_part *parts = answer->parts;
     size_t count = reader->asked_count;
+    size_t next = 0; /* part */
 
     reader->asked_count = 0;
     for (size_t i = 0; i < count; i++) {
         const struct kafka_fetch_response_topic_partition *found =
             &response->topics[i].partitions[0];
+        size_t part_count = answer->bytes != NULL ? 0 : found->records.part_count;
         struct ks_read_partition *partition = reader->asked[i];
 
         if (partition != NULL && found->error_code != KAFKA_ERROR_NONE) {
             take_error(partition, found->error_code);
         } else if (partition != NULL) {
             partition->high_watermark = found->high_watermark;
+            partition->failures = 0;
             if (answer->bytes != NULL) {
                 take_bytes(partition, &found->records, answer->bytes);
-            } else {
-                take_records(partition, parts, found->records.part_count);
+            } else if (part_count > 0) {
+                take_records(partition, &answer->parts[next], part_count);
             }
         }
-        parts += answer->bytes != NULL ? 0 : found->records.part_count;
+        next += part_count;
     }
 }
 
