@@ -118,8 +118,8 @@ typedef void ks_broker_done(void *arg, enum kafscale_status status,
 void ks_broker_start(struct ks_broker *broker, ks_broker_done *done, void *arg);
 
 /*
- * Answers who waits, drains the log for up to `give_up_ms`, closes metadata and store. Once, in
- * any state but before start too.
+ * Answers who waits, drains the log, closes metadata and store. After `give_up_ms` none of these
+ * waits any more but for calls that the store can't end. Once, in any state but before start too.
  */
 void ks_broker_stop(struct ks_broker *broker, int64_t give_up_ms, void (*done)(void *arg),
                     void *arg);

@@ -40,7 +40,7 @@ struct ks_broker {
     struct ks_endpoint no_endpoint;
     struct ks_id incarnation;
 
-    struct ks_store *store;
+    struct ks_store *store; /* NULL: it is closed, and there is nothing to tell any more */
     double spent[KS_STORE_OPERATION_COUNT]; /* by earlier prices, for so many requests */
     uint64_t priced[KS_STORE_OPERATION_COUNT];
     struct ks_meta *meta;
@@ -74,7 +74,8 @@ struct ks_broker {
     void *start_arg;
 
     /* Stop. */
-    int64_t give_up_ms;
+    int64_t give_up_ms; /* by the clock: from then on no store is waited for */
+    struct ks_timer give_up;
     struct ks_task stop_task;
     void (*stop_done)(void *arg);
     void *stop_arg;

@@ -130,7 +130,7 @@ ks_broker_chore(const struct ks_broker *broker, size_t index)
     size_t of_log = broker->log == NULL ? 0 : KS_LOG_CHORE_COUNT;
     size_t of_meta = broker->meta_chores == NULL ? 0 : KS_META_LOG_CHORE_COUNT;
 
-    if (broker->state == KS_BROKER_STOPPED) {
+    if (broker->store == NULL) {
         return NULL;
     }
     if (index < of_log) {
@@ -207,7 +207,7 @@ void
 ks_broker_read_metrics(const struct ks_broker *broker, struct ks_metrics *metrics)
 {
     read_state(broker->state, metrics);
-    if (broker->state == KS_BROKER_STOPPED) {
+    if (broker->store == NULL) {
         return;
     }
     ks_metrics_add(metrics, KS_METRIC_topics, (double) ks_topics_count(&broker->topics));

@@ -219,7 +219,7 @@ describe_identity(const struct ks_broker *broker, const struct kafscale_describe
 void
 ks_broker_tell_status(const struct ks_broker *broker, const struct kafscale_describe *describe)
 {
-    if (broker->state == KS_BROKER_STOPPED) {
+    if (broker->store == NULL) {
         return;
     }
     describe_identity(broker, describe);

@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Stopping: no new work, the log drains, then the metadata store and the object store are closed,
- * each after all that uses it. Requests that wait are answered by whatever they wait for.
+ * each after all that uses it. Requests that wait are answered by whatever they wait for. A
+ * metadata store that waits for an object store that doesn't answer is closed with it.
  */
 #include "broker/broker_internal.h"
 
 #include <assert.h>
 
-static void
-on_store_closed(void *arg)
-{
-    struct ks_broker *broker = arg;
+/* --- The stores ------------------------------------------------------------------------------- */
 
-    broker->store = NULL;
+static void
+finish(struct ks_broker *broker)
+{
+    if (broker->meta != NULL || broker->store != NULL) {
+        return;
+    }
     ks_log_free(broker->log);
     broker->log = NULL;
     ks_coordinator_deinit(&broker->coordinator);
@@ -27,12 +30,36 @@ on_store_closed(void *arg)
 }
 
 static void
+on_store_closed(void *arg)
+{
+    struct ks_broker *broker = arg;
+
+    broker->store = NULL;
+    finish(broker);
+}
+
+/* Ends what the object store has under way, and with it what the metadata store waits for. */
+static void
+close_store(void *arg)
+{
+    struct ks_broker *broker = arg;
+
+    ks_store_close(broker->store, on_store_closed, broker);
+}
+
+static void
 on_meta_closed(void *arg)
 {
     struct ks_broker *broker = arg;
 
+    broker->meta = NULL;
     broker->meta_chores = NULL;
-    ks_store_close(broker->store, on_store_closed, broker);
+    ks_env_cancel_timer(broker->env, &broker->give_up);
+    if (broker->store != NULL && !ks_store_is_closing(broker->store)) {
+        close_store(broker);
+        return;
+    }
+    finish(broker);
 }
 
 static void
@@ -42,13 +69,18 @@ close_stores(void *arg)
 
     ks_freshness_end(&broker->freshness, KAFSCALE_STOPPED);
     ks_meta_watch(broker->meta, NULL, NULL);
+    broker->give_up = (struct ks_timer){ .on_due = close_store, .arg = broker };
+    ks_env_set_timer(broker->env, &broker->give_up, broker->give_up_ms);
     ks_meta_close(broker->meta, on_meta_closed, broker);
 }
+
+/* --- The steps before ------------------------------------------------------------------------- */
 
 static void
 begin(void *arg)
 {
     struct ks_broker *broker = arg;
+    int64_t left_ms;
 
     ks_start_answer(broker, KAFSCALE_STOPPED, NULL);
     if (broker->log == NULL) {
@@ -58,7 +90,8 @@ begin(void *arg)
     if (!ks_preparer_is_idle(&broker->preparer, &broker->stop_task)) {
         return;
     }
-    ks_log_stop(broker->log, broker->give_up_ms, close_stores, broker);
+    left_ms = broker->give_up_ms - ks_env_now_ms(broker->env);
+    ks_log_stop(broker->log, left_ms > 0 ? left_ms : 0, close_stores, broker);
 }
 
 void
@@ -68,7 +101,7 @@ ks_broker_stop(struct ks_broker *broker, int64_t give_up_ms, void (*done)(void *
 
     broker->stop_done = done;
     broker->stop_arg = arg;
-    broker->give_up_ms = give_up_ms;
+    broker->give_up_ms = ks_env_now_ms(broker->env) + give_up_ms;
     ks_broker_move(broker, KS_BROKER_STOPPING, NULL);
     ks_start_cancel(broker);
     ks_identity_end(&broker->identity);

@@ -205,12 +205,17 @@ is_read(enum ks_store_operation operation)
     return operation == KS_STORE_GET || operation == KS_STORE_LIST;
 }
 
-/* A DELETE that succeeds doesn't tell that there is room again. */
+/*
+ * A DELETE that succeeds doesn't tell that there is room again; what a close ends tells nothing.
+ */
 static void
 note_trouble(struct ks_store *store, enum ks_store_operation operation, const struct answer *answer)
 {
     struct ks_store_trouble *trouble = is_read(operation) ? &store->reading : &store->writing;
 
+    if (store->close_done != NULL) {
+        return;
+    }
     switch (answer->status) {
     case KAFSCALE_OK:
     case KAFSCALE_EXISTS:

@@ -175,6 +175,23 @@ def a_stop_while_the_store_is_silent_is_obeyed(root):
         load.stop()
 
 
+def a_stop_while_the_metadata_log_waits_is_obeyed(root):
+    """Neither a PUT of it that isn't answered nor a start that can't read it holds a stop up."""
+    with s3_servers.Stub() as stub:
+        daemon = start(root, stub, "stop.timeout.ms=300")
+        stub.fault("delay", operation=PUT, key="*/meta/*", ms=20000)
+        load = Load([daemon.address], partitions=2, settings={"message.timeout.ms": "1500"})
+        wait_until(lambda: stub.stats()["faults"].get("delay", 0) > 0, "a PUT of metadata")
+        assert daemon.stop() == 0, daemon.said()
+        load.stop()
+        stub.forget_faults()
+        stub.ask("DELETE", "/stats")
+        stub.fault("delay", operation=GET, ms=20000)
+        again = begin(root, stub, "stop.timeout.ms=300", name="again")
+        wait_until(lambda: stub.stats()["faults"].get("delay", 0) > 0, "a GET of the start")
+        assert again.stop() == 0, again.said()
+
+
 def an_unfit_server_is_found_out_and_a_fit_one_probed_once(root):
     """What was written can't be read back; a good verdict is remembered."""
     with s3_servers.Stub() as stub:
@@ -251,6 +268,7 @@ TESTS = [
     read_faults_hide_and_change_nothing,
     a_store_that_goes_away_is_waited_for,
     a_stop_while_the_store_is_silent_is_obeyed,
+    a_stop_while_the_metadata_log_waits_is_obeyed,
     an_unfit_server_is_found_out_and_a_fit_one_probed_once,
     a_rule_that_would_delete_records_is_refused,
     a_start_on_a_silent_store_says_so_soon,
