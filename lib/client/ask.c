@@ -43,29 +43,6 @@ take(struct ks_exchange *exchange, const void *response, const struct kafscale_p
     end(ask, &answer);
 }
 
-/* One piece, as it would have come from a socket. */
-static struct kafscale_blob *
-flatten(const struct ks_answer *answer)
-{
-    struct kafscale_blob *blob;
-    size_t size = 0;
-    uint8_t *out;
-
-    for (size_t i = 0; i < answer->part_count; i++) {
-        size += answer->parts[i].bytes.size;
-    }
-    blob = kafscale_blob_new(size);
-    if (blob == NULL) {
-        return NULL;
-    }
-    out = kafscale_blob_data(blob);
-    for (size_t i = 0; i < answer->part_count; i++) {
-        memcpy(out, answer->parts[i].bytes.data, answer->parts[i].bytes.size);
-        out += answer->parts[i].bytes.size;
-    }
-    return blob;
-}
-
 static enum kafscale_status
 decode(const struct ks_ask *ask, struct kafscale_slice bytes, struct ks_arena *arena,
        const void **response_out)
@@ -93,7 +70,8 @@ decode(const struct ks_ask *ask, struct kafscale_slice bytes, struct ks_arena *a
 static void
 end_with_bytes(struct ks_ask *ask, const struct ks_answer *answer)
 {
-    struct ks_ask_answer decoded = { .status = KAFSCALE_NO_MEMORY, .bytes = flatten(answer) };
+    struct ks_ask_answer decoded = { .status = KAFSCALE_NO_MEMORY,
+                                     .bytes = ks_answer_flatten(answer) };
     struct kafscale_blob *bytes = decoded.bytes;
     struct ks_arena arena;
 
@@ -173,10 +151,6 @@ ks_ask_begin_frame(struct ks_asker *asker, struct ks_ask *ask, struct kafscale_b
     assert(!ask->is_under_way);
 
     ask->exchange = (struct ks_exchange){ 0 };
-    if (asker->sink == NULL) {
-        refuse_later(asker, ask, KAFSCALE_STOPPED);
-        return;
-    }
     ask->asker = asker;
     ask->is_under_way = true;
     ask->api_key = (int16_t) ks_get_u16(payload.data);

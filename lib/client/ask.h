@@ -18,7 +18,7 @@ struct ks_ask;
 struct ks_ask_answer {
     /*
      * OK: there is a response. NO_MEMORY, INVALID, TOO_LARGE: the request could not be made.
-     * STOPPED: the broker is stopping. FAILED: the broker can't answer.
+     * FAILED: nobody answers it.
      */
     enum kafscale_status status;
     const void *response; /* the struct of the API */
@@ -31,8 +31,8 @@ struct ks_ask_answer {
 /* Who asks: its requests are handled in the order in which they begin, as those of a connection. */
 struct ks_asker {
     struct ks_env *env;
-    const struct ks_request_sink *sink; /* NULL once there is no broker any more */
-    struct kafscale_slice client_id;    /* borrowed as long as the asker */
+    const struct ks_request_sink *sink;
+    struct kafscale_slice client_id; /* borrowed as long as the asker */
     struct ks_list asks;
     int32_t correlation_id;
     /* After the last request under way has ended. May be NULL, and may free the asker. */

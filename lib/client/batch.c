@@ -46,13 +46,6 @@ ks_send_batch_free(struct ks_send_batch *batch)
     ks_free(batch);
 }
 
-size_t
-ks_send_batch_bytes(const struct ks_send_batch *batch)
-{
-    return sizeof *batch + kafscale_blob_size(batch->frame) +
-           (size_t) batch->opaque_capacity * sizeof *batch->opaques;
-}
-
 static bool
 copy_frame(struct ks_send_batch *batch, size_t room)
 {

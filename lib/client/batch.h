@@ -56,9 +56,6 @@ KAFSCALE_MUST_CHECK enum kafscale_status ks_send_batch_append(struct ks_send_bat
                                                               const struct ks_record *record,
                                                               size_t bytes_max, void *opaque);
 
-/* How much memory it takes. */
-size_t ks_send_batch_bytes(const struct ks_send_batch *batch);
-
 /* Where it goes; the broker answers within the time. */
 struct ks_send_place {
     struct kafscale_slice topic;

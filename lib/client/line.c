@@ -356,8 +356,6 @@ answered(struct ks_ask *ask, const struct ks_ask_answer *answer)
     }
     if (answer->status == KAFSCALE_OK) {
         take_response(line, batch, answer->response);
-    } else if (answer->status == KAFSCALE_STOPPED) {
-        fail(batch, KAFSCALE_STOPPED, batch->delivered.kafka_error);
     } else {
         batch->is_doubtful = true;
         retry_later(line, ks_env_now_ms(line->sender->env));

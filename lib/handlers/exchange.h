@@ -38,6 +38,12 @@ struct ks_answer {
     size_t part_count;
 };
 
+/* What its parts take; nothing unless it is sent. */
+size_t ks_answer_bytes(const struct ks_answer *answer);
+
+/* The parts in one piece; NULL when memory is short. */
+struct kafscale_blob *ks_answer_flatten(const struct ks_answer *answer);
+
 struct ks_exchange {
     /*
      * Set by the carrier. The frame's bytes may be changed in place by whoever handles it:

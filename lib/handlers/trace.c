@@ -69,17 +69,9 @@ describe_errors(const struct ks_trace *trace, char out[ERRORS_TEXT_BYTES])
 }
 
 static size_t
-answer_bytes(const struct ks_answer *answer)
+frame_bytes(const struct ks_answer *answer)
 {
-    size_t size = KAFKA_FRAME_LENGTH_BYTES;
-
-    if (answer->kind != KS_ANSWER_SEND) {
-        return 0;
-    }
-    for (size_t i = 0; i < answer->part_count; i++) {
-        size += answer->parts[i].bytes.size;
-    }
-    return size;
+    return answer->kind == KS_ANSWER_SEND ? KAFKA_FRAME_LENGTH_BYTES + ks_answer_bytes(answer) : 0;
 }
 
 void
@@ -106,7 +98,7 @@ ks_trace_tell(const struct ks_request *request, const struct ks_answer *answer)
            (unsigned long long) exchange->context.connection, (unsigned) request->listener,
            (int) header->client_id.size, (const char *) header->client_id.data,
            (int) header->correlation_id, outcomes[answer->kind], errors,
-           exchange->payload.size + KAFKA_FRAME_LENGTH_BYTES, answer_bytes(answer),
+           exchange->payload.size + KAFKA_FRAME_LENGTH_BYTES, frame_bytes(answer),
            (long long) (ks_env_now_ms(request->env) - request->begun_ms),
            (int) answer->throttle_ms);
 }

@@ -39,9 +39,7 @@ note(struct intercepted *request, const struct ks_answer *answer)
     entry->duration_ms = ks_env_now_ms(interceptor->env) - entry->begun_ms;
     entry->is_answered = answer->kind == KS_ANSWER_SEND && !request->is_gone;
     entry->error = answer->error;
-    for (size_t i = 0; i < answer->part_count; i++) {
-        entry->answer_bytes += answer->parts[i].bytes.size;
-    }
+    entry->answer_bytes = ks_answer_bytes(answer);
     ks_request_log_add(interceptor->log, entry);
 }
 
@@ -83,37 +81,6 @@ end_with(struct intercepted *request, struct kafscale_blob *bytes, struct ks_ans
 }
 
 /* --- Answers ---------------------------------------------------------------------------------- */
-
-static size_t
-size_of(const struct ks_answer *answer)
-{
-    size_t size = 0;
-
-    for (size_t i = 0; i < answer->part_count; i++) {
-        size += answer->parts[i].bytes.size;
-    }
-    return size;
-}
-
-/* All parts in one piece; NULL when memory is short. */
-static struct kafscale_blob *
-flatten(const struct ks_answer *answer)
-{
-    struct kafscale_blob *blob = kafscale_blob_new(size_of(answer));
-    uint8_t *out;
-
-    if (blob == NULL) {
-        return NULL;
-    }
-    out = kafscale_blob_data(blob);
-    for (size_t i = 0; i < answer->part_count; i++) {
-        if (answer->parts[i].bytes.size > 0) {
-            memcpy(out, answer->parts[i].bytes.data, answer->parts[i].bytes.size);
-            out += answer->parts[i].bytes.size;
-        }
-    }
-    return blob;
-}
 
 static void
 on_answer_due(void *arg)
@@ -188,7 +155,7 @@ tell(struct intercepted *request, const struct ks_answer *answer)
         hold(request, NULL, answer);
         return;
     }
-    bytes = flatten(answer);
+    bytes = ks_answer_flatten(answer);
     if (bytes == NULL) {
         end_closing(request);
         return;
@@ -200,7 +167,7 @@ static void
 tell_throttled(struct intercepted *request, const struct ks_answer *answer)
 {
     struct ks_answer throttled = *answer;
-    struct kafscale_blob *whole = flatten(answer);
+    struct kafscale_blob *whole = ks_answer_flatten(answer);
     struct kafscale_blob *bytes = NULL;
     enum kafscale_status status = KAFSCALE_NO_MEMORY;
 
