@@ -5,8 +5,6 @@
  */
 #include "kafscale_call.h"
 
-#include <time.h>
-
 #define MARK_FINISHED 1u
 #define LOOK_MS 50
 
@@ -52,15 +50,6 @@ run(void *arg)
     call->run(call);
 }
 
-static int64_t
-now_ms(void)
-{
-    struct timespec time;
-
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (int64_t) time.tv_sec * 1000 + time.tv_nsec / 1000000;
-}
-
 static bool
 is_over(struct kafscale_broker *broker)
 {
@@ -78,11 +67,11 @@ is_finished(struct ks_call *call, int64_t wait_ms)
 static void
 await(struct ks_call *call, int64_t timeout_ms)
 {
-    int64_t until_ms = timeout_ms < 0 ? INT64_MAX : now_ms() + timeout_ms;
+    int64_t due_ms = ks_monotonic_after(timeout_ms);
     int64_t left_ms;
 
     do {
-        left_ms = timeout_ms < 0 ? LOOK_MS : until_ms - now_ms();
+        left_ms = due_ms - ks_monotonic_ms();
         left_ms = left_ms < 0 ? 0 : left_ms > LOOK_MS ? LOOK_MS : left_ms;
     } while (!is_finished(call, left_ms) && left_ms > 0 && !is_over(call->broker));
 }

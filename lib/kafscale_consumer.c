@@ -3,9 +3,8 @@
 #include "kafscale/consumer.h"
 
 #include "kafscale_local.h"
-#include "record/record.h"
+#include "kafscale_records.h"
 
-#include <assert.h>
 #include <string.h>
 
 #define FETCH_BYTES_MIN ((size_t) 1024)
@@ -29,8 +28,7 @@ struct kafscale_fetched {
     struct ks_batch batch;
     struct ks_records records; /* of it, while is_open */
     bool is_open;
-    struct kafscale_header *headers;
-    size_t header_capacity;
+    struct ks_shown_headers shown;
     size_t next; /* part */
     size_t part_count;
     struct kafscale_part parts[];
@@ -66,7 +64,7 @@ kafscale_fetched_free(struct kafscale_fetched *fetched)
     for (size_t i = 0; i < fetched->part_count; i++) {
         kafscale_blob_unref(fetched->parts[i].owner);
     }
-    ks_free(fetched->headers);
+    ks_shown_headers_deinit(&fetched->shown);
     ks_free(fetched);
 }
 
@@ -127,49 +125,6 @@ open_next(struct kafscale_fetched *fetched, struct kafscale_error *error)
     return fetched->is_open ? KAFSCALE_OK : KAFSCALE_NOT_FOUND;
 }
 
-static bool
-make_header_room(struct kafscale_fetched *fetched, size_t count)
-{
-    struct kafscale_header *headers;
-
-    if (count <= fetched->header_capacity) {
-        return true;
-    }
-    headers = ks_realloc(fetched->headers, count * sizeof *headers);
-    if (headers == NULL) {
-        return false;
-    }
-    fetched->headers = headers;
-    fetched->header_capacity = count;
-    return true;
-}
-
-static enum kafscale_status
-give(struct kafscale_fetched *fetched, const struct ks_record *record,
-     struct kafscale_record *record_out, struct kafscale_error *error)
-{
-    struct ks_record_header header;
-    struct ks_cursor cursor;
-    size_t count = 0;
-
-    if (record->header_count > 0) {
-        if (!make_header_room(fetched, (size_t) record->header_count)) {
-            return ks_error_set(error, KAFSCALE_NO_MEMORY, "headers of a record");
-        }
-        cursor = ks_cursor(record->headers);
-        while (ks_record_header_next(&cursor, &header)) {
-            fetched->headers[count++] = (struct kafscale_header){ header.key, header.value };
-        }
-    }
-    *record_out = (struct kafscale_record){ .offset = record->offset,
-                                            .timestamp_ms = record->timestamp,
-                                            .key = record->key,
-                                            .value = record->value,
-                                            .headers = fetched->headers,
-                                            .header_count = count };
-    return KAFSCALE_OK;
-}
-
 enum kafscale_status
 kafscale_fetched_next(struct kafscale_fetched *fetched, struct kafscale_record *record_out,
                       struct kafscale_error *error)
@@ -186,7 +141,7 @@ kafscale_fetched_next(struct kafscale_fetched *fetched, struct kafscale_record *
         }
         status = ks_records_next(&fetched->records, &record, error);
         if (status == KAFSCALE_OK && record.offset >= fetched->position) {
-            return give(fetched, &record, record_out, error);
+            return ks_show_record(&fetched->shown, &record, OPENED_BYTES_MAX, record_out, error);
         }
         if (status != KAFSCALE_OK) {
             close_batch(fetched);
@@ -636,7 +591,7 @@ struct kafscale_fetched *
 kafscale_consumer_poll(struct kafscale_consumer *consumer, int64_t timeout_ms,
                        struct kafscale_error *error)
 {
-    int64_t due_ms = timeout_ms < 0 ? INT64_MAX : ks_local_now_ms() + timeout_ms;
+    int64_t due_ms = ks_monotonic_after(timeout_ms);
     struct kafscale_fetched *fetched = NULL;
     struct kafscale_error unused = { 0 };
 

@@ -2,8 +2,6 @@
 #include "kafscale_local.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <time.h>
 
 /* --- Lock ------------------------------------------------------------------------------------- */
 
@@ -11,17 +9,13 @@ void
 ks_local_init(struct ks_local *local)
 {
     pthread_mutexattr_t spinning;
-    pthread_condattr_t attributes;
 
     /* It is held for less time than a thread takes to fall asleep. */
     pthread_mutexattr_init(&spinning);
     pthread_mutexattr_settype(&spinning, PTHREAD_MUTEX_ADAPTIVE_NP);
     pthread_mutex_init(&local->mutex, &spinning);
     pthread_mutexattr_destroy(&spinning);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&local->changed, &attributes);
-    pthread_condattr_destroy(&attributes);
+    ks_monotonic_condition_init(&local->changed);
 }
 
 void
@@ -51,25 +45,10 @@ ks_local_tell(struct ks_local *local)
     ks_local_unlock(local);
 }
 
-int64_t
-ks_local_now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 bool
 ks_local_wait(struct ks_local *local, int64_t due_ms)
 {
-    struct timespec due = { .tv_sec = due_ms / 1000, .tv_nsec = due_ms % 1000 * 1000000 };
-
-    if (due_ms == INT64_MAX) {
-        pthread_cond_wait(&local->changed, &local->mutex);
-        return true;
-    }
-    return pthread_cond_timedwait(&local->changed, &local->mutex, &due) != ETIMEDOUT;
+    return ks_monotonic_wait(&local->changed, &local->mutex, due_ms);
 }
 
 bool

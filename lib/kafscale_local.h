@@ -64,11 +64,10 @@ void ks_local_call(struct ks_local *local);
 void ks_local_tell(struct ks_local *local);
 
 /*
- * With the lock: waits for ks_local_tell, at most until a time of ks_local_now_ms. False: that time
+ * With the lock: waits for ks_local_tell, at most until a time of net/monotonic.h. False: that time
  * is over. Who waits looks again at what it waits for.
  */
 bool ks_local_wait(struct ks_local *local, int64_t due_ms);
-int64_t ks_local_now_ms(void);
 
 /* With the lock. Where nobody may wait. */
 bool ks_local_is_on_loop(const struct ks_local *local);

@@ -97,18 +97,6 @@ kafscale_store_open_builtin(const struct kafscale_options *options, struct kafsc
     return ks_open_store(env, options, false, store_out, error);
 }
 
-static void
-run_loop(void *self)
-{
-    ks_loop_run(self);
-}
-
-static void
-stop_loop(void *self)
-{
-    ks_loop_stop(self);
-}
-
 /* Room for what the checks put behind it, up to the longest key. */
 #define PREFIX_BYTES_MAX 200
 
@@ -133,7 +121,7 @@ check_on(struct ks_loop *loop, struct kafscale_store store, const char *prefix,
     struct ks_session session = {
         .env = ks_loop_env(loop),
         .ns = "",
-        .driver = { .self = loop, .run = run_loop, .wake = stop_loop },
+        .driver = ks_loop_driver(loop),
     };
 
     session.store = ks_store_new(session.env, store);

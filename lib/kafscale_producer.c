@@ -4,7 +4,6 @@
 
 #include "kafscale_local.h"
 
-#include <assert.h>
 #include <string.h>
 
 #define BATCH_BYTES_MIN ((size_t) 1024)
@@ -285,7 +284,7 @@ static bool
 wait(struct sending *sending, int64_t look_ms)
 {
     struct kafscale_producer *producer = sending->producer;
-    int64_t now_ms = ks_local_now_ms();
+    int64_t now_ms = ks_monotonic_ms();
     int64_t due_ms;
 
     if (sending->due_ms == 0) {
@@ -491,7 +490,7 @@ enum kafscale_status
 kafscale_producer_flush(struct kafscale_producer *producer, int64_t timeout_ms,
                         struct kafscale_error *error)
 {
-    int64_t due_ms = timeout_ms < 0 ? INT64_MAX : ks_local_now_ms() + timeout_ms;
+    int64_t due_ms = ks_monotonic_after(timeout_ms);
     enum kafscale_status status = KAFSCALE_OK;
     struct kafscale_error unused = { 0 };
 

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Record batches as programs see them, on top of record. */
-#include "kafscale/records.h"
+#include "kafscale_records.h"
 
 #include "base/base.h"
-#include "record/record.h"
 
 #include <stddef.h>
 
@@ -26,8 +25,7 @@ struct kafscale_records {
     bool is_unread;           /* none of its records was asked for */
     struct ks_records opened; /* over `raw` */
     bool is_open;
-    struct kafscale_header *headers;
-    size_t header_capacity;
+    struct ks_shown_headers shown;
 };
 
 /* --- Reading --- */
@@ -62,7 +60,7 @@ kafscale_records_free(struct kafscale_records *records)
 {
     if (records != NULL) {
         close_batch(records);
-        ks_free(records->headers);
+        ks_shown_headers_deinit(&records->shown);
         ks_free(records);
     }
 }
@@ -154,45 +152,39 @@ kafscale_records_next_batch(struct kafscale_records *records,
     return status;
 }
 
-static enum kafscale_status
-take_headers(struct kafscale_records *records, const struct ks_record *raw,
-             struct kafscale_record *record, struct kafscale_error *error)
+void
+ks_shown_headers_deinit(struct ks_shown_headers *shown)
+{
+    ks_free(shown->headers);
+}
+
+enum kafscale_status
+ks_show_record(struct ks_shown_headers *shown, const struct ks_record *raw, size_t memory_bytes_max,
+               struct kafscale_record *record_out, struct kafscale_error *error)
 {
     struct ks_cursor cursor = ks_cursor(raw->headers);
     size_t count = (size_t) raw->header_count;
     struct ks_record_header header;
 
-    if (count > records->memory_bytes_max / sizeof *records->headers) {
+    if (count > memory_bytes_max / sizeof *shown->headers) {
         return ks_error_set(error, KAFSCALE_TOO_LARGE, "record at offset %lld: %zu headers",
                             (long long) raw->offset, count);
     }
-    if (!KS_RESERVE(records->headers, records->header_capacity, count)) {
+    if (!KS_RESERVE(shown->headers, shown->capacity, count)) {
         return ks_error_set(error, KAFSCALE_NO_MEMORY, "no memory for the headers of a record");
     }
     for (size_t i = 0; i < count && ks_record_header_next(&cursor, &header); i++) {
-        records->headers[i] = (struct kafscale_header){ .key = header.key, .value = header.value };
+        shown->headers[i] = (struct kafscale_header){ .key = header.key, .value = header.value };
     }
-    record->headers = count == 0 ? NULL : records->headers;
-    record->header_count = count;
-    return KAFSCALE_OK;
-}
-
-static enum kafscale_status
-tell_record(struct kafscale_records *records, const struct ks_record *raw,
-            struct kafscale_record *record_out, struct kafscale_error *error)
-{
-    struct kafscale_record record = {
+    *record_out = (struct kafscale_record){
         .offset = raw->offset,
         .timestamp_ms = raw->timestamp,
         .key = raw->key,
         .value = raw->value,
+        .headers = count == 0 ? NULL : shown->headers,
+        .header_count = count,
     };
-    enum kafscale_status status = take_headers(records, raw, &record, error);
-
-    if (status == KAFSCALE_OK) {
-        *record_out = record;
-    }
-    return status;
+    return KAFSCALE_OK;
 }
 
 /* Opens the batch that the caller went on to, if he has read nothing of it, or one after it. */
@@ -228,7 +220,8 @@ kafscale_records_next(struct kafscale_records *records, struct kafscale_record *
         }
         status = ks_records_next(&records->opened, &raw, &failure);
         if (status == KAFSCALE_OK) {
-            return tell_record(records, &raw, record_out, error);
+            return ks_show_record(&records->shown, &raw, records->memory_bytes_max, record_out,
+                                  error);
         }
         close_batch(records);
     } while (status == KAFSCALE_NOT_FOUND);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The store that options name, for brokers and for tools. */
+/* The store that options or programs name, for brokers and for tools. */
 #ifndef KAFSCALE_STORE_OPENING_H
 #define KAFSCALE_STORE_OPENING_H
 
 #include "broker/broker.h"
 #include "meta/meta.h"
+#include "net/net.h"
 #include "store/store.h"
+#include "tools/tools.h"
 
 /*
  * Loop thread. The store must be closed before `env` goes; on failure there is none.
@@ -31,5 +33,8 @@ KAFSCALE_MUST_CHECK enum kafscale_status ks_open_own_meta(struct ks_env *env,
                                                           kafscale_meta_open *open, void *arg,
                                                           struct kafscale_meta *meta_out,
                                                           struct kafscale_error *error);
+
+/* A loop of the caller's own, as calls that wait for a store have it served. */
+struct ks_session_driver ks_loop_driver(struct ks_loop *loop);
 
 #endif

@@ -313,22 +313,13 @@ kafscale_testing_create_topic(struct kafscale_testing *testing,
     return make(testing, call, CREATE_MS, error);
 }
 
-static int64_t
-now_ms(void)
-{
-    struct timespec time;
-
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (int64_t) time.tv_sec * 1000 + time.tv_nsec / 1000000;
-}
-
 /* Asks again and again, since nothing tells of everything that could make it true. */
 static enum kafscale_status
 wait_until(struct kafscale_testing *testing, struct testing_call *what, int64_t timeout_ms,
            const char *name, struct kafscale_error *error)
 {
     struct timespec pause = { .tv_nsec = POLL_FIRST_NS };
-    int64_t until_ms = timeout_ms < 0 ? INT64_MAX : now_ms() + timeout_ms;
+    int64_t due_ms = ks_monotonic_after(timeout_ms);
 
     for (;;) {
         enum kafscale_status status = act(testing, what, error);
@@ -336,7 +327,7 @@ wait_until(struct kafscale_testing *testing, struct testing_call *what, int64_t 
         if (status != KAFSCALE_OK || what->is_true) {
             return status;
         }
-        if (now_ms() >= until_ms) {
+        if (ks_monotonic_ms() >= due_ms) {
             break;
         }
         nanosleep(&pause, NULL);

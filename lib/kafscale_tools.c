@@ -26,6 +26,12 @@ stop_loop(void *self)
     ks_loop_stop(self);
 }
 
+struct ks_session_driver
+ks_loop_driver(struct ks_loop *loop)
+{
+    return (struct ks_session_driver){ .self = loop, .run = run_loop, .wake = stop_loop };
+}
+
 static void
 on_closed(void *arg)
 {
@@ -160,7 +166,7 @@ open_tools(const struct origin *origin, kafscale_log_write *write, void *arg,
         tools->session = (struct ks_session){
             .env = ks_loop_env(tools->loop),
             .ns = tools->ns,
-            .driver = { .self = tools->loop, .run = run_loop, .wake = stop_loop },
+            .driver = ks_loop_driver(tools->loop),
         };
         status = open_stores(tools, origin, error);
     }

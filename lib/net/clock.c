@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/clock.h"
 
+#include "net/monotonic.h"
+
 #include <stdatomic.h>
 #include <time.h>
 
 static int64_t
-read_ms(clockid_t id)
+system_wall_ms(void)
 {
     struct timespec time;
 
-    clock_gettime(id, &time);
+    clock_gettime(CLOCK_REALTIME, &time);
     return (int64_t) time.tv_sec * 1000 + time.tv_nsec / 1000000;
 }
 
@@ -23,23 +25,21 @@ void
 ks_clock_init(struct ks_clock *clock, bool is_still)
 {
     clock->is_still = is_still;
-    atomic_init(&clock->now_ms, is_still ? read_ms(CLOCK_MONOTONIC) : 0);
-    atomic_init(&clock->wall_ms, is_still ? read_ms(CLOCK_REALTIME) : 0);
+    atomic_init(&clock->now_ms, is_still ? ks_monotonic_ms() : 0);
+    atomic_init(&clock->wall_ms, is_still ? system_wall_ms() : 0);
     atomic_init(&clock->ahead_ms, 0);
 }
 
 int64_t
 ks_clock_now_ms(const struct ks_clock *clock)
 {
-    return clock->is_still ? read(&clock->now_ms)
-                           : read_ms(CLOCK_MONOTONIC) + read(&clock->ahead_ms);
+    return clock->is_still ? read(&clock->now_ms) : ks_monotonic_ms() + read(&clock->ahead_ms);
 }
 
 int64_t
 ks_clock_wall_ms(const struct ks_clock *clock)
 {
-    return clock->is_still ? read(&clock->wall_ms)
-                           : read_ms(CLOCK_REALTIME) + read(&clock->ahead_ms);
+    return clock->is_still ? read(&clock->wall_ms) : system_wall_ms() + read(&clock->ahead_ms);
 }
 
 void

@@ -1,24 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Waiting goes by the monotonic clock: a step of the wall clock must not stretch or end it. */
 #include "net/latch.h"
 
-#include <assert.h>
-#include <errno.h>
-#include <time.h>
-
-#define TIMEOUT_MS_MAX ((int64_t) 1000 * 86400 * 365)
+#include "net/monotonic.h"
 
 void
 ks_latch_init(struct ks_latch *latch)
 {
-    pthread_condattr_t attributes;
-
     *latch = (struct ks_latch){ 0 };
     pthread_mutex_init(&latch->mutex, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&latch->raised, &attributes);
-    pthread_condattr_destroy(&attributes);
+    ks_monotonic_condition_init(&latch->raised);
 }
 
 void
@@ -41,36 +31,16 @@ ks_latch_raise(struct ks_latch *latch, uint32_t marks)
     return before;
 }
 
-static struct timespec
-time_after(int64_t timeout_ms)
-{
-    struct timespec time;
-    int64_t nanoseconds;
-
-    timeout_ms = timeout_ms > TIMEOUT_MS_MAX ? TIMEOUT_MS_MAX : timeout_ms;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    nanoseconds = time.tv_nsec + timeout_ms % 1000 * 1000000;
-    time.tv_sec += (time_t) (timeout_ms / 1000 + nanoseconds / 1000000000);
-    time.tv_nsec = (long) (nanoseconds % 1000000000);
-    return time;
-}
-
 uint32_t
 ks_latch_wait(struct ks_latch *latch, uint32_t marks, int64_t timeout_ms)
 {
-    struct timespec until = time_after(timeout_ms < 0 ? 0 : timeout_ms);
+    int64_t due_ms = ks_monotonic_after(timeout_ms);
     uint32_t raised;
-    int result = 0;
 
     pthread_mutex_lock(&latch->mutex);
-    while ((latch->marks & marks) == 0 && result == 0) {
-        if (timeout_ms < 0) {
-            result = pthread_cond_wait(&latch->raised, &latch->mutex);
-        } else {
-            result = pthread_cond_timedwait(&latch->raised, &latch->mutex, &until);
-        }
+    while ((latch->marks & marks) == 0 &&
+           ks_monotonic_wait(&latch->raised, &latch->mutex, due_ms)) {
     }
-    assert(result == 0 || result == ETIMEDOUT);
     raised = latch->marks;
     pthread_mutex_unlock(&latch->mutex);
     return raised;

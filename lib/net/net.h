@@ -11,6 +11,7 @@
 #include "net/listen_socket.h"
 #include "net/loop.h"
 #include "net/loop_thread.h"
+#include "net/monotonic.h"
 #include "net/server.h"
 
 #endif
