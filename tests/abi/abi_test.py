@@ -8,6 +8,9 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(1, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+from tap import report  # noqa: E402
+
 
 def read(path):
     with open(path, encoding="utf-8") as file:
@@ -84,16 +87,7 @@ def main(source, library, other, *compiler):
                   ("a layout or value that changes is noticed", check.notices_layouts),
                   ("a struct without a rule is noticed", check.notices_structs_without_rule),
                   ("a library that shows something else is noticed", check.notices_another_library))
-        failed = 0
-        print("1..%d" % len(checks))
-        for number, (title, run) in enumerate(checks, 1):
-            try:
-                run()
-                print("ok %d - %s" % (number, title))
-            except AssertionError as error:
-                failed += 1
-                print("not ok %d - %s\n# %s" % (number, title, str(error).replace("\\n", "\n# ")))
-    return 1 if failed else 0
+        return report(checks)
 
 
 if __name__ == "__main__":

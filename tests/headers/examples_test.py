@@ -10,6 +10,9 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(1, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+from tap import report  # noqa: E402
+
 WARNINGS = ("-std=c11", "-pedantic", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE")
 
 
@@ -43,19 +46,11 @@ def check(text, room, library, compiler):
 
 
 def main(page, library, *compiler):
-    found = list(blocks(page))
-    failed = 0 if len(found) >= 4 else 1
-    print("1..%d" % len(found))
     with tempfile.TemporaryDirectory(prefix="kafscale-examples-") as room:
-        for number, (heading, text) in enumerate(found, 1):
-            try:
-                check(text, room, library, compiler)
-                print("ok %d - %s" % (number, heading))
-            except AssertionError as error:
-                failed += 1
-                print("not ok %d - %s\n# %s" % (number, heading,
-                                               str(error).replace("\\n", "\n# ")))
-    return 1 if failed else 0
+        tests = [(heading, lambda text=text: check(text, room, library, compiler))
+                 for heading, text in blocks(page)]
+        assert len(tests) >= 4, "%s has lost its examples" % page
+        return report(tests)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,9 @@ import subprocess
 import sys
 import tempfile
 import time
-import traceback
+
+sys.path.insert(1, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+from tap import report, title  # noqa: E402
 
 LIMIT_S = 60
 BINARY = None
@@ -162,33 +164,9 @@ def in_own_directory(test):
     return run_there
 
 
-def outcome(test):
-    try:
-        return test(), None
-    except Exception:  # whatever it is, it is this test's failure
-        return None, traceback.format_exc()
-
-
-def report(tests):
-    """Runs (name, test) pairs and prints TAP; the exit code."""
-    failed = 0
-    print("1..%d" % len(tests))
-    for number, (name, test) in enumerate(tests, 1):
-        begun = time.monotonic()
-        skip, failure = outcome(test)
-        failed += failure is not None
-        print("# %.1f s" % (time.monotonic() - begun))
-        print("%sok %d - %s%s" % ("not " if failure else "", number, name,
-                                  " # SKIP " + skip if skip else ""))
-        for line in (failure or "").splitlines():
-            print("# " + line)
-        sys.stdout.flush()
-    return 1 if failed else 0
-
-
 def main(tests):
     """Runs the tests against the daemon named first on the command line; the exit code."""
     global BINARY, FAULTY_DISK
     BINARY = os.path.abspath(sys.argv[1])
     FAULTY_DISK = os.path.abspath(sys.argv[2]) if len(sys.argv) > 2 else None
-    return report([(test.__name__.replace("_", " "), in_own_directory(test)) for test in tests])
+    return report([(title(test), in_own_directory(test)) for test in tests])

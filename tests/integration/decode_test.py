@@ -8,6 +8,9 @@ import struct
 import subprocess
 import sys
 
+sys.path.insert(1, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+from tap import report  # noqa: E402
+
 
 def frame(payload):
     return struct.pack(">i", len(payload)) + payload
@@ -128,16 +131,7 @@ def main(program, data):
               ("a damaged batch is shown as such", decoder.shows_a_damaged_batch),
               ("every response of Kafka in every version is shown",
                decoder.shows_every_response_of_kafka))
-    failed = 0
-    print("1..%d" % len(checks))
-    for number, (title, check) in enumerate(checks, 1):
-        try:
-            check()
-            print("ok %d - %s" % (number, title))
-        except AssertionError as error:
-            failed += 1
-            print("not ok %d - %s\n# %s" % (number, title, str(error).replace("\n", "\n# ")))
-    return 1 if failed else 0
+    return report(checks)
 
 
 if __name__ == "__main__":

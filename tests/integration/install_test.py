@@ -12,6 +12,9 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(1, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+from tap import report  # noqa: E402
+
 C = ["-std=c11", "-pedantic", "consumer.c"]
 CXX = ["-std=c++17", "-pedantic", "consumer.cpp"]
 COMPILERS = (("gcc", C), ("clang", C), ("g++", CXX), ("clang++", CXX))
@@ -146,57 +149,44 @@ def move(installed, folder):
     return Installation("", prefix, installed.consumers)
 
 
+def needs(program, test):
+    return test if shutil.which(program) else lambda: "no " + program
+
+
 def compiler_checks(installation, where, compilers):
     for compiler, language in compilers:
         for linking in LINKINGS:
             title = "%s builds a program with the %s library%s, and it runs" % (
                 compiler, linking, where)
-            if shutil.which(compiler) is None:
-                yield title, None, "no " + compiler
-            else:
-                yield title, lambda c=compiler, l=language, k=linking: (
-                    installation.build_and_run(c, l, k)), None
+            yield title, needs(compiler, lambda c=compiler, l=language, k=linking:
+                               installation.build_and_run(c, l, k))
 
 
 def cmake_checks(moved):
-    why_not = None if shutil.which("cmake") else "no cmake"
     yield ("CMake finds both libraries, and the programs run",
-           None if why_not else moved.build_with_cmake, why_not)
+           needs("cmake", moved.build_with_cmake))
     yield ("CMake finds the versions that this one can stand for, and no others",
-           None if why_not else moved.ask_for_versions, why_not)
+           needs("cmake", moved.ask_for_versions))
 
 
 def checks(installed, moved):
-    """(what it shows, what it does or None, why not) of each check."""
-    yield "only what belongs there is installed", installed.check_files, None
-    yield "the installed daemon runs", installed.run_daemon, None
-    yield "it loads the S3 plug-in beside it", installed.open_s3_store, None
+    """(what it shows, the test) of each check."""
+    yield "only what belongs there is installed", installed.check_files
+    yield "the installed daemon runs", installed.run_daemon
+    yield "it loads the S3 plug-in beside it", installed.open_s3_store
     yield from compiler_checks(installed, "", COMPILERS)
-    yield "the daemon runs where the tree was moved to", moved.run_daemon, None
-    yield "and loads the S3 plug-in there", moved.open_s3_store, None
+    yield "the daemon runs where the tree was moved to", moved.run_daemon
+    yield "and loads the S3 plug-in there", moved.open_s3_store
     yield from compiler_checks(moved, " in a tree that was moved", (("gcc", C), ("g++", CXX)))
     yield from cmake_checks(moved)
 
 
 def main(build, source_root):
     consumers = os.path.join(source_root, "pkgconfig", "consumer")
-    failed = 0
     with tempfile.TemporaryDirectory(prefix="kafscale-install-") as folder:
         root = os.path.join(folder, "root")
         installed = Installation(root, install(build, root), consumers)
-        listed = list(checks(installed, move(installed, folder)))
-        print("1..%d" % len(listed))
-        for number, (title, check, why_not) in enumerate(listed, 1):
-            if check is None:
-                print("ok %d - %s # SKIP %s" % (number, title, why_not))
-                continue
-            try:
-                check()
-                print("ok %d - %s" % (number, title))
-            except AssertionError as error:
-                failed += 1
-                print("not ok %d - %s\n# %s" % (number, title, str(error).replace("\n", "\n# ")))
-    return 1 if failed else 0
+        return report(list(checks(installed, move(installed, folder))))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,9 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(1, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+from tap import report  # noqa: E402
+
 
 class Store:
     """A copy of tests/data/store-v1, whose records are listed beside it."""
@@ -58,21 +61,12 @@ class Store:
 
 
 def main(program, data):
-    failed = 0
     with tempfile.TemporaryDirectory(prefix="kafscale-segments-") as room:
         store = Store(os.path.abspath(program), data, room)
         checks = (("records of every codec are printed in order", store.prints_records),
                   ("damage is named", store.names_damage),
                   ("what isn't there is no segment", store.has_no_other))
-        print("1..%d" % len(checks))
-        for number, (title, check) in enumerate(checks, 1):
-            try:
-                check()
-                print("ok %d - %s" % (number, title))
-            except AssertionError as error:
-                failed += 1
-                print("not ok %d - %s\n# %s" % (number, title, str(error).replace("\n", "\n# ")))
-    return 1 if failed else 0
+        return report(checks)
 
 
 if __name__ == "__main__":

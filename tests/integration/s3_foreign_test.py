@@ -13,10 +13,9 @@ import botocore.config
 import botocore.session
 from botocore.exceptions import ClientError
 
-from daemon import report
-
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import s3_servers
+from tap import report, title
 
 BUCKET = s3_servers.BUCKET
 STRANGE_KEY = "a/b c+d&e'<f>%20?=~\u00e4\u20ac"
@@ -257,7 +256,7 @@ def main(name):
         return 0
     with SERVER:
         SERVER.create_bucket()
-        return report([(test.__name__.replace("_", " "), test) for test in TESTS])
+        return report([(title(test), test) for test in TESTS])
 
 
 if __name__ == "__main__":

@@ -11,8 +11,6 @@ import sys
 import threading
 import time
 
-from daemon import report
-
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[1:1] = [os.path.join(HERE, "..", "support"), os.path.join(HERE, "..", "s3stub")]
 import checksums  # these are the stub's own
@@ -20,6 +18,7 @@ import errors
 import http1
 import s3_servers
 import sigv4
+from tap import report, title
 
 LIMIT_S = 20
 LOST = (OSError, http.client.HTTPException)
@@ -530,4 +529,4 @@ TESTS = (
 )
 
 if __name__ == "__main__":
-    sys.exit(report([(test.__name__.replace("_", " "), test) for test in TESTS]))
+    sys.exit(report([(title(test), test) for test in TESTS]))

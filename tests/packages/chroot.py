@@ -10,6 +10,9 @@ import subprocess
 import sys
 import time
 
+sys.path.insert(1, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+from tap import Skip  # noqa: E402
+
 SUITE = "bookworm"
 LIMIT_S = 1200
 START_LIMIT_S = 60
@@ -56,7 +59,7 @@ exec chroot . /bin/sh -c 'umount -l /mnt && mount --make-rshared / && exec env -
 """
 
 
-class Unavailable(Exception):
+class Unavailable(Skip):
     """What this machine can't do; the text says why."""
 
 

@@ -17,7 +17,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import traceback
 
 import chroot
 from chroot import Booted, Unavailable, call
@@ -26,6 +25,7 @@ from containerfile import Build
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(1, os.path.join(HERE, "..", "support"))
 import s3_servers  # noqa: E402
+from tap import report, title  # noqa: E402
 
 LIMIT_S = 60
 CONF = "etc/kafscale/kafscaled.conf"
@@ -439,32 +439,14 @@ class Packages:
         ]
 
 
-def run_all(tests):
-    failed = 0
-    print("1..%d" % len(tests), flush=True)
-    for number, test in enumerate(tests, 1):
-        name = test.__name__.replace("_", " ")
-        begun = time.monotonic()
-        try:
-            test()
-            line = "ok %d - %s" % (number, name)
-        except Unavailable as why:
-            line = "ok %d - %s # SKIP %s" % (number, name, why)
-        except Exception:  # whatever it is, it is this test's failure
-            failed += 1
-            line = "not ok %d - %s\n# %s" % (number, name,
-                                             traceback.format_exc().replace("\n", "\n# "))
-        print("# %.1f s\n%s" % (time.monotonic() - begun, line), flush=True)
-    return 1 if failed else 0
-
-
 def main(source):
     try:
         chroot.own_mounts()
         folder = tempfile.mkdtemp(prefix="kafscale-packages-")
         chroot.in_memory(folder)
         try:
-            return run_all(Packages(os.path.abspath(source), folder).tests())
+            tests = Packages(os.path.abspath(source), folder).tests()
+            return report([(title(test), test) for test in tests])
         finally:
             call("sh", "-c", "grep -o ' %s[^ ]*' /proc/self/mounts | sort -r | xargs -r umount -l"
                  % folder)

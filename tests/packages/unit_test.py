@@ -12,6 +12,9 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(1, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+from tap import Skip, report, title  # noqa: E402
+
 LIMIT_S = 60
 
 # Of 10: 0 is a service that can't do anything, 9.6 one without any restriction.
@@ -29,10 +32,6 @@ LimitCORE=0 LimitNOFILE=65536 StateDirectory=kafscaled Restart=on-failure
 
 # A line of the configuration that only makes sense with another one.
 NEEDS = {("store", "s3"): "s3.bucket=records\n"}
-
-
-class Skip(Exception):
-    """Why a check can't be made here."""
 
 
 def run(*command, **more):
@@ -157,17 +156,11 @@ class Checks:
         return allowed
 
 
-def outcome(check):
-    root = tempfile.mkdtemp(prefix="kafscale-unit-")
-    try:
-        check(root)
-        return "ok", ""
-    except Skip as why:
-        return "ok", " # SKIP %s" % why
-    except AssertionError as error:
-        return "not ok", "\n# " + str(error).replace("\n", "\n# ")
-    finally:
-        shutil.rmtree(root)
+def in_own_directory(check):
+    def run_there():
+        with tempfile.TemporaryDirectory(prefix="kafscale-unit-") as root:
+            check(root)
+    return run_there
 
 
 def main(*paths):
@@ -175,13 +168,7 @@ def main(*paths):
     listed = [checks.has_what_it_promises, checks.waits_longer_at_stop_than_the_daemon,
               checks.is_understood_by_systemd, checks.leaves_little_to_attack,
               checks.has_a_configuration_that_counts, checks.allows_every_system_call_that_is_made]
-    print("1..%d" % len(listed))
-    results = []
-    for number, check in enumerate(listed, 1):
-        result, more = outcome(check)
-        results.append(result)
-        print("%s %d - the unit %s%s" % (result, number, check.__name__.replace("_", " "), more))
-    return 1 if "not ok" in results else 0
+    return report([("the unit " + title(check), in_own_directory(check)) for check in listed])
 
 
 if __name__ == "__main__":

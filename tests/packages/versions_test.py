@@ -8,6 +8,9 @@ import os
 import re
 import sys
 
+sys.path.insert(1, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+from tap import report, title  # noqa: E402
+
 # Part of every build of a Debian package, or of what meson or debhelper bring.
 IMPLIED = {"gcc", "libc6-dev", "ninja-build"}
 
@@ -61,17 +64,8 @@ TESTS = (one_version, one_number_of_the_soname, one_list_of_what_a_build_needs)
 
 
 def main(source):
-    failed = 0
-    print("1..%d" % len(TESTS))
-    for number, test in enumerate(TESTS, 1):
-        try:
-            test(Tree(source))
-            print("ok %d - there is %s" % (number, test.__name__.replace("_", " ")))
-        except AssertionError as error:
-            failed += 1
-            print("not ok %d - there is %s" % (number, test.__name__.replace("_", " ")))
-            print("# %s" % error)
-    return 1 if failed else 0
+    return report([("there is " + title(test), lambda test=test: test(Tree(source)))
+                   for test in TESTS])
 
 
 if __name__ == "__main__":
