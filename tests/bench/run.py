@@ -112,10 +112,16 @@ def processor():
 
 
 def commit_name():
+    """Of what is measured: the pages that this writes don't make it another one."""
     if shutil.which("git") is None:
         return "unknown"
-    return subprocess.run(["git", "-C", HERE, "describe", "--always", "--dirty"],
-                          capture_output=True, text=True, check=False).stdout.strip()
+    name = git("describe", "--always")
+    return name + "-dirty" if git("status", "--porcelain", "--", ":/", ":!/docs") else name
+
+
+def git(*words):
+    return subprocess.run(["git", "-C", HERE, *words], capture_output=True, text=True,
+                          check=False).stdout.strip()
 
 
 def machine():
