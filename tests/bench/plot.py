@@ -6,7 +6,7 @@ import math
 from xml.sax.saxutils import escape
 
 WIDTH, HEIGHT = 440, 330
-LEFT, RIGHT, TOP, BOTTOM = 62, 64, 44, 52
+LEFT, RIGHT, TOP, BOTTOM = 74, 64, 44, 52
 COLOURS = ("#1f5f99", "#b8500f", "#4b7a1f")
 HEAD = ('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" '
         'font-family="sans-serif" font-size="12" fill="#222">\n'
@@ -31,8 +31,8 @@ class Panel:
 
 
 def decades(least, most):
-    """Powers of ten around these."""
-    first, last = math.floor(math.log10(least)), math.ceil(math.log10(most) - 1e-9)
+    """Powers of ten around these; a MiB is a million here."""
+    first, last = math.floor(math.log10(least)), math.ceil(math.log10(most / 1.05))
     return [10 ** i for i in range(first, max(last, first + 1) + 1)]
 
 
@@ -54,6 +54,8 @@ def share(value, ticks, is_log):
 
 
 def number(value):
+    if value >= 1e6:
+        return "%.3g M" % (value / 1e6)
     text = "%.2f" % value if value < 10 else "%.1f" % value if value < 100 else "%.0f" % value
     if "." in text:
         text = text.rstrip("0").rstrip(".")
