@@ -50,11 +50,25 @@ reader_find(const struct reader *reader, int32_t partition)
     return &reader->partitions[place];
 }
 
+static bool
+is_cut_off(struct kafscale_slice bytes)
+{
+    struct ks_cursor cursor = ks_cursor(bytes);
+    uint32_t length;
+
+    (void) ks_cursor_u64(&cursor);
+    length = ks_cursor_u32(&cursor);
+    return ks_cursor_failed(&cursor) || length > ks_cursor_left(&cursor);
+}
+
+/* Other brokers than ours end an answer within a batch, which is asked for again. */
 static void
 take_batches(struct worker *worker, struct kafscale_slice bytes,
              struct kafka_fetch_request_topic_partition *asked)
 {
-    while (bytes.size >= KS_BATCH_HEADER_BYTES) {
+    const uint8_t *first = bytes.data;
+
+    while (bytes.size >= KS_BATCH_HEADER_BYTES && (bytes.data == first || !is_cut_off(bytes))) {
         struct kafscale_error error = { 0 };
         struct ks_batch batch;
 

@@ -1,26 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A kafscaled under measurement, and what the system says about it."""
+"""Brokers under measurement, and what the system says about them."""
 import os
 import subprocess
 
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
-class Daemon:
-    """Runs on a free port of the loopback until stop() or kill()."""
+class Broker:
+    """A process that runs until stop() or kill()."""
 
-    def __init__(self, binary, log_path, *settings):
-        arguments = [binary, "--set", "listen=127.0.0.1:0"]
-        for setting in settings:
-            arguments += ["--set", setting]
+    ends_with = (0,)  # when it is asked to end
+
+    def __init__(self, command, log_path, stdout=subprocess.PIPE):
+        self.name = os.path.basename(command[0])
+        self.log_path = log_path
         with open(log_path, "a", encoding="utf-8") as log:
-            self.process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=log,
-                                            text=True)
-        words = self.process.stdout.readline().split()
-        if not words:
-            with open(log_path, encoding="utf-8") as log:
-                raise AssertionError("kafscaled did not start: " + log.read()[-2000:])
-        self.address = words[-1]
+            self.process = subprocess.Popen(command, stdout=stdout, stderr=log, text=True)
+
+    def fail_to_start(self):
+        with open(self.log_path, encoding="utf-8") as log:
+            raise AssertionError("%s did not start: %s" % (self.name, log.read()[-2000:]))
 
     def _read(self, name, task=None):
         path = "/proc/%d/" % self.process.pid + ("task/%s/" % task if task else "") + name
@@ -51,10 +50,28 @@ class Daemon:
     def stop(self):
         self.process.terminate()
         code = self.process.wait(timeout=60)
-        self.process.stdout.close()
-        assert code == 0, "kafscaled ended with %d" % code
+        self._close()
+        assert code in self.ends_with, "%s ended with %d" % (self.name, code)
 
     def kill(self):
         self.process.kill()
         self.process.wait()
-        self.process.stdout.close()
+        self._close()
+
+    def _close(self):
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+
+
+class Daemon(Broker):
+    """A kafscaled on a free port of the loopback."""
+
+    def __init__(self, binary, log_path, *settings):
+        arguments = [binary, "--set", "listen=127.0.0.1:0"]
+        for setting in settings:
+            arguments += ["--set", setting]
+        super().__init__(arguments, log_path)
+        words = self.process.stdout.readline().split()
+        if not words:
+            self.fail_to_start()
+        self.address = words[-1]

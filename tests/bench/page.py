@@ -16,6 +16,10 @@ def title(name):
     return name[0].upper() + name[1:]
 
 
+def text_of(value):
+    return "%.0f" % value if abs(value) >= 1000 else "%.3g" % value
+
+
 def sections_of(text):
     """The text of each section by its title."""
     parts = ("\n" + text).split("\n" + HEAD)[1:]

@@ -27,21 +27,31 @@ send_produce(struct wire *wire, const char *topic, int32_t partition, struct kaf
     wire_send(wire, KAFKA_API_PRODUCE, PRODUCE_VERSION, &request);
 }
 
-void
-await_produce(struct wire *wire)
+int16_t
+await_produce_code(struct wire *wire)
 {
     struct kafka_produce_response response;
     struct ks_arena arena;
+    int16_t code;
 
     ks_arena_init(&arena, WIRE_ARENA_BYTES_MAX);
     wire_receive(wire, KAFKA_API_PRODUCE, PRODUCE_VERSION, &arena, &response);
     if (response.topics_count != 1 || response.topics[0].partitions_count != 1) {
         die("produce: an answer for something else");
     }
-    if (response.topics[0].partitions[0].error_code != 0) {
-        die("produce: %s", kafka_error_name(response.topics[0].partitions[0].error_code));
-    }
+    code = response.topics[0].partitions[0].error_code;
     ks_arena_deinit(&arena);
+    return code;
+}
+
+void
+await_produce(struct wire *wire)
+{
+    int16_t code = await_produce_code(wire);
+
+    if (code != 0) {
+        die("produce: %s", kafka_error_name(code));
+    }
 }
 
 void

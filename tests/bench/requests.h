@@ -13,6 +13,9 @@ void send_produce(struct wire *wire, const char *topic, int32_t partition,
                   struct kafscale_slice batch);
 void await_produce(struct wire *wire);
 
+/* The same with the error as the answer. */
+int16_t await_produce_code(struct wire *wire);
+
 void create_topic(struct wire *wire, const char *topic, int32_t partitions);
 
 /* The first thing any client asks; how many APIs the broker has. */

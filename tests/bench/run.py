@@ -27,7 +27,9 @@ import crowd
 import groups
 import measure
 import page
+import peers
 import scenarios
+from page import text_of
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -46,6 +48,7 @@ BENCHMARKS = (
     ("mixed load", scenarios.mixed_load, 3),
     ("fan-out", scenarios.fan_out, 3),
     ("offset recovery", scenarios.offset_recovery, 1),
+    ("peers", peers.side_by_side, 4),
     ("directory store", measure.directory_throughput, 3),
     ("latency, memory store", measure.memory_latency, 3),
     ("latency, directory store", measure.directory_latency, 3),
@@ -82,10 +85,6 @@ def judge(value, limit):
     if "at most" in limit:
         return "at most %g" % limit["at most"], value > limit["at most"]
     return "", False
-
-
-def text_of(value):
-    return "%.0f" % value if abs(value) >= 1000 else "%.3g" % value
 
 
 def table(rounds, name, limits):
@@ -143,12 +142,24 @@ def run_one(bench, commit, name, function, count, limits):
     for i in range(count):
         print("# %s, round %d of %d" % (name, i + 1, count), file=sys.stderr, flush=True)
         rounds.append(function(bench))
-    lines, missed = table(rounds, name, limits.get(name, {}))
+    if function is peers.side_by_side:
+        lines, missed = peers.table(rounds), []
+    else:
+        lines, missed = table(rounds, name, limits.get(name, {}))
     lines = [page.HEAD + page.title(name), "",
              provenance(commit, time.monotonic() - begun, load), "", *lines]
     for picture in bench.take_pictures():
         lines += ["", "![%s](benchmarks/%s)" % (name, os.path.basename(picture))]
     return lines, missed
+
+
+def missing(bench, function):
+    """Why a benchmark can't run, or nothing."""
+    if not bench.can_run(function):
+        return "a program is missing"
+    if function is peers.side_by_side and not peers.found():
+        return peers.NONE_FOUND
+    return ""
 
 
 def write(bench, name, lines):
@@ -161,8 +172,9 @@ def run_all(bench, options, limits):
     for name, function, count in BENCHMARKS:
         if options.only not in name:
             continue
-        if not bench.can_run(function):
-            print("\n### %s: skipped, a program is missing" % name)
+        lack = missing(bench, function)
+        if lack:
+            print("\n### %s: skipped, %s" % (name, lack))
             continue
         try:
             lines, missed = run_one(bench, commit, name, function, count, limits)

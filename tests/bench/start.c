@@ -5,6 +5,7 @@
  *
  *     start ADDRESS hello COMMAND...            until ApiVersions is answered
  *     start ADDRESS produce TOPIC COMMAND...    until a record is acknowledged
+ *     start ADDRESS create TOPIC COMMAND...     the same with a topic that it makes before
  *
  * Prints one line of JSON.
  */
@@ -21,45 +22,102 @@
 
 #define GIVE_UP_US 60000000
 #define RECORD_BYTES 100
+#define PAUSE_NS_MIN 50000
 
 extern char **environ;
 
-static pid_t
+/* The broker, as long as it runs. */
+static pid_t running;
+
+static void
+kill_running(void)
+{
+    if (running != 0) {
+        kill(running, SIGKILL);
+    }
+}
+
+/* It doesn't outlive this program, whatever happens. */
+static void
 spawn(char **command)
 {
     posix_spawn_file_actions_t actions;
-    pid_t pid;
 
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
     posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-    if (posix_spawn(&pid, command[0], &actions, NULL, command, environ) != 0) {
+    if (posix_spawn(&running, command[0], &actions, NULL, command, environ) != 0) {
         die("'%s' can't be started", command[0]);
     }
     posix_spawn_file_actions_destroy(&actions);
-    return pid;
+    atexit(kill_running);
+}
+
+/*
+ * Waits a thousandth of what has passed: exact enough, and a broker that takes seconds has the
+ * processor for itself.
+ */
+static void
+pause_a_little(int64_t begun_us)
+{
+    int64_t passed_us = now_us() - begun_us;
+    struct timespec pause = { .tv_nsec = passed_us < PAUSE_NS_MIN ? PAUSE_NS_MIN : passed_us };
+
+    if (passed_us > GIVE_UP_US) {
+        die("no broker answered in time");
+    }
+    nanosleep(&pause, NULL);
 }
 
 static void
-connect_when_possible(struct wire *wire, const char *address, int64_t give_up_us)
+connect_when_possible(struct wire *wire, const char *address, int64_t begun_us)
 {
-    const struct timespec pause = { .tv_nsec = 50000 };
-
     while (!wire_try_connect(wire, address)) {
-        if (now_us() > give_up_us) {
-            die("nobody listens on %s", address);
-        }
-        nanosleep(&pause, NULL);
+        pause_a_little(begun_us);
     }
 }
 
+/* A topic that was just made may have no leader yet: as any client, asks again. */
 static void
-stop(pid_t pid)
+produce_when_possible(struct wire *wire, const char *topic, struct load_batch *batch,
+                      int64_t begun_us)
 {
+    for (;;) {
+        int16_t code;
+
+        send_produce(wire, topic, 0, load_batch_next(batch));
+        code = await_produce_code(wire);
+        if (code == KAFKA_ERROR_NONE) {
+            return;
+        }
+        if (code != KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION &&
+            code != KAFKA_ERROR_LEADER_NOT_AVAILABLE &&
+            code != KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER) {
+            die("produce: %s", kafka_error_name(code));
+        }
+        pause_a_little(begun_us);
+    }
+}
+
+/* Virtual machines of Java end with the signal's number even when they end as they were told. */
+static bool
+has_ended_well(int status)
+{
+    return WIFEXITED(status) && (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 128 + SIGTERM);
+}
+
+static void
+stop(void)
+{
+    pid_t pid = running;
     int status;
 
     kill(pid, SIGTERM);
-    if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+    if (waitpid(pid, &status, 0) != pid) {
+        die("the broker can't be waited for");
+    }
+    running = 0;
+    if (!has_ended_well(status)) {
         die("the broker ended badly");
     }
 }
@@ -67,22 +125,25 @@ stop(pid_t pid)
 int
 main(int argc, char **argv)
 {
+    bool is_create = argc > 2 && strcmp(argv[2], "create") == 0;
     bool is_produce = argc > 2 && strcmp(argv[2], "produce") == 0;
-    int command_at = is_produce ? 4 : 3;
+    int command_at = is_create || is_produce ? 4 : 3;
     struct load_batch batch;
     uint64_t seed = 1;
     struct wire wire;
     int64_t begun_us;
-    pid_t pid;
 
     if (argc <= command_at) {
-        die("usage: start ADDRESS hello|produce TOPIC COMMAND...");
+        die("usage: start ADDRESS hello|produce TOPIC|create TOPIC COMMAND...");
     }
     load_batch_init(&batch, RECORD_BYTES, RECORD_BYTES, &seed);
     begun_us = now_us();
-    pid = spawn(argv + command_at);
-    connect_when_possible(&wire, argv[1], begun_us + GIVE_UP_US);
-    if (is_produce) {
+    spawn(argv + command_at);
+    connect_when_possible(&wire, argv[1], begun_us);
+    if (is_create) {
+        create_topic(&wire, argv[3], 1);
+        produce_when_possible(&wire, argv[3], &batch, begun_us);
+    } else if (is_produce) {
         send_produce(&wire, argv[3], 0, load_batch_next(&batch));
         await_produce(&wire);
     } else {
@@ -91,6 +152,6 @@ main(int argc, char **argv)
     printf("{\"ms\": %.3f}\n", (double) (now_us() - begun_us) / 1e3);
     wire_close(&wire);
     load_batch_deinit(&batch);
-    stop(pid);
+    stop();
     return EXIT_SUCCESS;
 }
