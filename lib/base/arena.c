@@ -106,6 +106,14 @@ ks_arena_copy_text(struct ks_arena *arena, const void *text, size_t size)
     return copy;
 }
 
+struct kafscale_slice
+ks_arena_copy_slice(struct ks_arena *arena, struct kafscale_slice slice)
+{
+    const char *copy = ks_arena_copy_text(arena, slice.data, slice.size);
+
+    return ks_slice(copy, copy == NULL ? 0 : slice.size);
+}
+
 bool
 ks_arena_failed(const struct ks_arena *arena)
 {

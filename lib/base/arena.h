@@ -7,6 +7,8 @@
 #ifndef KS_BASE_ARENA_H
 #define KS_BASE_ARENA_H
 
+#include "base/slice.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -35,6 +37,9 @@ void *ks_arena_alloc_array(struct ks_arena *arena, size_t count, size_t element_
 
 /* A copy of `size` bytes with a final NUL. */
 char *ks_arena_copy_text(struct ks_arena *arena, const void *text, size_t size);
+
+/* The same as a slice; an empty one without memory. */
+struct kafscale_slice ks_arena_copy_slice(struct ks_arena *arena, struct kafscale_slice slice);
 
 bool ks_arena_failed(const struct ks_arena *arena);
 

@@ -7,6 +7,7 @@
 #define KS_CLIENT_CLIENT_H
 
 #include "client/ask.h"
+#include "client/membership.h"
 #include "client/reader.h"
 #include "client/sender.h"
 

@@ -177,7 +177,7 @@ fill_whole_topic(struct ks_request *request, const struct ks_offsets_topic *topi
 {
     struct kafscale_slice name = ks_offsets_topic_name(topic);
 
-    out->name = ks_slice(ks_arena_copy_text(&request->arena, name.data, name.size), name.size);
+    out->name = ks_arena_copy_slice(&request->arena, name);
     if (!make_partitions(request, out, topic->partition_count)) {
         return;
     }

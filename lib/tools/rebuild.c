@@ -65,8 +65,7 @@ put(struct rebuild *rebuild, const char *key, struct kafscale_slice value,
     }
     operation = &rebuild->operations[rebuild->operation_count++];
     operation->key = ks_arena_copy_text(&rebuild->arena, key, strlen(key));
-    operation->value =
-        ks_slice(ks_arena_copy_text(&rebuild->arena, value.data, value.size), value.size);
+    operation->value = ks_arena_copy_slice(&rebuild->arena, value);
     return rebuild->operation_count == OPERATIONS_PER_TXN ? flush(rebuild, error) : KAFSCALE_OK;
 }
 
