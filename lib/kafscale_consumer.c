@@ -1,174 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The public consumer: a reader (client/reader.h), and a queue to the threads that poll it. */
-#include "kafscale/consumer.h"
-
-#include "kafscale_local.h"
-#include "kafscale_records.h"
+/* A reader (client/reader.h), and a queue to the threads that poll it. */
+#include "kafscale_consumer.h"
 
 #include <string.h>
 
 #define FETCH_BYTES_MIN ((size_t) 1024)
 #define FETCH_BYTES_MAX ((size_t) 64 << 20)
-#define OPENED_BYTES_MAX ((size_t) 64 << 20)
+#define SESSION_TIMEOUT_MS_MIN 1
+#define POLL_INTERVAL_MS_MAX 86400000
 
 /* Of an order: not to be read any more. */
 #define NO_POSITION (-100)
 
-/* --- What was fetched ------------------------------------------------------------------------- */
-
-/* Parts and the topic's name lie behind it. */
-struct kafscale_fetched {
-    struct ks_list link;
-    char *topic;
-    int32_t partition;
-    int16_t error;
-    int64_t high_watermark;
-    int64_t position; /* records before it were not asked for */
-    size_t bytes;     /* what it keeps of the broker's memory, about */
-    struct ks_batch batch;
-    struct ks_records records; /* of it, while is_open */
-    bool is_open;
-    struct ks_shown_headers shown;
-    size_t next; /* part */
-    size_t part_count;
-    struct kafscale_part parts[];
-};
-
-static struct kafscale_fetched *
-fetched_new(const struct ks_read_partition *partition, size_t part_count)
-{
-    size_t name_size = strlen(partition->topic) + 1;
-    size_t parts_size = part_count * sizeof(struct kafscale_part);
-    struct kafscale_fetched *fetched = ks_alloc_zero(1, sizeof *fetched + parts_size + name_size);
-
-    if (fetched == NULL) {
-        return NULL;
-    }
-    fetched->topic = (char *) fetched + sizeof *fetched + parts_size;
-    memcpy(fetched->topic, partition->topic, name_size);
-    fetched->partition = partition->index;
-    fetched->high_watermark = partition->high_watermark;
-    fetched->bytes = sizeof *fetched + parts_size + name_size;
-    return fetched;
-}
-
-void
-kafscale_fetched_free(struct kafscale_fetched *fetched)
-{
-    if (fetched == NULL) {
-        return;
-    }
-    if (fetched->is_open) {
-        ks_records_deinit(&fetched->records);
-    }
-    for (size_t i = 0; i < fetched->part_count; i++) {
-        kafscale_blob_unref(fetched->parts[i].owner);
-    }
-    ks_shown_headers_deinit(&fetched->shown);
-    ks_free(fetched);
-}
-
-const char *
-kafscale_fetched_topic(const struct kafscale_fetched *fetched)
-{
-    return fetched->topic;
-}
-
-int32_t
-kafscale_fetched_partition(const struct kafscale_fetched *fetched)
-{
-    return fetched->partition;
-}
-
-int64_t
-kafscale_fetched_high_watermark(const struct kafscale_fetched *fetched)
-{
-    return fetched->high_watermark;
-}
-
-int16_t
-kafscale_fetched_error(const struct kafscale_fetched *fetched)
-{
-    return fetched->error;
-}
-
-static void
-close_batch(struct kafscale_fetched *fetched)
-{
-    if (fetched->is_open) {
-        ks_records_deinit(&fetched->records);
-        fetched->is_open = false;
-    }
-}
-
-/* Batches without records, and markers, are passed over. */
-static enum kafscale_status
-open_next(struct kafscale_fetched *fetched, struct kafscale_error *error)
-{
-    while (!fetched->is_open && fetched->next < fetched->part_count) {
-        enum kafscale_status status =
-            ks_batch_parse(fetched->parts[fetched->next].bytes, &fetched->batch, error);
-
-        fetched->next++;
-        if (status != KAFSCALE_OK) {
-            return status;
-        }
-        if (ks_batch_is_control(&fetched->batch) || fetched->batch.record_count == 0) {
-            continue;
-        }
-        status = ks_records_init(&fetched->records, &fetched->batch, OPENED_BYTES_MAX, error);
-        if (status != KAFSCALE_OK) {
-            return status;
-        }
-        fetched->is_open = true;
-    }
-    return fetched->is_open ? KAFSCALE_OK : KAFSCALE_NOT_FOUND;
-}
-
-enum kafscale_status
-kafscale_fetched_next(struct kafscale_fetched *fetched, struct kafscale_record *record_out,
-                      struct kafscale_error *error)
-{
-    struct kafscale_error unused = { 0 };
-    struct ks_record record;
-    enum kafscale_status status;
-
-    error = error == NULL ? &unused : error;
-    for (;;) {
-        status = open_next(fetched, error);
-        if (status != KAFSCALE_OK) {
-            return status;
-        }
-        status = ks_records_next(&fetched->records, &record, error);
-        if (status == KAFSCALE_OK && record.offset >= fetched->position) {
-            return ks_show_record(&fetched->shown, &record, OPENED_BYTES_MAX, record_out, error);
-        }
-        if (status != KAFSCALE_OK) {
-            close_batch(fetched);
-        }
-        if (status != KAFSCALE_OK && status != KAFSCALE_NOT_FOUND) {
-            return status;
-        }
-    }
-}
-
 /* --- The consumer ----------------------------------------------------------------------------- */
-
-struct kafscale_consumer {
-    struct ks_local local;
-    struct ks_reader reader;
-    char *client_id;
-    struct ks_reader_options reader_options;
-    kafscale_fetched_records *fetched;
-    void *fetched_arg;
-    size_t buffer_bytes;
-
-    /* Under the lock. */
-    struct ks_list orders; /* struct ks_read_partition: what the loop is to read, or no more */
-    struct ks_list queue;  /* of what was fetched */
-    size_t queue_bytes;
-    bool is_full; /* the loop reads no more until there is room again */
-};
 
 static struct kafscale_consumer *
 of_local(struct ks_local *local)
@@ -206,6 +50,13 @@ drop_queue(struct kafscale_consumer *consumer, const char *topic, int32_t partit
     }
 }
 
+void
+ks_consumer_drop_all(struct kafscale_consumer *consumer)
+{
+    drop_queue(consumer, NULL, 0);
+    consumer->is_full = false;
+}
+
 /* --- The loop's side -------------------------------------------------------------------------- */
 
 /* With the lock: what was read before an order came is of no interest after it. */
@@ -233,16 +84,18 @@ put(struct kafscale_consumer *consumer, struct kafscale_fetched *fetched)
     pthread_cond_signal(&consumer->local.changed);
 }
 
-static void
-pass_on(struct kafscale_consumer *consumer, struct kafscale_fetched *fetched)
+void
+ks_consumer_pass_on(struct kafscale_consumer *consumer, struct kafscale_fetched *fetched)
 {
     bool is_dropped;
     bool is_full;
 
     ks_local_lock(&consumer->local);
-    is_dropped = is_outdated(consumer, fetched);
+    is_dropped = consumer->may_join || is_outdated(consumer, fetched);
     if (!is_dropped && consumer->fetched == NULL) {
         put(consumer, fetched);
+    } else if (!is_dropped) {
+        ks_consumer_note(consumer, fetched);
     }
     is_full = consumer->is_full;
     ks_local_unlock(&consumer->local);
@@ -261,7 +114,8 @@ on_read(void *arg, struct ks_read_partition *partition, int64_t position,
         const struct kafscale_part *parts, size_t part_count)
 {
     struct kafscale_consumer *consumer = arg;
-    struct kafscale_fetched *fetched = fetched_new(partition, part_count);
+    struct kafscale_fetched *fetched =
+        ks_fetched_new(partition->topic, partition->index, part_count);
 
     if (fetched == NULL) {
         partition->position = position;
@@ -274,20 +128,23 @@ on_read(void *arg, struct ks_read_partition *partition, int64_t position,
     }
     fetched->part_count = part_count;
     fetched->position = position;
-    pass_on(consumer, fetched);
+    fetched->end = partition->position;
+    fetched->high_watermark = partition->high_watermark;
+    ks_consumer_pass_on(consumer, fetched);
 }
 
 static void
 on_failed(void *arg, struct ks_read_partition *partition, int16_t kafka_error)
 {
-    struct kafscale_fetched *fetched = fetched_new(partition, 0);
+    struct kafscale_fetched *fetched = ks_fetched_new(partition->topic, partition->index, 0);
 
     if (fetched == NULL) {
         ks_reader_seek(partition, partition->position);
         return;
     }
     fetched->error = kafka_error;
-    pass_on(arg, fetched);
+    fetched->high_watermark = partition->high_watermark;
+    ks_consumer_pass_on(arg, fetched);
 }
 
 static void
@@ -307,6 +164,7 @@ init(struct ks_local *local, struct ks_env *env, const struct ks_request_sink *s
     ks_reader_init(&consumer->reader, env, sink, &consumer->reader_options, &events);
     consumer->reader.asker.on_quiet = on_quiet;
     consumer->reader.asker.quiet_arg = consumer;
+    ks_consumer_group_open(consumer, env, sink);
 }
 
 static void
@@ -345,20 +203,33 @@ run(struct ks_local *local)
     while ((node = ks_list_take_first(&orders)) != NULL) {
         carry_out(consumer, KS_CONTAINER(node, struct ks_read_partition, link));
     }
+    ks_consumer_group_run(consumer);
     ks_reader_pause(&consumer->reader, is_full);
 }
 
+/* Nothing is sent to a broker that stops: the group finds out by itself. */
 static void
 stop(struct ks_local *local)
 {
+    ks_membership_end(&of_local(local)->membership);
     ks_reader_end(&of_local(local)->reader);
     ks_local_tell(local);
+}
+
+static void
+end(struct ks_local *local)
+{
+    ks_consumer_group_end(of_local(local));
+    stop(local);
 }
 
 static bool
 is_quiet(const struct ks_local *local)
 {
-    return ks_reader_is_quiet(&KS_CONTAINER(local, const struct kafscale_consumer, local)->reader);
+    const struct kafscale_consumer *consumer =
+        KS_CONTAINER(local, const struct kafscale_consumer, local);
+
+    return ks_reader_is_quiet(&consumer->reader) && ks_consumer_group_is_quiet(consumer);
 }
 
 static void
@@ -370,8 +241,10 @@ free_consumer(struct kafscale_consumer *consumer)
     while ((node = ks_list_take_first(&consumer->orders)) != NULL) {
         ks_read_partition_free(KS_CONTAINER(node, struct ks_read_partition, link));
     }
+    ks_consumer_group_deinit(consumer);
     ks_local_deinit(&consumer->local);
     ks_free(consumer->client_id);
+    ks_free(consumer->group_id);
     ks_free(consumer);
 }
 
@@ -379,6 +252,7 @@ static void
 free_local(struct ks_local *local)
 {
     ks_reader_deinit(&of_local(local)->reader);
+    ks_consumer_group_close(of_local(local));
     free_consumer(of_local(local));
 }
 
@@ -386,12 +260,34 @@ static const struct ks_local_ops local_ops = {
     .init = init,
     .run = run,
     .stop = stop,
-    .end = stop,
+    .end = end,
     .is_quiet = is_quiet,
     .free = free_local,
 };
 
 /* --- The caller's side ------------------------------------------------------------------------ */
+
+static enum kafscale_status
+check_group_options(const struct kafscale_consumer_options *options, struct kafscale_error *error)
+{
+    if (options->group_id == NULL) {
+        return KAFSCALE_OK;
+    }
+    if (*options->group_id == '\0' || strlen(options->group_id) > INT16_MAX) {
+        return ks_error_set(error, KAFSCALE_INVALID, "consumer options: group_id");
+    }
+    if (options->session_timeout_ms < SESSION_TIMEOUT_MS_MIN) {
+        return ks_error_set(error, KAFSCALE_INVALID, "consumer options: session_timeout_ms %d",
+                            (int) options->session_timeout_ms);
+    }
+    if (options->poll_interval_ms < options->session_timeout_ms ||
+        options->poll_interval_ms > POLL_INTERVAL_MS_MAX) {
+        return ks_error_set(error, KAFSCALE_INVALID,
+                            "consumer options: poll_interval_ms %d, session_timeout_ms to %d",
+                            (int) options->poll_interval_ms, POLL_INTERVAL_MS_MAX);
+    }
+    return KAFSCALE_OK;
+}
 
 static enum kafscale_status
 check_options(const struct kafscale_consumer_options *options, struct kafscale_error *error)
@@ -415,7 +311,7 @@ check_options(const struct kafscale_consumer_options *options, struct kafscale_e
         return ks_error_set(error, KAFSCALE_INVALID, "consumer options: reset %d",
                             (int) options->reset);
     }
-    return KAFSCALE_OK;
+    return check_group_options(options, error);
 }
 
 static struct kafscale_consumer *
@@ -430,7 +326,9 @@ make(const struct kafscale_consumer_options *options)
         return NULL;
     }
     consumer->client_id = ks_copy_text(options->client_id);
-    if (consumer->client_id == NULL) {
+    consumer->group_id = options->group_id == NULL ? NULL : ks_copy_text(options->group_id);
+    if (consumer->client_id == NULL || (options->group_id != NULL && consumer->group_id == NULL)) {
+        ks_free(consumer->client_id);
         ks_free(consumer);
         return NULL;
     }
@@ -444,6 +342,13 @@ make(const struct kafscale_consumer_options *options)
         (struct ks_reader_options){ .client_id = ks_slice_of_text(consumer->client_id),
                                     .fetch_bytes = (int32_t) options->fetch_bytes,
                                     .reset = resets[options->reset] };
+    consumer->membership_options = (struct ks_membership_options){
+        .client_id = ks_slice_of_text(consumer->client_id),
+        .group_id = ks_slice_of_text(consumer->group_id == NULL ? "" : consumer->group_id),
+        .session_timeout_ms = options->session_timeout_ms,
+        .rebalance_timeout_ms = options->poll_interval_ms,
+    };
+    ks_consumer_group_init(consumer);
     return consumer;
 }
 
@@ -510,6 +415,7 @@ order(struct kafscale_consumer *consumer, const char *topic, int32_t partition, 
       struct kafscale_error *error)
 {
     struct ks_read_partition *made;
+    bool is_subscribed;
     bool is_over;
 
     if (topic == NULL || *topic == '\0' || strlen(topic) > INT16_MAX || partition < 0) {
@@ -522,10 +428,16 @@ order(struct kafscale_consumer *consumer, const char *topic, int32_t partition, 
     }
     ks_local_lock(&consumer->local);
     is_over = consumer->local.broker == NULL;
-    if (!is_over) {
+    is_subscribed = consumer->is_subscribed;
+    if (!is_over && !is_subscribed) {
+        consumer->is_assigned = true;
         enqueue(consumer, made);
     }
     ks_local_unlock(&consumer->local);
+    if (is_subscribed) {
+        ks_read_partition_free(made);
+        return ks_error_set(error, KAFSCALE_INVALID, "assign: the consumer has subscribed");
+    }
     if (is_over) {
         ks_read_partition_free(made);
         return ks_error_set(error, KAFSCALE_STOPPED, "the broker has been stopped");
@@ -559,13 +471,18 @@ kafscale_consumer_unassign(struct kafscale_consumer *consumer, const char *topic
 static struct kafscale_fetched *
 take_first(struct kafscale_consumer *consumer)
 {
-    struct ks_list *node = ks_list_take_first(&consumer->queue);
     struct kafscale_fetched *fetched;
+    struct ks_list *node;
 
+    if (consumer->is_called) {
+        ks_consumer_give_up(consumer);
+    }
+    node = ks_list_take_first(&consumer->queue);
     if (node == NULL) {
         return NULL;
     }
     fetched = of_link(node);
+    ks_consumer_note(consumer, fetched);
     consumer->queue_bytes -= fetched->bytes;
     if (consumer->is_full && consumer->queue_bytes < consumer->buffer_bytes / 2) {
         consumer->is_full = false;
@@ -598,9 +515,12 @@ kafscale_consumer_poll(struct kafscale_consumer *consumer, int64_t timeout_ms,
     error = error == NULL ? &unused : error;
     ks_local_lock(&consumer->local);
     if (check_poll(consumer, timeout_ms, error) == KAFSCALE_OK) {
+        consumer->polling++;
         while ((fetched = take_first(consumer)) == NULL && consumer->local.broker != NULL &&
                timeout_ms != 0 && ks_local_wait(&consumer->local, due_ms)) {
         }
+        consumer->polling--;
+        consumer->polled_ms = ks_monotonic_ms();
         if (fetched == NULL && consumer->local.broker == NULL) {
             ks_error_set(error, KAFSCALE_STOPPED, "the broker has been stopped");
         } else if (fetched == NULL) {

@@ -4,7 +4,8 @@
  * without sockets and without a copy. It sees what every client sees: whole batches up to the high
  * watermark, which are durable.
  *
- *     kafscale_consumer_new -> _assign ... -> _poll ... -> _free
+ *     kafscale_consumer_new -> _assign ...  -> _poll ... -> _free
+ *                           -> _subscribe   -> _poll, _commit ... -> _free
  *
  * Records come by kafscale_consumer_poll() on a thread of the caller's, or with `fetched` set by
  * a callback on the broker's loop thread. Any function may be called from any thread.
@@ -49,8 +50,9 @@ KAFSCALE_EXPORT int32_t kafscale_fetched_partition(const struct kafscale_fetched
 KAFSCALE_EXPORT int64_t kafscale_fetched_high_watermark(const struct kafscale_fetched *fetched);
 
 /*
- * An enum kafka_error: 0, or why this partition is read no more until it is assigned again. Then
- * it has no records.
+ * An enum kafka_error: 0, or why this partition is read no more until it is assigned again; where
+ * the topic's name is empty, why the consumer can't be in its group, until it subscribes again.
+ * Then it has no records.
  */
 KAFSCALE_EXPORT int16_t kafscale_fetched_error(const struct kafscale_fetched *fetched);
 
@@ -78,12 +80,15 @@ struct kafscale_consumer_options {
     size_t fetch_bytes;  /* of one answer, 1 KiB to 64 MiB; a larger batch comes whole */
     size_t buffer_bytes; /* of records that wait for poll: then nothing more is read */
     enum kafscale_offset_reset reset;
+    const char *group_id;       /* NULL: it can't subscribe nor commit */
+    int32_t session_timeout_ms; /* without a sign of life; the broker has limits for it */
+    int32_t poll_interval_ms;   /* without a poll: it leaves the group, until the next one */
 };
 
 #define KAFSCALE_CONSUMER_OPTIONS                                                           \
     {                                                                                       \
         sizeof(struct kafscale_consumer_options), "kafscale-consumer", NULL, NULL, 4 << 20, \
-            16 << 20, KAFSCALE_RESET_EARLIEST                                               \
+            16 << 20, KAFSCALE_RESET_EARLIEST, NULL, 45000, 300000                          \
     }
 
 /*
@@ -109,6 +114,38 @@ KAFSCALE_EXPORT enum kafscale_status kafscale_consumer_unassign(struct kafscale_
                                                                 const char *topic,
                                                                 int32_t partition,
                                                                 struct kafscale_error *error);
+
+/*
+ * Makes it a member of its group, by Kafka's classic protocol with the assignors range and
+ * roundrobin: with others, also those that come over the network, it shares the partitions of
+ * these topics, and reads its own from what the group has committed, or as `reset` says. Instead
+ * of an earlier subscription; no topics: it leaves the group. A topic that isn't there is waited
+ * for.
+ *
+ * When members come or go the partitions are shared anew. That happens in a poll, which then gives
+ * nothing any more of what it had: what was given before should be done with, and committed. With
+ * a callback it happens at any time.
+ *
+ * KAFSCALE_INVALID: no group_id, a bad name, or kafscale_consumer_assign was called, which in turn
+ * is refused from now on. KAFSCALE_TOO_LARGE. KAFSCALE_STOPPED. KAFSCALE_NO_MEMORY.
+ */
+KAFSCALE_EXPORT KAFSCALE_MUST_CHECK enum kafscale_status kafscale_consumer_subscribe(
+    struct kafscale_consumer *consumer, const char *const *topics, size_t topic_count,
+    struct kafscale_error *error);
+
+/*
+ * Commits what this consumer was given, all of it: the next one to read goes on behind. Waits until
+ * that is durable, at most `timeout_ms` (negative: for ever; 0: not at all, and what becomes of it
+ * isn't told). Records of a callback count as given when it is called.
+ *
+ * KAFSCALE_CONFLICT: the group has gone on without this consumer, and others read again what it
+ * was given since its last commit. KAFSCALE_UNAVAILABLE: not within the time, or not for now.
+ * KAFSCALE_INVALID: no group_id, or this is the loop thread and timeout_ms isn't 0.
+ * KAFSCALE_FAILED: refused, for instance for a topic that was deleted. KAFSCALE_STOPPED.
+ * KAFSCALE_NO_MEMORY.
+ */
+KAFSCALE_EXPORT KAFSCALE_MUST_CHECK enum kafscale_status kafscale_consumer_commit(
+    struct kafscale_consumer *consumer, int64_t timeout_ms, struct kafscale_error *error);
 
 /*
  * The next records of any partition, waited for at most `timeout_ms` (negative: for ever). NULL,

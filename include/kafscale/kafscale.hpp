@@ -489,6 +489,26 @@ class Consumer {
         return detail::result_of(status, error);
     }
 
+    /* With a group_id in the options; no topics: it leaves the group. */
+    Result<void> subscribe(std::initializer_list<const char *> topics) noexcept
+    {
+        kafscale_error error{};
+        kafscale_status status =
+            kafscale_consumer_subscribe(get(), topics.begin(), topics.size(), &error);
+
+        return detail::result_of(status, error);
+    }
+
+    /* KAFSCALE_CONFLICT: the group has gone on without this consumer. */
+    Result<void> commit(std::chrono::milliseconds timeout = for_ever) noexcept
+    {
+        kafscale_error error{};
+        kafscale_status status =
+            kafscale_consumer_commit(get(), detail::milliseconds_of(timeout), &error);
+
+        return detail::result_of(status, error);
+    }
+
     /* KAFSCALE_NOT_FOUND: nothing came within the time. */
     Result<Fetched> poll(std::chrono::milliseconds timeout = for_ever) noexcept
     {

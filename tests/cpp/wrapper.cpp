@@ -22,7 +22,11 @@ static kafscale::Result<kafscale::Broker>
 start()
 {
     return kafscale::Broker::start(
-        { { "listen", "127.0.0.1:0" }, { "store", "memory" }, { "num.partitions", "3" } }, 10s);
+        { { "listen", "127.0.0.1:0" },
+          { "store", "memory" },
+          { "num.partitions", "3" },
+          { "group.initial.rebalance.delay.ms", "0" } },
+        10s);
 }
 
 static void
@@ -69,6 +73,27 @@ records_go_round(kafscale::Broker &broker)
     check(fetched->next().error().status() == KAFSCALE_NOT_FOUND, "and then there is none");
 }
 
+/* The second one goes on behind what the first one has committed. */
+static void
+groups_are_joined(kafscale::Broker &broker)
+{
+    kafscale_consumer_options options = KAFSCALE_CONSUMER_OPTIONS;
+
+    options.group_id = "g";
+    for (int i = 0; i < 2; i++) {
+        auto producer = kafscale::Producer::open(broker);
+        auto consumer = kafscale::Consumer::open(broker, options);
+
+        check(static_cast<bool>(producer->send("c", 0, { i == 0 ? "one" : "two" })), "sent");
+        check(static_cast<bool>(consumer->subscribe({ "c" })), "a topic is subscribed to");
+        auto fetched = consumer->poll(10s);
+        auto record = fetched ? fetched->next() : fetched.error();
+        check(record && record->value() == (i == 0 ? "one" : "two"), "its member reads it");
+        check(static_cast<bool>(consumer->commit(10s)), "and commits");
+        check(static_cast<bool>(consumer->subscribe({})), "and leaves");
+    }
+}
+
 static void
 nothing_comes_from_nowhere(kafscale::Broker &broker)
 {
@@ -106,6 +131,7 @@ main()
           "and listens");
     failures_are_told();
     records_go_round(*broker);
+    groups_are_joined(*broker);
     nothing_comes_from_nowhere(*broker);
     a_broker_may_go_first();
     std::printf("1..%d\n", test_count);

@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Producers and consumers inside the broker's process, with each other and with librdkafka. */
+#include "local.h"
 #include "support.h"
 #include "support/main.h"
-
-#include <kafscale/consumer.h>
-#include <kafscale/producer.h>
-#include <kafscale/protocol.h>
-#include <kafscale/testing.h>
 
 #include <event2/event.h>
 #include <pthread.h>
@@ -15,53 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WAIT_MS 30000
-
 static const char *const no_settings[] = { NULL };
-
-static struct kafscale_slice
-text(const char *bytes)
-{
-    return (struct kafscale_slice){ (const uint8_t *) bytes, strlen(bytes) };
-}
-
-static struct kafscale_record
-record_of(const char *value)
-{
-    return (struct kafscale_record){ .timestamp_ms = -1, .value = text(value) };
-}
-
-/* What was delivered: of each record, which its opaque counts. */
-struct seen {
-    atomic_int count;
-    atomic_int failed;
-    enum kafscale_status last;
-    int64_t offset;
-};
-
-static void
-on_delivered(void *arg, const struct kafscale_delivery *delivery)
-{
-    struct seen *seen = arg;
-
-    seen->last = delivery->status;
-    seen->offset = delivery->offset;
-    atomic_fetch_add(delivery->status == KAFSCALE_OK ? &seen->count : &seen->failed, 1);
-}
-
-static struct kafscale_producer *
-producer_new(struct kafscale_broker *broker, struct seen *seen)
-{
-    struct kafscale_producer_options options = KAFSCALE_PRODUCER_OPTIONS;
-    struct kafscale_error error = { 0 };
-    struct kafscale_producer *producer;
-
-    options.delivered = on_delivered;
-    options.delivered_arg = seen;
-    producer = kafscale_producer_new(broker, &options, &error);
-    ck_assert_msg(producer != NULL, "%s", error.text);
-    return producer;
-}
 
 static struct kafscale_consumer *
 consumer_of(struct kafscale_broker *broker, const char *topic, int64_t offset)
@@ -75,45 +25,14 @@ consumer_of(struct kafscale_broker *broker, const char *topic, int64_t offset)
 }
 
 static void
-send_text(struct kafscale_producer *producer, const char *topic, int32_t partition,
-          const char *value)
-{
-    struct kafscale_record record = record_of(value);
-    struct kafscale_error error = { 0 };
-
-    ck_assert_msg(kafscale_producer_send(producer, topic, partition, &record, NULL, &error) ==
-                      KAFSCALE_OK,
-                  "%s", error.text);
-}
-
-static void
 send_numbers(struct kafscale_producer *producer, const char *topic, int first, int count)
 {
     char number[16];
 
     for (int i = first; i < first + count; i++) {
         snprintf(number, sizeof number, "%d", i);
-        send_text(producer, topic, 0, number);
+        local_send(producer, topic, 0, number);
     }
-}
-
-static void
-flush(struct kafscale_producer *producer)
-{
-    struct kafscale_error error = { 0 };
-
-    ck_assert_msg(kafscale_producer_flush(producer, WAIT_MS, &error) == KAFSCALE_OK, "%s",
-                  error.text);
-}
-
-static struct kafscale_fetched *
-next_of(struct kafscale_consumer *consumer)
-{
-    struct kafscale_error error = { 0 };
-    struct kafscale_fetched *fetched = kafscale_consumer_poll(consumer, WAIT_MS, &error);
-
-    ck_assert_msg(fetched != NULL, "%s", error.text);
-    return fetched;
 }
 
 /* Expects the numbers from `first` to `end`, in order, at their offsets. */
@@ -121,7 +40,7 @@ static void
 poll_numbers(struct kafscale_consumer *consumer, int first, int end)
 {
     while (first < end) {
-        struct kafscale_fetched *fetched = next_of(consumer);
+        struct kafscale_fetched *fetched = local_next(consumer);
         struct kafscale_record record;
         enum kafscale_status status;
 
@@ -146,22 +65,23 @@ poll_numbers(struct kafscale_consumer *consumer, int first, int end)
 START_TEST(a_record_arrives_as_it_was_sent)
 {
     struct kafscale_broker *broker = broker_start(no_settings);
-    struct seen seen = { 0 };
-    struct kafscale_producer *producer = producer_new(broker, &seen);
+    struct local_seen seen = { 0 };
+    struct kafscale_producer *producer = local_producer(broker, &seen);
     struct kafscale_consumer *consumer = consumer_of(broker, "a", KAFSCALE_OFFSET_EARLIEST);
-    struct kafscale_header headers[] = { { text("one"), text("1") },
-                                         { text("null"), { NULL, 0 } } };
-    struct kafscale_record sent = {
-        .timestamp_ms = 1700000000123, .key = text("key"), .headers = headers, .header_count = 2
-    };
+    struct kafscale_header headers[] = { { local_text("one"), local_text("1") },
+                                         { local_text("null"), { NULL, 0 } } };
+    struct kafscale_record sent = { .timestamp_ms = 1700000000123,
+                                    .key = local_text("key"),
+                                    .headers = headers,
+                                    .header_count = 2 };
     struct kafscale_fetched *fetched;
     struct kafscale_record found;
 
     ck_assert_int_eq(kafscale_producer_send(producer, "a", 0, &sent, NULL, NULL), KAFSCALE_OK);
-    flush(producer);
+    local_flush(producer);
     ck_assert_int_eq(atomic_load(&seen.count), 1);
     ck_assert_int_eq(seen.offset, 0);
-    fetched = next_of(consumer);
+    fetched = local_next(consumer);
     ck_assert_str_eq(kafscale_fetched_topic(fetched), "a");
     ck_assert_int_eq(kafscale_fetched_partition(fetched), 0);
     ck_assert_int_eq(kafscale_fetched_high_watermark(fetched), 1);
@@ -185,11 +105,11 @@ END_TEST
 START_TEST(other_clients_read_what_is_sent_here)
 {
     struct kafscale_broker *broker = broker_start(no_settings);
-    struct seen seen = { 0 };
-    struct kafscale_producer *producer = producer_new(broker, &seen);
+    struct local_seen seen = { 0 };
+    struct kafscale_producer *producer = local_producer(broker, &seen);
 
     send_numbers(producer, "numbers", 0, 20000);
-    flush(producer);
+    local_flush(producer);
     ck_assert_int_eq(atomic_load(&seen.count), 20000);
     expect_numbers(broker, "numbers", 0, 20000);
     kafscale_producer_free(producer);
@@ -218,8 +138,8 @@ START_TEST(a_small_buffer_holds_the_reading_up)
 {
     struct kafscale_broker *broker = broker_start(no_settings);
     struct kafscale_consumer_options options = KAFSCALE_CONSUMER_OPTIONS;
-    struct seen seen = { 0 };
-    struct kafscale_producer *producer = producer_new(broker, &seen);
+    struct local_seen seen = { 0 };
+    struct kafscale_producer *producer = local_producer(broker, &seen);
     struct kafscale_consumer *consumer;
 
     options.fetch_bytes = 2000;
@@ -227,7 +147,7 @@ START_TEST(a_small_buffer_holds_the_reading_up)
     consumer = kafscale_consumer_new(broker, &options, NULL);
     for (int i = 0; i < 100; i++) {
         send_numbers(producer, "numbers", i * 50, 50);
-        flush(producer);
+        local_flush(producer);
     }
     ck_assert_int_eq(kafscale_consumer_assign(consumer, "numbers", 0, 0, NULL), KAFSCALE_OK);
     poll_numbers(consumer, 0, 5000);
@@ -240,13 +160,13 @@ END_TEST
 START_TEST(reading_goes_on_where_it_is_told_to)
 {
     struct kafscale_broker *broker = broker_start(no_settings);
-    struct seen seen = { 0 };
-    struct kafscale_producer *producer = producer_new(broker, &seen);
+    struct local_seen seen = { 0 };
+    struct kafscale_producer *producer = local_producer(broker, &seen);
     struct kafscale_consumer *consumer = consumer_of(broker, "numbers", 40);
     struct kafscale_error error = { 0 };
 
     send_numbers(producer, "numbers", 0, 100);
-    flush(producer);
+    local_flush(producer);
     poll_numbers(consumer, 40, 100);
     ck_assert_int_eq(kafscale_consumer_assign(consumer, "numbers", 0, 95, NULL), KAFSCALE_OK);
     poll_numbers(consumer, 95, 100);
@@ -256,7 +176,7 @@ START_TEST(reading_goes_on_where_it_is_told_to)
     poll_numbers(consumer, 0, 100);
     ck_assert_int_eq(kafscale_consumer_unassign(consumer, "numbers", 0, NULL), KAFSCALE_OK);
     send_numbers(producer, "numbers", 100, 1);
-    flush(producer);
+    local_flush(producer);
     ck_assert_ptr_null(kafscale_consumer_poll(consumer, 0, &error));
     ck_assert_int_eq(error.status, KAFSCALE_NOT_FOUND);
     kafscale_consumer_free(consumer);
@@ -269,20 +189,20 @@ START_TEST(a_position_beyond_the_log_is_reset_or_refused)
 {
     struct kafscale_broker *broker = broker_start(no_settings);
     struct kafscale_consumer_options options = KAFSCALE_CONSUMER_OPTIONS;
-    struct seen seen = { 0 };
-    struct kafscale_producer *producer = producer_new(broker, &seen);
+    struct local_seen seen = { 0 };
+    struct kafscale_producer *producer = local_producer(broker, &seen);
     struct kafscale_consumer *consumer = consumer_of(broker, "numbers", 1000);
     struct kafscale_fetched *fetched;
     struct kafscale_record record;
 
     send_numbers(producer, "numbers", 0, 10);
-    flush(producer);
+    local_flush(producer);
     poll_numbers(consumer, 0, 10);
     kafscale_consumer_free(consumer);
     options.reset = KAFSCALE_RESET_NONE;
     consumer = kafscale_consumer_new(broker, &options, NULL);
     ck_assert_int_eq(kafscale_consumer_assign(consumer, "numbers", 0, 1000, NULL), KAFSCALE_OK);
-    fetched = next_of(consumer);
+    fetched = local_next(consumer);
     ck_assert_int_eq(kafscale_fetched_error(fetched), KAFKA_ERROR_OFFSET_OUT_OF_RANGE);
     ck_assert_int_eq(kafscale_fetched_next(fetched, &record, NULL), KAFSCALE_NOT_FOUND);
     kafscale_fetched_free(fetched);
@@ -298,17 +218,17 @@ START_TEST(keys_decide_where_records_go)
 {
     const char *const settings[] = { "num.partitions", "7", NULL };
     struct kafscale_broker *broker = broker_start(settings);
-    struct seen seen = { 0 };
-    struct kafscale_producer *producer = producer_new(broker, &seen);
+    struct local_seen seen = { 0 };
+    struct kafscale_producer *producer = local_producer(broker, &seen);
     struct kafscale_consumer *consumer = kafscale_consumer_new(broker, NULL, NULL);
-    struct kafscale_record record = { .timestamp_ms = -1, .key = text("foobar") };
+    struct kafscale_record record = { .timestamp_ms = -1, .key = local_text("foobar") };
     struct kafscale_fetched *fetched;
 
     for (int32_t i = 0; i < 7; i++) {
         ck_assert_int_eq(kafscale_consumer_assign(consumer, "a", i, 0, NULL), KAFSCALE_OK);
     }
     ck_assert_int_eq(kafscale_producer_send(producer, "a", -1, &record, NULL, NULL), KAFSCALE_OK);
-    fetched = next_of(consumer);
+    fetched = local_next(consumer);
     /* Kafka's murmur2 of it is -790332482. */
     ck_assert_int_eq(kafscale_fetched_partition(fetched), (-790332482 & INT32_MAX) % 7);
     kafscale_fetched_free(fetched);
@@ -339,7 +259,7 @@ send_all(void *arg)
         struct kafscale_record record;
 
         snprintf(number, sizeof number, "%d", i);
-        record = record_of(number);
+        record = local_record(number);
         if (kafscale_producer_send(self->producer, "numbers", self->partition, &record, NULL,
                                    NULL) != KAFSCALE_OK) {
             break;
@@ -353,8 +273,8 @@ START_TEST(many_threads_send_through_one_producer)
     const char *const settings[] = { "num.partitions", "4", NULL };
     struct kafscale_broker *broker = broker_start(settings);
     struct sending_thread threads[SENDERS];
-    struct seen seen = { 0 };
-    struct kafscale_producer *producer = producer_new(broker, &seen);
+    struct local_seen seen = { 0 };
+    struct kafscale_producer *producer = local_producer(broker, &seen);
 
     for (int i = 0; i < SENDERS; i++) {
         threads[i] = (struct sending_thread){ .producer = producer, .partition = i };
@@ -363,7 +283,7 @@ START_TEST(many_threads_send_through_one_producer)
     for (int i = 0; i < SENDERS; i++) {
         pthread_join(threads[i].thread, NULL);
     }
-    flush(producer);
+    local_flush(producer);
     ck_assert_int_eq(atomic_load(&seen.count), SENDERS * SENT_BY_EACH);
     for (int32_t i = 0; i < SENDERS; i++) {
         expect_numbers(broker, "numbers", i, SENT_BY_EACH);
@@ -378,15 +298,15 @@ START_TEST(the_broker_stops_while_many_send)
 {
     struct kafscale_broker *broker = broker_start(no_settings);
     struct sending_thread thread;
-    struct seen seen = { 0 };
-    struct kafscale_producer *producer = producer_new(broker, &seen);
+    struct local_seen seen = { 0 };
+    struct kafscale_producer *producer = local_producer(broker, &seen);
     struct kafscale_consumer *consumer = consumer_of(broker, "numbers", 0);
-    struct kafscale_record record = record_of("late");
+    struct kafscale_record record = local_record("late");
     struct kafscale_error error = { 0 };
 
     thread = (struct sending_thread){ .producer = producer };
     ck_assert_int_eq(pthread_create(&thread.thread, NULL, send_all, &thread), 0);
-    kafscale_fetched_free(next_of(consumer));
+    kafscale_fetched_free(local_next(consumer));
     kafscale_broker_free(broker);
     pthread_join(thread.thread, NULL);
     ck_assert_int_eq(kafscale_producer_send(producer, "numbers", 0, &record, NULL, &error),
@@ -404,8 +324,8 @@ END_TEST
 START_TEST(who_is_freed_with_records_under_way_tells_of_them)
 {
     struct kafscale_broker *broker = broker_start(no_settings);
-    struct seen seen = { 0 };
-    struct kafscale_producer *producer = producer_new(broker, &seen);
+    struct local_seen seen = { 0 };
+    struct kafscale_producer *producer = local_producer(broker, &seen);
 
     send_numbers(producer, "numbers", 0, 1000);
     kafscale_producer_free(producer);
@@ -435,14 +355,14 @@ struct host {
     struct event *tick;
     atomic_int read_count;
     int sent_count;
-    struct seen seen;
+    struct local_seen seen;
 };
 
 static void
 on_tick(evutil_socket_t fd, short what, void *arg)
 {
     struct host *host = arg;
-    struct kafscale_record record = record_of("x");
+    struct kafscale_record record = local_record("x");
     struct timeval soon = { .tv_usec = 1000 };
 
     (void) fd;
@@ -470,7 +390,7 @@ START_TEST(a_loop_of_the_host_has_them_too)
     options.fetched_arg = &host.read_count;
     ck_assert_ptr_null(kafscale_producer_new(host.broker, NULL, NULL));
     ck_assert_int_eq(kafscale_broker_start(host.broker, host.base, NULL), KAFSCALE_OK);
-    host.producer = producer_new(host.broker, &host.seen);
+    host.producer = local_producer(host.broker, &host.seen);
     host.consumer = kafscale_consumer_new(host.broker, &options, NULL);
     ck_assert_int_eq(kafscale_consumer_assign(host.consumer, "a", 0, 0, NULL), KAFSCALE_OK);
     ck_assert_int_eq(kafscale_producer_flush(host.producer, 0, NULL), KAFSCALE_INVALID);
@@ -486,38 +406,23 @@ END_TEST
 
 /* --- A broker that fails ---------------------------------------------------------------------- */
 
-static void
-fail_requests(struct kafscale_testing *testing, const char *api, uint32_t count,
-              enum kafscale_testing_fate fate, int16_t code)
-{
-    struct kafscale_testing_fault fault = {
-        .size = sizeof fault, .api = api, .count = count, .fate = fate, .error = code
-    };
-    struct kafscale_error error = { 0 };
-
-    ck_assert_msg(kafscale_testing_fail_requests(testing, &fault, &error) == KAFSCALE_OK, "%s",
-                  error.text);
-}
-
 /* Answers that are lost or changed, refusals, and deaths: each record is there once. */
 START_TEST(nothing_is_lost_or_doubled_by_a_broker_that_fails)
 {
     struct kafscale_error error = { 0 };
     struct kafscale_testing *testing = kafscale_testing_start(NULL, &error);
     struct kafscale_broker *broker = kafscale_testing_broker(testing);
-    struct seen seen = { 0 };
-    struct kafscale_producer *producer = producer_new(broker, &seen);
+    struct local_seen seen = { 0 };
+    struct kafscale_producer *producer = local_producer(broker, &seen);
     struct kafscale_consumer *consumer = consumer_of(broker, "numbers", KAFSCALE_OFFSET_EARLIEST);
 
-    fail_requests(testing, "Produce", 2, KAFSCALE_TESTING_ERROR_AFTER,
-                  KAFKA_ERROR_REQUEST_TIMED_OUT);
-    fail_requests(testing, "Produce", 2, KAFSCALE_TESTING_CLOSE_AFTER, 0);
-    fail_requests(testing, "Produce", 2, KAFSCALE_TESTING_ERROR,
-                  KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER);
-    fail_requests(testing, "Metadata", 1, KAFSCALE_TESTING_CLOSE, 0);
-    fail_requests(testing, "InitProducerId", 1, KAFSCALE_TESTING_ERROR,
-                  KAFKA_ERROR_COORDINATOR_LOAD_IN_PROGRESS);
-    fail_requests(testing, "Fetch", 2, KAFSCALE_TESTING_CLOSE_AFTER, 0);
+    local_fail(testing, "Produce", 2, KAFSCALE_TESTING_ERROR_AFTER, KAFKA_ERROR_REQUEST_TIMED_OUT);
+    local_fail(testing, "Produce", 2, KAFSCALE_TESTING_CLOSE_AFTER, 0);
+    local_fail(testing, "Produce", 2, KAFSCALE_TESTING_ERROR, KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER);
+    local_fail(testing, "Metadata", 1, KAFSCALE_TESTING_CLOSE, 0);
+    local_fail(testing, "InitProducerId", 1, KAFSCALE_TESTING_ERROR,
+               KAFKA_ERROR_COORDINATOR_LOAD_IN_PROGRESS);
+    local_fail(testing, "Fetch", 2, KAFSCALE_TESTING_CLOSE_AFTER, 0);
     for (int i = 0; i < 10; i++) {
         send_numbers(producer, "numbers", i * 100, 100);
         if (i == 4 || i == 7) {
@@ -527,7 +432,7 @@ START_TEST(nothing_is_lost_or_doubled_by_a_broker_that_fails)
                           "%s", error.text);
         }
     }
-    flush(producer);
+    local_flush(producer);
     ck_assert_int_eq(atomic_load(&seen.count), 1000);
     poll_numbers(consumer, 0, 1000);
     expect_numbers(broker, "numbers", 0, 1000);
@@ -544,7 +449,7 @@ START_TEST(wrong_use_is_told)
     const char *const settings[] = { "auto.create.topics.enable", "false", NULL };
     struct kafscale_broker *broker = broker_start(settings);
     struct kafscale_producer_options options = KAFSCALE_PRODUCER_OPTIONS;
-    struct kafscale_record record = record_of("x");
+    struct kafscale_record record = local_record("x");
     struct kafscale_error error = { 0 };
     struct kafscale_producer *producer;
     struct kafscale_consumer *consumer = kafscale_consumer_new(broker, NULL, NULL);
