@@ -48,7 +48,7 @@ BENCHMARKS = (
     ("mixed load", scenarios.mixed_load, 3),
     ("fan-out", scenarios.fan_out, 3),
     ("offset recovery", scenarios.offset_recovery, 1),
-    ("peers", peers.side_by_side, 4),
+    ("peers", peers.side_by_side, 3),
     ("directory store", measure.directory_throughput, 3),
     ("latency, memory store", measure.memory_latency, 3),
     ("latency, directory store", measure.directory_latency, 3),
