@@ -1,75 +1,140 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "client/leader.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define ASSIGNMENT_BYTES_MAX ((size_t) 64 << 20)
 
-/* --- Who there is ----------------------------------------------------------------------------- */
-
-static bool
-is_counted(const struct ks_leader *leader, struct kafscale_slice topic)
+static int
+compare(struct kafscale_slice left, struct kafscale_slice right)
 {
-    for (size_t i = 0; i < leader->topic_count; i++) {
-        if (ks_slice_equals(leader->topics[i].name, topic)) {
-            return true;
-        }
-    }
-    return false;
+    size_t common = left.size < right.size ? left.size : right.size;
+    int order = common == 0 ? 0 : memcmp(left.data, right.data, common);
+
+    return order != 0 ? order : (left.size > right.size) - (left.size < right.size);
 }
 
-/* Every topic that a member has subscribed to, once. */
-static bool
-collect_topics(struct ks_leader *leader, struct ks_arena *arena)
+/* --- Who there is ----------------------------------------------------------------------------- */
+
+/* A topic that a member has subscribed to. */
+struct subscription {
+    struct kafscale_slice topic;
+    uint32_t member;
+};
+
+static int
+compare_members(const void *left, const void *right)
 {
-    size_t capacity = 0;
+    const struct kafka_join_group_response_member *const *one = left;
+    const struct kafka_join_group_response_member *const *two = right;
 
-    for (size_t i = 0; i < leader->member_count; i++) {
-        const struct ks_assign_member *member = &leader->members[i];
+    return compare((*one)->member_id, (*two)->member_id);
+}
 
-        for (size_t j = 0; j < member->topic_count; j++) {
-            if (is_counted(leader, member->topics[j])) {
-                continue;
-            }
-            if (!KS_ARENA_RESERVE(arena, leader->topics, capacity, leader->topic_count + 1)) {
-                return false;
-            }
-            leader->topics[leader->topic_count++] =
-                (struct ks_assign_topic){ .name = member->topics[j] };
-        }
+static int
+compare_subscriptions(const void *left, const void *right)
+{
+    const struct subscription *one = left;
+    const struct subscription *two = right;
+    int order = compare(one->topic, two->topic);
+
+    return order != 0 ? order : (one->member > two->member) - (one->member < two->member);
+}
+
+/* In the order of their ids. */
+static const struct kafka_join_group_response_member **
+sort_members(struct ks_arena *arena, const struct kafka_join_group_response *response)
+{
+    size_t count = (size_t) response->members_count;
+    const struct kafka_join_group_response_member **members =
+        ks_arena_alloc_array(arena, count, sizeof *members);
+
+    for (size_t i = 0; members != NULL && i < count; i++) {
+        members[i] = &response->members[i];
+    }
+    if (members != NULL) {
+        qsort(members, count, sizeof *members, compare_members);
+    }
+    return members;
+}
+
+/* Who can't be read, or comes with too many, has none. False without memory. */
+static bool
+take_subscription(struct ks_arena *arena, struct kafscale_slice metadata, uint32_t member,
+                  struct subscription **all, size_t *capacity, size_t *count)
+{
+    struct kafscale_slice *topics;
+    size_t topic_count;
+    enum kafscale_status status =
+        ks_subscription_decode(ks_arena_copy_slice(arena, metadata), arena, &topics, &topic_count);
+
+    if (status == KAFSCALE_NO_MEMORY) {
+        return false;
+    }
+    if (topic_count > KS_LEADER_SUBSCRIPTIONS_MAX - *count) {
+        return true;
+    }
+    if (!KS_ARENA_RESERVE(arena, *all, *capacity, *count + topic_count)) {
+        return false;
+    }
+    for (size_t i = 0; i < topic_count; i++) {
+        (*all)[(*count)++] = (struct subscription){ .topic = topics[i], .member = member };
     }
     return true;
 }
 
-/* A member whose subscription can't be read is given nothing. False without memory. */
+/* From subscriptions in order, of which some may come twice. False without memory. */
+static bool
+group_by_topic(struct ks_leader *leader, struct ks_arena *arena, const struct subscription *all,
+               size_t count)
+{
+    uint32_t *members = ks_arena_alloc_array(arena, count + 1, sizeof *members);
+    struct ks_assign_topic *topic = NULL;
+
+    leader->topics = ks_arena_alloc_array(arena, count + 1, sizeof *leader->topics);
+    if (members == NULL || leader->topics == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (topic == NULL || !ks_slice_equals(topic->name, all[i].topic)) {
+            topic = &leader->topics[leader->topic_count++];
+            topic->name = all[i].topic;
+            topic->subscribers = members;
+        } else if (members[-1] == all[i].member) {
+            continue;
+        }
+        *members++ = all[i].member;
+        topic->subscriber_count++;
+    }
+    return true;
+}
+
 bool
 ks_leader_collect(struct ks_leader *leader, struct ks_arena *arena,
                   const struct kafka_join_group_response *response)
 {
-    size_t count = (size_t) response->members_count;
+    const struct kafka_join_group_response_member **members = sort_members(arena, response);
+    struct subscription *all = NULL;
+    size_t capacity = 0;
+    size_t count = 0;
 
-    leader->members = ks_arena_alloc(arena, count * sizeof *leader->members);
-    if (leader->members == NULL) {
+    leader->member_count = (size_t) response->members_count;
+    leader->members = ks_arena_alloc_array(arena, leader->member_count, sizeof *leader->members);
+    if (members == NULL || leader->members == NULL) {
         return false;
     }
-    for (size_t i = 0; i < count; i++) {
-        struct ks_assign_member *member = &leader->members[i];
-        enum kafscale_status status;
-
-        *member = (struct ks_assign_member){ .id = ks_arena_copy_slice(
-                                                 arena, response->members[i].member_id) };
-        status = ks_subscription_decode(ks_arena_copy_slice(arena, response->members[i].metadata),
-                                        arena, &member->topics, &member->topic_count);
-        if (status == KAFSCALE_NO_MEMORY) {
+    for (size_t i = 0; i < leader->member_count; i++) {
+        leader->members[i] = ks_arena_copy_slice(arena, members[i]->member_id);
+        if (!take_subscription(arena, members[i]->metadata, (uint32_t) i, &all, &capacity,
+                               &count)) {
             return false;
         }
     }
-    leader->member_count = count;
-    if (!collect_topics(leader, arena) || ks_arena_failed(arena)) {
-        return false;
+    if (count > 0) {
+        qsort(all, count, sizeof *all, compare_subscriptions);
     }
-    ks_assign_sort(leader->members, leader->member_count, leader->topics, leader->topic_count);
-    return true;
+    return group_by_topic(leader, arena, all, count) && !ks_arena_failed(arena);
 }
 
 /* --- Partitions ------------------------------------------------------------------------------- */
@@ -89,17 +154,19 @@ ks_leader_ask(const struct ks_leader *leader, struct ks_arena *arena,
     return !ks_arena_failed(arena);
 }
 
+/* Of a topic, which comes in the order of the request or, if it doesn't, isn't there. */
 static int32_t
-count_of(const struct kafka_metadata_response *response, struct kafscale_slice topic)
+count_of(const struct kafka_metadata_response *response, size_t index, struct kafscale_slice topic)
 {
-    for (int32_t i = 0; i < response->topics_count; i++) {
-        if (ks_slice_equals(response->topics[i].name, topic)) {
-            return response->topics[i].error_code == KAFKA_ERROR_NONE
-                       ? response->topics[i].partitions_count
-                       : 0;
-        }
+    const struct kafka_metadata_response_topic *found;
+
+    if (index >= (size_t) response->topics_count) {
+        return 0;
     }
-    return 0;
+    found = &response->topics[index];
+    return found->error_code == KAFKA_ERROR_NONE && ks_slice_equals(found->name, topic)
+               ? found->partitions_count
+               : 0;
 }
 
 bool
@@ -109,7 +176,7 @@ ks_leader_count(struct ks_leader *leader, const struct kafka_metadata_response *
 
     for (size_t i = 0; i < leader->topic_count; i++) {
         struct ks_assign_topic *topic = &leader->topics[i];
-        int32_t count = count_of(response, topic->name);
+        int32_t count = count_of(response, i, topic->name);
 
         is_change |= count != topic->partition_count;
         topic->partition_count = count;
@@ -119,66 +186,114 @@ ks_leader_count(struct ks_leader *leader, const struct kafka_metadata_response *
 
 /* --- Shares ----------------------------------------------------------------------------------- */
 
-/* What a member is given, topic by topic. False without memory. */
+/* What each member has of each topic, all of it one behind the other in `partitions`. */
+struct shares {
+    uint32_t *owners;
+    size_t *begins; /* of each member in the two below, and the end of the last one */
+    uint32_t *topics;
+    int32_t *partitions;
+    size_t count;
+};
+
 static bool
-give(const struct ks_leader *leader, size_t member, const size_t *owners, struct ks_arena *arena,
-     struct kafka_sync_group_request_assignment *out)
+shares_init(struct shares *shares, const struct ks_leader *leader, struct ks_arena *arena)
 {
-    struct ks_assigned_topic *topics =
-        ks_arena_alloc(arena, (leader->topic_count + 1) * sizeof *topics);
+    *shares = (struct shares){ 0 };
+    for (size_t i = 0; i < leader->topic_count; i++) {
+        shares->count += (size_t) leader->topics[i].partition_count;
+    }
+    shares->owners = ks_arena_alloc_array(arena, shares->count + 1, sizeof *shares->owners);
+    shares->topics = ks_arena_alloc_array(arena, shares->count + 1, sizeof *shares->topics);
+    shares->partitions = ks_arena_alloc_array(arena, shares->count + 1, sizeof *shares->partitions);
+    shares->begins = ks_arena_alloc_array(arena, leader->member_count + 2, sizeof *shares->begins);
+    return !ks_arena_failed(arena);
+}
+
+/*
+ * Sorted by member, by counting: begins[m + 2] counts what m has, then begins[m + 1] is where the
+ * next one of m goes, and in the end begins[m] where its first one is.
+ */
+static void
+sort_shares(struct shares *shares, const struct ks_leader *leader)
+{
+    const uint32_t *owner = shares->owners;
+
+    for (size_t i = 0; i < shares->count; i++) {
+        shares->begins[shares->owners[i] + 2]++;
+    }
+    for (size_t i = 2; i < leader->member_count + 2; i++) {
+        shares->begins[i] += shares->begins[i - 1];
+    }
+    for (size_t i = 0; i < leader->topic_count; i++) {
+        for (int32_t j = 0; j < leader->topics[i].partition_count; j++) {
+            size_t place = shares->begins[*owner++ + 1]++;
+
+            shares->topics[place] = (uint32_t) i;
+            shares->partitions[place] = j;
+        }
+    }
+}
+
+/* The member's topics, with their partitions where they lie. NULL without memory. */
+static struct ks_assigned_topic *
+topics_of(const struct shares *shares, const struct ks_leader *leader, size_t member,
+          struct ks_arena *arena, size_t *count_out)
+{
+    size_t begin = shares->begins[member];
+    size_t end = shares->begins[member + 1];
+    struct ks_assigned_topic *topics = ks_arena_alloc_array(arena, end - begin + 1, sizeof *topics);
+    size_t count = 0;
+
+    for (size_t i = begin; topics != NULL && i < end; i++) {
+        if (i == begin || shares->topics[i] != shares->topics[i - 1]) {
+            topics[count++] = (struct ks_assigned_topic){
+                .name = leader->topics[shares->topics[i]].name,
+                .partitions = &shares->partitions[i],
+            };
+        }
+        topics[count - 1].partition_count++;
+    }
+    *count_out = count;
+    return topics;
+}
+
+static bool
+give(const struct shares *shares, const struct ks_leader *leader, size_t member,
+     struct ks_arena *arena, struct kafka_sync_group_request_assignment *out)
+{
+    size_t count;
+    struct ks_assigned_topic *topics = topics_of(shares, leader, member, arena, &count);
     struct ks_buffer bytes;
-    void *copy;
 
     if (topics == NULL) {
         return false;
     }
-    for (size_t i = 0; i < leader->topic_count; i++) {
-        size_t count = (size_t) leader->topics[i].partition_count;
-
-        topics[i] = (struct ks_assigned_topic){ .name = leader->topics[i].name };
-        topics[i].partitions = ks_arena_alloc(arena, (count + 1) * sizeof(int32_t));
-        if (topics[i].partitions == NULL) {
-            return false;
-        }
-        for (size_t j = 0; j < count; j++) {
-            if (*owners++ == member) {
-                topics[i].partitions[topics[i].partition_count++] = (int32_t) j;
-            }
-        }
-    }
     ks_buffer_init(&bytes, ASSIGNMENT_BYTES_MAX);
-    ks_assignment_encode(&bytes, topics, leader->topic_count);
-    copy = ks_buffer_failed(&bytes) ? NULL : ks_arena_alloc(arena, ks_buffer_slice(&bytes).size);
-    if (copy != NULL) {
-        memcpy(copy, ks_buffer_slice(&bytes).data, ks_buffer_slice(&bytes).size);
-        out->member_id = leader->members[member].id;
-        out->assignment = ks_slice(copy, ks_buffer_slice(&bytes).size);
-    }
+    ks_assignment_encode(&bytes, topics, count);
+    out->member_id = leader->members[member];
+    out->assignment = ks_arena_copy_slice(arena, ks_buffer_slice(&bytes));
+    count = ks_buffer_failed(&bytes);
     ks_buffer_deinit(&bytes);
-    return copy != NULL;
+    return count == 0 && !ks_arena_failed(arena);
 }
 
 bool
 ks_leader_share(const struct ks_leader *leader, bool is_range, struct ks_arena *arena,
                 struct kafka_sync_group_request *request)
 {
-    size_t total = 0;
-    size_t *owners;
+    struct shares shares;
 
-    for (size_t i = 0; i < leader->topic_count; i++) {
-        total += (size_t) leader->topics[i].partition_count;
-    }
-    owners = ks_arena_alloc(arena, (total + 1) * sizeof *owners);
     request->assignments =
         kafka_array_new(arena, &kafka_sync_group_request_assignment_message, leader->member_count);
-    if (owners == NULL || request->assignments == NULL) {
+    if (request->assignments == NULL || !shares_init(&shares, leader, arena)) {
         return false;
     }
     request->assignments_count = (int32_t) leader->member_count;
-    (is_range ? ks_assign_range : ks_assign_round_robin)(
-        leader->members, leader->member_count, leader->topics, leader->topic_count, owners);
+    (is_range ? ks_assign_range : ks_assign_round_robin)(leader->topics, leader->topic_count,
+                                                         shares.owners);
+    sort_shares(&shares, leader);
     for (size_t i = 0; i < leader->member_count; i++) {
-        if (!give(leader, i, owners, arena, &request->assignments[i])) {
+        if (!give(&shares, leader, i, arena, &request->assignments[i])) {
             return false;
         }
     }

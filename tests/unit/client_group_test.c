@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the members of a group tell each other, and who is given what. */
-#include "client/assignor.h"
-#include "client/subscription.h"
+#include "client/leader.h"
 #include "support/main.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define MANY ((size_t) 1 << 20)
@@ -106,76 +106,94 @@ END_TEST
 
 /* --- Shares ----------------------------------------------------------------------------------- */
 
-enum { NOBODY = -1 };
-
-struct world {
-    struct kafscale_slice all[2];
-    struct ks_assign_member members[3];
-    struct ks_assign_topic topics[3];
-    size_t owners[16];
-};
-
-/* a and c read "one" and "two", b reads "two"; nobody reads "three". */
-static void
-world_init(struct world *world)
-{
-    *world = (struct world){ .all = { text("one"), text("two") } };
-    world->members[0] =
-        (struct ks_assign_member){ .id = text("c"), .topics = world->all, .topic_count = 2 };
-    world->members[1] =
-        (struct ks_assign_member){ .id = text("a"), .topics = world->all, .topic_count = 2 };
-    world->members[2] =
-        (struct ks_assign_member){ .id = text("b"), .topics = &world->all[1], .topic_count = 1 };
-    world->topics[0] = (struct ks_assign_topic){ text("two"), 5 };
-    world->topics[1] = (struct ks_assign_topic){ text("three"), 2 };
-    world->topics[2] = (struct ks_assign_topic){ text("one"), 3 };
-    ks_assign_sort(world->members, 3, world->topics, 3);
-}
+/* a and c read "one" and "two", b reads "two"; nobody reads what isn't there. */
+static const uint32_t a_and_c[] = { 0, 2 };
+static const uint32_t all[] = { 0, 1, 2 };
 
 static void
-expect(const struct world *world, const int *owners, size_t count)
+expect(void (*assign)(const struct ks_assign_topic *topics, size_t count, uint32_t *owners),
+       const uint32_t *expected)
 {
-    for (size_t i = 0; i < count; i++) {
-        ck_assert_uint_eq(world->owners[i],
-                          owners[i] == NOBODY ? KS_ASSIGN_NOBODY : (size_t) owners[i]);
-    }
+    struct ks_assign_topic topics[] = {
+        { .subscribers = a_and_c, .subscriber_count = 2, .partition_count = 3 },
+        { .subscribers = all, .subscriber_count = 3, .partition_count = 0 },
+        { .subscribers = all, .subscriber_count = 3, .partition_count = 5 },
+    };
+    uint32_t owners[9] = { [8] = 77 };
+
+    assign(topics, 3, owners);
+    ck_assert_mem_eq(owners, expected, 8 * sizeof *owners);
+    ck_assert_uint_eq(owners[8], 77);
 }
 
 START_TEST(range_gives_neighbours_and_the_rest_to_the_first)
 {
-    /* one 0-2, three 0-1, two 0-4 */
-    static const int owners[] = { 0, 0, 2, NOBODY, NOBODY, 0, 0, 1, 1, 2 };
-    struct world world;
-
-    world_init(&world);
-    ck_assert(ks_slice_equals(world.members[0].id, text("a")));
-    ck_assert(ks_slice_equals(world.topics[0].name, text("one")));
-    ks_assign_range(world.members, 3, world.topics, 3, world.owners);
-    expect(&world, owners, 10);
+    expect(ks_assign_range, (const uint32_t[]){ 0, 0, 2, 0, 0, 1, 1, 2 });
 }
 END_TEST
 
 START_TEST(round_robin_goes_on_from_topic_to_topic)
 {
-    static const int owners[] = { 0, 2, 0, NOBODY, NOBODY, 1, 2, 0, 1, 2 };
-    struct world world;
-
-    world_init(&world);
-    ks_assign_round_robin(world.members, 3, world.topics, 3, world.owners);
-    expect(&world, owners, 10);
+    expect(ks_assign_round_robin, (const uint32_t[]){ 0, 2, 0, 1, 2, 0, 1, 2 });
 }
 END_TEST
 
-START_TEST(nobody_is_given_anything_by_an_empty_group)
-{
-    static const int owners[] = { NOBODY, NOBODY, NOBODY };
-    struct world world;
+/* --- The leader ------------------------------------------------------------------------------- */
 
-    world_init(&world);
-    ks_assign_range(NULL, 0, world.topics, 1, world.owners);
-    expect(&world, owners, 3);
-    ks_assign_round_robin(NULL, 0, world.topics, 1, world.owners);
-    expect(&world, owners, 3);
+/* What a hostile member sends, of so many names, of which none is like another. */
+static struct kafscale_slice
+subscription_of(struct ks_arena *arena, size_t count)
+{
+    struct kafscale_slice *topics = ks_arena_alloc_array(arena, count, sizeof *topics);
+    struct ks_buffer buffer;
+    struct kafscale_slice bytes;
+
+    for (size_t i = 0; i < count; i++) {
+        char name[16];
+
+        snprintf(name, sizeof name, "%zu", i);
+        topics[i] = ks_arena_copy_slice(arena, text(name));
+    }
+    ks_buffer_init(&buffer, MANY << 4);
+    ks_subscription_encode(&buffer, topics, count);
+    bytes = ks_arena_copy_slice(arena, ks_buffer_slice(&buffer));
+    ks_buffer_deinit(&buffer);
+    return bytes;
+}
+
+START_TEST(who_subscribes_to_too_much_is_given_nothing)
+{
+    struct kafka_join_group_response_member members[2] = { { .member_id = text("greedy") },
+                                                           { .member_id = text("modest") } };
+    struct kafka_join_group_response response = { .members = members, .members_count = 2 };
+    struct kafka_metadata_request asked;
+    struct kafka_sync_group_request given = { 0 };
+    struct ks_leader leader = { 0 };
+    struct ks_assigned_topic *topics;
+    struct ks_arena arena;
+    size_t count;
+
+    ks_arena_init(&arena, MANY << 6);
+    members[0].metadata = subscription_of(&arena, KS_LEADER_SUBSCRIPTIONS_MAX);
+    members[1].metadata = ks_slice(subscription, sizeof subscription - 1);
+    ck_assert(ks_leader_collect(&leader, &arena, &response));
+    ck_assert_uint_eq(leader.topic_count, KS_LEADER_SUBSCRIPTIONS_MAX);
+    members[0].metadata = subscription_of(&arena, KS_LEADER_SUBSCRIPTIONS_MAX + 1);
+    leader = (struct ks_leader){ 0 };
+    ck_assert(ks_leader_collect(&leader, &arena, &response));
+    ck_assert_uint_eq(leader.topic_count, 2);
+    ck_assert(ks_leader_ask(&leader, &arena, &asked));
+    ck_assert_int_eq(asked.topics_count, 2);
+    leader.topics[1].partition_count = 3;
+    ck_assert(ks_leader_share(&leader, true, &arena, &given));
+    ck_assert_int_eq(ks_assignment_decode(given.assignments[0].assignment, &arena, &topics, &count),
+                     KAFSCALE_OK);
+    ck_assert_uint_eq(count, 0);
+    ck_assert_int_eq(ks_assignment_decode(given.assignments[1].assignment, &arena, &topics, &count),
+                     KAFSCALE_OK);
+    ck_assert_uint_eq(count, 1);
+    ck_assert_uint_eq(topics->partition_count, 3);
+    ks_arena_deinit(&arena);
 }
 END_TEST
 
@@ -190,7 +208,7 @@ suite_new(void)
     tcase_add_test(tests, what_is_cut_or_lies_is_refused);
     tcase_add_test(tests, range_gives_neighbours_and_the_rest_to_the_first);
     tcase_add_test(tests, round_robin_goes_on_from_topic_to_topic);
-    tcase_add_test(tests, nobody_is_given_anything_by_an_empty_group);
+    tcase_add_test(tests, who_subscribes_to_too_much_is_given_nothing);
     suite_add_tcase(suite, tests);
     return suite;
 }
