@@ -233,12 +233,12 @@ def fan_out(bench, daemon, mib):
 def measure_one(bench, broker):
     """A turn. Nothing that a turn wrote is left to be written while the next one is measured."""
     os.sync()
-    warm(bench, 2048)
+    warm(bench, 2560)
     figures = first_record(bench, broker)
     address = free_address()
     daemon = Running(broker.command(bench, address), os.path.join(bench.root, "log"), address)
     bench.daemons.append(daemon)
-    one_partition(bench, daemon, "warm-up", size(bench, 256))
+    one_partition(bench, daemon, "warm-up", size(bench, 1024))
     settle(bench, daemon)
     clock = Clock(daemon)
     sizes = [size(bench, mib) for mib in (512, 512, 256, 128)]
