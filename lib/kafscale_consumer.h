@@ -27,7 +27,7 @@ struct kafscale_consumer {
     kafscale_fetched_records *fetched;
     void *fetched_arg;
     size_t buffer_bytes;
-    struct ks_membership membership; /* with a group_id only */
+    struct ks_membership membership; /* in no group without a group_id */
     struct ks_membership_options membership_options;
 
     /* Under the lock. */
