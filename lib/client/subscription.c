@@ -28,14 +28,30 @@ ks_subscription_encode(struct ks_buffer *buffer, const struct kafscale_slice *to
     ks_buffer_append_u32(buffer, NO_USER_DATA);
 }
 
-/* How many elements of at least so many bytes follow. False: more than there can be. */
-static bool
-take_count(struct ks_cursor *cursor, size_t element_bytes, size_t *count_out)
+/*
+ * The room for an array, which begins with its count: elements of `size` bytes in memory, and at
+ * least `bytes` of the input. NULL without any, and where it fails.
+ */
+static enum kafscale_status
+take_array(struct ks_cursor *cursor, size_t bytes, struct ks_arena *arena, size_t size,
+           void **array_out, size_t *count_out)
 {
     uint32_t count = ks_cursor_u32(cursor);
 
+    *array_out = NULL;
+    *count_out = 0;
+    if (ks_cursor_failed(cursor) || count > ks_cursor_left(cursor) / bytes) {
+        return KAFSCALE_CORRUPT;
+    }
+    if (count == 0) {
+        return KAFSCALE_OK;
+    }
+    *array_out = ks_arena_alloc_array(arena, count, size);
+    if (*array_out == NULL) {
+        return KAFSCALE_NO_MEMORY;
+    }
     *count_out = count;
-    return !ks_cursor_failed(cursor) && count <= ks_cursor_left(cursor) / element_bytes;
+    return KAFSCALE_OK;
 }
 
 static bool
@@ -61,21 +77,20 @@ ks_subscription_decode(struct kafscale_slice bytes, struct ks_arena *arena,
                        struct kafscale_slice **topics_out, size_t *count_out)
 {
     struct ks_cursor cursor = ks_cursor(bytes);
+    enum kafscale_status status = KAFSCALE_CORRUPT;
     struct kafscale_slice *topics;
     size_t count;
+    void *array;
 
     *topics_out = NULL;
     *count_out = 0;
-    if (!take_version(&cursor) || !take_count(&cursor, NAME_BYTES_MIN, &count)) {
-        return KAFSCALE_CORRUPT;
+    if (take_version(&cursor)) {
+        status = take_array(&cursor, NAME_BYTES_MIN, arena, sizeof *topics, &array, &count);
     }
-    if (count == 0) {
-        return KAFSCALE_OK;
+    if (status != KAFSCALE_OK) {
+        return status;
     }
-    topics = ks_arena_alloc(arena, count * sizeof *topics);
-    if (topics == NULL) {
-        return KAFSCALE_NO_MEMORY;
-    }
+    topics = array;
     for (size_t i = 0; i < count; i++) {
         if (!take_text(&cursor, &topics[i])) {
             return KAFSCALE_CORRUPT;
@@ -112,17 +127,17 @@ ks_assignment_encode(struct ks_buffer *buffer, const struct ks_assigned_topic *t
 static enum kafscale_status
 decode_topic(struct ks_cursor *cursor, struct ks_arena *arena, struct ks_assigned_topic *topic)
 {
-    if (!take_text(cursor, &topic->name) ||
-        !take_count(cursor, PARTITION_BYTES, &topic->partition_count)) {
-        return KAFSCALE_CORRUPT;
+    enum kafscale_status status = KAFSCALE_CORRUPT;
+    void *array;
+
+    if (take_text(cursor, &topic->name)) {
+        status = take_array(cursor, PARTITION_BYTES, arena, sizeof *topic->partitions, &array,
+                            &topic->partition_count);
     }
-    if (topic->partition_count == 0) {
-        return KAFSCALE_OK;
+    if (status != KAFSCALE_OK) {
+        return status;
     }
-    topic->partitions = ks_arena_alloc(arena, topic->partition_count * sizeof *topic->partitions);
-    if (topic->partitions == NULL) {
-        return KAFSCALE_NO_MEMORY;
-    }
+    topic->partitions = array;
     for (size_t i = 0; i < topic->partition_count; i++) {
         topic->partitions[i] = (int32_t) ks_cursor_u32(cursor);
         if (topic->partitions[i] < 0) {
@@ -137,27 +152,25 @@ ks_assignment_decode(struct kafscale_slice bytes, struct ks_arena *arena,
                      struct ks_assigned_topic **topics_out, size_t *count_out)
 {
     struct ks_cursor cursor = ks_cursor(bytes);
+    enum kafscale_status status = KAFSCALE_CORRUPT;
     struct ks_assigned_topic *topics;
-    enum kafscale_status status = KAFSCALE_OK;
     size_t count;
+    void *array;
 
     *topics_out = NULL;
     *count_out = 0;
     if (bytes.size == 0) {
         return KAFSCALE_OK;
     }
-    if (!take_version(&cursor) || !take_count(&cursor, NAME_BYTES_MIN + PARTITION_BYTES, &count)) {
-        return KAFSCALE_CORRUPT;
+    if (take_version(&cursor)) {
+        status = take_array(&cursor, NAME_BYTES_MIN + PARTITION_BYTES, arena, sizeof *topics,
+                            &array, &count);
     }
-    if (count == 0) {
-        return KAFSCALE_OK;
+    if (status != KAFSCALE_OK) {
+        return status;
     }
-    topics = ks_arena_alloc(arena, count * sizeof *topics);
-    if (topics == NULL) {
-        return KAFSCALE_NO_MEMORY;
-    }
+    topics = array;
     for (size_t i = 0; i < count && status == KAFSCALE_OK; i++) {
-        topics[i] = (struct ks_assigned_topic){ 0 };
         status = decode_topic(&cursor, arena, &topics[i]);
     }
     if (status == KAFSCALE_OK) {
