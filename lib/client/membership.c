@@ -83,10 +83,11 @@ call(struct ks_membership *membership)
     }
 }
 
+/* Begins what a state is for. */
 static void
-begin_join(struct ks_membership *membership)
+enter(struct ks_membership *membership, enum ks_membership_state state)
 {
-    membership->state = KS_MEMBERSHIP_FINDING;
+    membership->state = state;
     run(membership);
 }
 
@@ -104,7 +105,7 @@ accept(struct ks_membership *membership, enum kafscale_status status, int16_t co
     }
     if (membership->is_stale) {
         membership->is_stale = false;
-        begin_join(membership);
+        enter(membership, KS_MEMBERSHIP_FINDING);
         return false;
     }
     if (verdict == KS_GROUP_GO_ON) {
@@ -257,37 +258,22 @@ fetch(struct ks_membership *membership, struct ks_arena *arena)
 /* --- What is assigned ------------------------------------------------------------------------- */
 
 static void
-begin_fetch(struct ks_membership *membership)
-{
-    membership->state = KS_MEMBERSHIP_FETCHING;
-    run(membership);
-}
-
-static void
 on_synced(struct ks_ask *ended, const struct ks_ask_answer *answer)
 {
     struct ks_membership *membership = ended->arg;
     const struct kafka_sync_group_response *response = answer->response;
     int16_t code = answer->status == KAFSCALE_OK ? response->error_code : 0;
     struct kafscale_slice assignment;
-    enum kafscale_status status;
-    void *copy;
+    enum kafscale_status status = KAFSCALE_NO_MEMORY;
 
     if (!accept(membership, answer->status, code)) {
         return;
     }
-    copy = ks_arena_alloc(&membership->round, response->assignment.size + 1);
-    if (copy == NULL) {
-        membership->state = KS_MEMBERSHIP_JOINING;
-        retry_later(membership);
-        return;
+    assignment = ks_arena_copy_slice(&membership->round, response->assignment);
+    if (!ks_arena_failed(&membership->round)) {
+        status = ks_assignment_decode(assignment, &membership->round, &membership->assigned,
+                                      &membership->assigned_count);
     }
-    if (response->assignment.size > 0) {
-        memcpy(copy, response->assignment.data, response->assignment.size);
-    }
-    assignment = ks_slice(copy, response->assignment.size);
-    status = ks_assignment_decode(assignment, &membership->round, &membership->assigned,
-                                  &membership->assigned_count);
     if (status == KAFSCALE_CORRUPT) {
         fail(membership, KAFKA_ERROR_INCONSISTENT_GROUP_PROTOCOL);
     } else if (status != KAFSCALE_OK) {
@@ -297,7 +283,7 @@ on_synced(struct ks_ask *ended, const struct ks_ask_answer *answer)
         membership->state = KS_MEMBERSHIP_STABLE;
         beat_later(membership);
     } else {
-        begin_fetch(membership);
+        enter(membership, KS_MEMBERSHIP_FETCHING);
     }
 }
 
@@ -335,8 +321,7 @@ on_counted(struct ks_ask *ended, const struct ks_ask_answer *answer)
     }
     is_change = ks_leader_count(&membership->leader, answer->response);
     if (membership->state == KS_MEMBERSHIP_COUNTING) {
-        membership->state = KS_MEMBERSHIP_SYNCING;
-        run(membership);
+        enter(membership, KS_MEMBERSHIP_SYNCING);
         return;
     }
     if (is_change) {
@@ -365,8 +350,7 @@ on_found(struct ks_ask *ended, const struct ks_ask_answer *answer)
     struct ks_membership *membership = ended->arg;
 
     if (accept(membership, answer->status, ks_find_coordinator_error(answer))) {
-        membership->state = KS_MEMBERSHIP_JOINING;
-        run(membership);
+        enter(membership, KS_MEMBERSHIP_JOINING);
     }
 }
 
@@ -423,8 +407,8 @@ on_joined(struct ks_ask *ended, const struct ks_ask_answer *answer)
         retry_later(membership);
         return;
     }
-    membership->state = is_leader(membership) ? KS_MEMBERSHIP_COUNTING : KS_MEMBERSHIP_SYNCING;
-    run(membership);
+    enter(membership,
+          membership->leader.topic_count > 0 ? KS_MEMBERSHIP_COUNTING : KS_MEMBERSHIP_SYNCING);
 }
 
 static bool
@@ -470,7 +454,7 @@ on_beat(struct ks_ask *ended, const struct ks_ask_answer *answer)
     if (!accept(membership, answer->status, code)) {
         return;
     }
-    if (!is_leader(membership) || membership->leader.topic_count == 0) {
+    if (membership->leader.topic_count == 0) {
         beat_later(membership);
         return;
     }
@@ -514,7 +498,7 @@ run_step(struct ks_membership *membership, struct ks_arena *arena)
     case KS_MEMBERSHIP_JOINING:
         return join(membership, arena);
     case KS_MEMBERSHIP_COUNTING:
-        return membership->leader.topic_count == 0 || count_partitions(membership, arena);
+        return count_partitions(membership, arena);
     case KS_MEMBERSHIP_SYNCING:
         return sync_group(membership, arena);
     case KS_MEMBERSHIP_FETCHING:
@@ -534,9 +518,6 @@ run(void *arg)
 
     if (membership->is_ended || membership->ask.is_under_way) {
         return;
-    }
-    if (membership->state == KS_MEMBERSHIP_COUNTING && membership->leader.topic_count == 0) {
-        membership->state = KS_MEMBERSHIP_SYNCING;
     }
     ks_arena_init(&arena, ROUND_BYTES_MAX);
     if (!run_step(membership, &arena)) {
@@ -600,7 +581,7 @@ ks_membership_join(struct ks_membership *membership)
         membership->state = KS_MEMBERSHIP_FINDING;
         return;
     }
-    begin_join(membership);
+    enter(membership, KS_MEMBERSHIP_FINDING);
 }
 
 static void
