@@ -17,17 +17,23 @@ position_of(struct ks_list *link)
     return KS_CONTAINER(link, struct ks_position, link);
 }
 
+/* Looks behind `near` first, which is the list or one of its positions. */
 static struct ks_position *
-find_position(struct kafscale_consumer *consumer, const char *topic, int32_t partition)
+find_position(struct kafscale_consumer *consumer, struct ks_list *near, const char *topic,
+              int32_t partition)
 {
-    for (struct ks_list *node = consumer->positions.next; node != &consumer->positions;
-         node = node->next) {
-        struct ks_position *position = position_of(node);
+    struct ks_list *node = near;
 
-        if (position->partition == partition && strcmp(position->topic, topic) == 0) {
-            return position;
+    do {
+        node = node->next;
+        if (node != &consumer->positions) {
+            struct ks_position *position = position_of(node);
+
+            if (position->partition == partition && strcmp(position->topic, topic) == 0) {
+                return position;
+            }
         }
-    }
+    } while (node != near);
     return NULL;
 }
 
@@ -50,7 +56,7 @@ ks_consumer_note(struct kafscale_consumer *consumer, const struct kafscale_fetch
     if (consumer->group_id == NULL || fetched->error != 0) {
         return;
     }
-    position = find_position(consumer, fetched->topic, fetched->partition);
+    position = find_position(consumer, &consumer->positions, fetched->topic, fetched->partition);
     if (position == NULL) {
         size_t name_size = strlen(fetched->topic) + 1;
 
@@ -77,7 +83,6 @@ struct commit {
     bool is_done; /* this and what follows: under the lock */
     enum kafscale_status status;
     int16_t kafka_error;
-    size_t count;
     struct ks_commit_offset offsets[];
 };
 
@@ -86,6 +91,24 @@ commit_unref(struct commit *commit)
 {
     if (atomic_fetch_sub(&commit->references, 1) == 1) {
         ks_free(commit);
+    }
+}
+
+/* With the lock. The positions have the commit's order, mostly: none is searched for far. */
+static void
+note_committed(struct kafscale_consumer *consumer, const struct ks_commit *commit)
+{
+    struct ks_list *near = &consumer->positions;
+
+    for (size_t i = 0; i < commit->count; i++) {
+        const struct ks_commit_offset *offset = &commit->offsets[i];
+        struct ks_position *position =
+            find_position(consumer, near, (const char *) offset->topic.data, offset->partition);
+
+        if (position != NULL) {
+            near = &position->link;
+            position->is_committed |= position->offset == offset->offset;
+        }
     }
 }
 
@@ -99,13 +122,8 @@ on_committed(struct ks_commit *ended, enum kafscale_status status, int16_t kafka
     commit->is_done = true;
     commit->status = status;
     commit->kafka_error = kafka_error;
-    for (size_t i = 0; status == KAFSCALE_OK && i < commit->count; i++) {
-        struct ks_position *position = find_position(
-            consumer, (const char *) commit->offsets[i].topic.data, commit->offsets[i].partition);
-
-        if (position != NULL && position->offset == commit->offsets[i].offset) {
-            position->is_committed = true;
-        }
+    if (status == KAFSCALE_OK) {
+        note_committed(consumer, &commit->commit);
     }
     pthread_cond_broadcast(&consumer->local.changed);
     ks_local_unlock(&consumer->local);
@@ -144,14 +162,13 @@ commit_new(struct kafscale_consumer *consumer)
             continue;
         }
         memcpy(name, position->topic, size);
-        commit->offsets[commit->count++] = (struct ks_commit_offset){
+        commit->offsets[commit->commit.count++] = (struct ks_commit_offset){
             .topic = ks_slice(name, size - 1),
             .partition = position->partition,
             .offset = position->offset,
         };
         name += size;
     }
-    commit->commit.count = commit->count;
     return commit;
 }
 
@@ -222,7 +239,7 @@ kafscale_consumer_commit(struct kafscale_consumer *consumer, int64_t timeout_ms,
         status = commit == NULL ? ks_error_set(error, KAFSCALE_NO_MEMORY, "commit: no memory")
                                 : KAFSCALE_OK;
     }
-    if (commit != NULL && commit->count == 0) {
+    if (commit != NULL && commit->commit.count == 0) {
         ks_free(commit);
     } else if (commit != NULL) {
         ks_list_append(&consumer->commits, &commit->link);
