@@ -199,6 +199,18 @@ wait_shared(struct world *world, struct kafscale_consumer *one, int of_one,
     ck_abort_msg("the partitions were never shared %d to %d", of_one, of_two);
 }
 
+/* The next member of the group reads nothing but what comes now. */
+static void
+expect_all_committed(struct world *world)
+{
+    struct kafscale_consumer *consumer = member_new(world);
+
+    ck_assert_uint_eq(poll_partitions(consumer, ROUND_MS), 0);
+    send_round(world, "t");
+    read_records(consumer, PARTITIONS);
+    kafscale_consumer_free(consumer);
+}
+
 /* --- Alone ------------------------------------------------------------------------------------ */
 
 START_TEST(the_next_one_goes_on_behind_what_was_committed)
@@ -221,11 +233,7 @@ START_TEST(the_next_one_goes_on_behind_what_was_committed)
     commit(consumer);
     kafscale_consumer_free(consumer);
 
-    consumer = member_new(&world);
-    ck_assert_uint_eq(poll_partitions(consumer, ROUND_MS), 0);
-    send_round(&world, "t");
-    read_records(consumer, PARTITIONS);
-    kafscale_consumer_free(consumer);
+    expect_all_committed(&world);
     world_deinit(&world);
 }
 END_TEST
@@ -696,11 +704,7 @@ START_TEST(who_assigns_itself_commits_too)
     read_records(consumer, PARTITIONS);
     commit(consumer);
     kafscale_consumer_free(consumer);
-    consumer = member_new(&world);
-    ck_assert_uint_eq(poll_partitions(consumer, ROUND_MS), 0);
-    send_round(&world, "t");
-    read_records(consumer, PARTITIONS);
-    kafscale_consumer_free(consumer);
+    expect_all_committed(&world);
     world_deinit(&world);
 }
 END_TEST
